@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A received message: envelope, spool, raw header fields, who sent it. Built by the session, read-only for checks and acts. The header
+// fields are the raw ones in order (folding kept, no final CRLF); the MIME tree (mime/tree) is built from the spool on demand.
+#pragma once
+
+#include "contentfilter/intake/spool.hpp"
+#include "shared/account/identify.hpp"
+#include "shared/account/ticket.hpp"
+#include "shared/config/settings.hpp"
+#include "shared/smtp/envelope.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postsluice::contentfilter {
+
+struct header_field {
+    std::string raw;  ///< "Subject: =?utf-8?..." with folds, without final CRLF
+    [[nodiscard]] std::string_view name() const;  ///< as written, without trailing blanks
+    [[nodiscard]] std::string_view value() const; ///< after the colon, as written
+    [[nodiscard]] std::string unfolded() const;   ///< value, folds to one blank, trimmed
+};
+
+struct header_block {
+    std::vector<header_field> fields;
+    std::uint64_t body_offset = 0;   ///< in the spool, after the empty line (or size() where there is no body)
+    bool truncated = false;          ///< more or longer fields than allowed: the rest counts as body
+    [[nodiscard]] const header_field* find(std::string_view name) const; ///< first of that name
+    [[nodiscard]] std::vector<const header_field*> all(std::string_view name) const;
+};
+/// Parses the header of `from`; at most max_header octets and max_header_count fields.
+[[nodiscard]] result<header_block> parse_header(const spool& from, const config::filter_settings& bounds);
+
+struct sender_identity {
+    std::string account;   ///< "-" where unknown
+    enum class proof { ticket, uid, none } by = proof::none;
+    std::optional<account::ticket> ticket;
+    account::identity who;
+    std::shared_ptr<const config::profile> profile;
+};
+
+struct message {
+    config::settings_ptr settings;
+    smtp::envelope envelope;
+    std::shared_ptr<const spool> content;
+    header_block header;
+    sender_identity sender;
+    std::string digest;            ///< SHA-256 of the content, hex
+    std::string queue_id;          ///< XFORWARD IDENT, or "-"
+    std::size_t boundary_lines = 0; ///< lines that begin with "--", counted while spooling; over max_parts the MIME tree is not built
+};
+using message_ptr = std::shared_ptr<const message>;
+
+} // namespace postsluice::contentfilter

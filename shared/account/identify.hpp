@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is sending: facts about a client -> an account and its profile. Pure; both daemons use it. An account is a SASL login
+// (case-folded, default_domain appended), an [[account]] by login or network, or a local uid (filter only, "uid:1000").
+// There is never a shared empty key: an unknown client has no account at all.
+#pragma once
+
+#include "shared/config/settings.hpp"
+#include "shared/core/mail_address.hpp"
+
+#include <optional>
+#include <string>
+
+namespace postsluice::account {
+
+struct client_facts {
+    std::string_view sasl_username;
+    std::string_view client_address;
+    std::optional<std::uint32_t> local_uid;
+};
+
+struct identity {
+    std::string account; ///< the key under which everything is counted; lower case
+    std::string login;   ///< the SASL login, case-folded and qualified; empty for networks and uids
+    const config::account_entry* entry = nullptr; ///< the [[account]] that matched; lives as long as the settings
+};
+
+[[nodiscard]] std::optional<identity> identify(const config::settings& settings, const client_facts& facts);
+/// The account of a name that was decided before (a ticket, an operator's argument): the same entry and login again.
+[[nodiscard]] identity identity_of(const config::settings& settings, std::string_view account);
+[[nodiscard]] std::shared_ptr<const config::profile> select_profile(const config::settings& settings, const identity& who);
+/// Which [[assign]] chose it, for `account show`: "assign 2 (login *@lists.example.org)" or "default".
+[[nodiscard]] std::string explain_profile(const config::settings& settings, const identity& who);
+
+/// May this account use `address` as its sender (policyd section 4)? The null sender is always allowed here.
+[[nodiscard]] bool may_use(const config::profile& profile, const identity& who, const mail_address& address);
+/// The same answer for a header From with the same rule: false also for an empty address.
+[[nodiscard]] std::string describe_allowed(const config::profile& profile, const identity& who);
+
+} // namespace postsluice::account

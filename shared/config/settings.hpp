@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole configuration as plain structs: one aggregate per subject, defaults as member initialisers. Each scalar member
+// has one row in config/options.cpp (key, member, range, one-sentence help); --check-config, --print-defaults, the
+// sample file and the manual all come from the rows. A loaded `settings` is immutable and shared by pointer: a session keeps
+// the snapshot it began with, a reload swaps the pointer or keeps the old one (config/snapshot.hpp).
+#pragma once
+
+#include "shared/core/ip_network.hpp"
+#include "shared/core/limit.hpp"
+#include "shared/core/lock_machine.hpp"
+#include "shared/core/reason.hpp"
+#include "shared/core/units.hpp"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace postsluice::config {
+
+enum class run_mode { enforce, observe };
+/// What trouble of our own does: the client comes back later, or mail goes on without our answer.
+enum class error_policy { defer, dunno };
+enum class account_source { sasl, network };
+enum class accounting_mode {
+    end_of_message, ///< reserved at RCPT, ticketed at DATA, settled at END-OF-MESSAGE
+    data,           ///< no END-OF-MESSAGE hook: DATA settles
+    recipient,      ///< RCPT charges for good
+};
+enum class no_ticket_policy { default_profile, hold, tempfail };
+enum class locked_reply { tempfail, reject };
+enum class filter_error_policy { tempfail, hold, pass }; ///< what a check's temperror does
+enum class dkim_signer { own, libopendkim };
+
+struct state_settings {
+    std::filesystem::path directory = "/var/lib/postsluice";
+    byte_count map_size{std::uint64_t{4} << 30};
+    seconds writer_timeout{2};
+    seconds sync_interval{1};
+    seconds copy_interval{300};
+    seconds history_retention{90 * 86400};
+};
+
+struct log_settings {
+    std::string destination = "stderr"; ///< stderr | syslog
+    std::string level = "info";         ///< debug | info | warning | error
+};
+
+struct control_settings {
+    std::filesystem::path directory = "/run/postsluice"; ///< policyd.sock and contentfilter.sock lie here
+    std::string group = "postsluice-admin";
+};
+
+struct policyd_settings {
+    std::vector<std::string> listen = {"unix:/var/spool/postfix/postsluice/policyd"};
+    std::size_t max_connections = 4096;
+    byte_count max_line{8192};
+    byte_count max_request{65536};
+    std::size_t max_attributes = 128;
+    seconds idle_timeout{1200};
+    seconds stop_timeout{10};
+    accounting_mode accounting = accounting_mode::end_of_message;
+    error_policy on_error = error_policy::defer;
+    seconds lease{600};
+    seconds ticket_key_rotation{86400};
+    seconds ticket_key_retention{14 * 86400};
+    std::string notice_via = "unix:/var/spool/postfix/public/postsluice-reentry";
+    seconds incident{3600}; ///< refusals of one account for one reason within this time share a reference
+};
+
+struct filter_settings {
+    std::vector<std::string> listen = {"lmtp:unix:/var/spool/postfix/postsluice/filter"};
+    std::string next_hop = "unix:/var/spool/postfix/public/postsluice-reentry";
+    std::vector<ip_network> trusted; ///< remote hosts that may use TCP listeners
+    std::size_t threads = 2;
+    std::size_t max_connections = 200;
+    byte_count max_message_size{100U << 20U};
+    std::filesystem::path spool_directory = "/var/lib/postsluice/spool";
+    byte_count spool_memory{256U << 10U};
+    std::size_t max_recipients = 10000;
+    byte_count max_header{byte_count{1U << 20U}};
+    std::size_t max_header_count = 2000;
+    std::size_t max_parts = 1000;
+    std::size_t max_part_depth = 50;
+    std::size_t max_loops = 5;
+    seconds command_timeout{300};
+    seconds deadline{540};       ///< from the final dot to our reply
+    seconds next_hop_connect_timeout{30};
+    seconds next_hop_reply_timeout{300};
+    seconds next_hop_idle{60};   ///< how long a connection to the next hop is kept for reuse
+    seconds check_timeout{20};
+    seconds stop_timeout{30};
+    filter_error_policy on_error = filter_error_policy::tempfail;
+    no_ticket_policy no_ticket = no_ticket_policy::default_profile;
+    std::uint32_t bounces_per_hour = 20; ///< per account; then quarantine with 250
+    std::filesystem::path worker = "/usr/libexec/postsluice/postsluice-scan-worker";
+    std::size_t workers = 2;
+    seconds worker_timeout{10};
+    std::vector<std::filesystem::path> rule_files = {"/usr/share/postsluice/rules.d/*.rules", "/etc/postsluice/rules.d/*.rules"};
+    byte_count max_pattern_input{8U << 20U}; ///< octets of one part that the patterns look at
+};
+
+struct quarantine_settings {
+    std::filesystem::path directory = "/var/lib/postsluice/quarantine";
+    seconds retention{30 * 86400};
+    byte_count max_bytes{std::uint64_t{10} << 30};
+};
+
+struct dkim_settings {
+    bool sign = true;
+    std::filesystem::path directory = "/etc/postsluice/dkim"; ///< DOMAIN/SELECTOR.pem
+    dkim_signer signer = dkim_signer::own;
+    std::size_t min_rsa_bits = 1024;
+    /// Signed where present, in this order; those of `oversign` once more than they occur.
+    std::vector<std::string> headers = {"From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc",
+        "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-ID", "Content-Description", "In-Reply-To",
+        "References", "List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post",
+        "List-Owner", "List-Archive"};
+    std::vector<std::string> oversign = {"From", "To", "Cc", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version",
+        "Content-Type", "Content-Transfer-Encoding"};
+};
+
+/// Which addresses an account may use as its envelope sender and in From.
+struct from_rule {
+    enum class kind { own_address, own_domain, list, any };
+    kind what = kind::any;
+    /// kind::list: "user@example.org", "@example.org" (the domain), "@*.example.org" (domains below); lower case.
+    std::vector<std::string> entries;
+    bool operator==(const from_rule&) const = default;
+};
+
+enum class forced_verdict { none, tag, hold, quarantine, reject, discard };
+
+/// What configuration makes of one symbol; absent members keep what the check or rule file says.
+struct symbol_setting {
+    std::optional<double> score;
+    std::optional<forced_verdict> action;
+    bool enabled = true;
+    bool operator==(const symbol_setting&) const = default;
+};
+
+/// The set of limits, FROM rules, checks, scores and actions that apply to an account, inheritance already applied.
+struct profile {
+    std::string name = "default";
+    std::vector<limit> limits;
+    from_rule from;
+    bool header_from = true;          ///< the FROM rule also holds for the header From
+    lock_policy lock;
+    locked_reply when_locked = locked_reply::tempfail;
+    bool observe = false;             ///< decide, count and log, refuse nothing
+    // content filter
+    double tag_score = 6, hold_score = 10, reject_score = 15;
+    std::map<std::string, symbol_setting> symbols; ///< by symbol, upper case
+    std::vector<std::string> disabled_checks;
+    std::string subject_prefix;       ///< put before the Subject of tagged mail; empty: none
+    bool tag_header = true;           ///< X-Postsluice-Score on tagged mail
+    std::vector<std::string> remove_headers;
+    byte_count max_message_size{};    ///< `size` check; 0: only the listener's bound
+};
+
+/// [[account]]: first match wins; every SASL login is an account by default.
+struct account_entry {
+    std::string name;
+    std::vector<std::string> login;   ///< logins (globs with '*') that are this account
+    std::vector<ip_network> network;
+    std::vector<std::string> domains; ///< what own-domain means
+    std::vector<std::string> aliases; ///< what own-address means besides the login
+};
+
+/// [[assign]]: first match wins, then "default".
+struct assign_entry {
+    std::string profile;
+    std::vector<std::string> login;   ///< globs
+    std::vector<std::string> account; ///< account names (globs)
+};
+
+struct settings {
+    std::string hostname;             ///< default: Postfix's myhostname, then the host's name
+    run_mode mode = run_mode::enforce;
+    std::string contact;              ///< {contact} in every refusal
+    std::string abuse_address;
+    std::string default_domain;       ///< appended to a login without a domain
+    std::vector<account_source> identify = {account_source::sasl, account_source::network};
+    state_settings state;
+    log_settings log;
+    control_settings control;
+    policyd_settings policyd;
+    filter_settings contentfilter;
+    quarantine_settings quarantine;
+    dkim_settings dkim;
+    std::vector<account_entry> accounts;
+    std::map<std::string, std::shared_ptr<const profile>> profiles; ///< always has "default"
+    std::vector<assign_entry> assigns;
+};
+
+using settings_ptr = std::shared_ptr<const settings>;
+
+} // namespace postsluice::config

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counting over a sliding period in constant space.
+//
+// The period P is cut into 32 slots of P/32; a ring of 33 slots holds counts. At time t the window is the slot of t and the
+// 32 slots before it. Everything an exact log would count in (t-P, t] lies in these 33 slots, so the window never admits
+// what an exact log would refuse. The oldest slot may hold events up to P/32 older than the period: so it may refuse up to
+// 1/32 of a period longer. Refunds go to the slot they were charged in; a slot that has left the ring needs none.
+// Time never runs backwards here: a time before the newest slot counts as the newest slot, and a newest slot more than
+// one period in the future (a clock that was wrong) is pulled back to now: its counts are kept, none are minted.
+// Counts saturate at 48 bits. Serialized size: 8 + 33 * 6 = 206 bytes.
+#pragma once
+
+#include "shared/core/clock.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace postsluice {
+
+class sliding_window {
+public:
+    static constexpr std::size_t slots = 33;
+    static constexpr std::uint64_t max_count = (std::uint64_t{1} << 48) - 1;
+    static constexpr std::size_t encoded_size = 8 + slots * 6;
+
+    /// Slot number of a time; store it with a charge to be able to refund it.
+    [[nodiscard]] static std::int64_t slot_of(instant t, seconds period) noexcept;
+
+    /// Units used at `now`.
+    [[nodiscard]] std::uint64_t used(instant now, seconds period) const noexcept;
+    /// Adds `cost` at `now`; returns the slot it went to.
+    std::int64_t charge(instant now, seconds period, std::uint64_t cost) noexcept;
+    /// Takes back what was charged in `slot`; nothing where the slot is gone.
+    void refund(std::int64_t slot, std::uint64_t cost) noexcept;
+    /// The first time, not before `now`, at which `cost` fits under `limit`; nullopt where cost > limit.
+    [[nodiscard]] std::optional<instant> fits_at(instant now, seconds period, std::uint64_t limit, std::uint64_t cost) const noexcept;
+
+    void encode(std::span<std::uint8_t, encoded_size> out) const noexcept;
+    [[nodiscard]] static sliding_window decode(std::span<const std::uint8_t, encoded_size> in) noexcept;
+    bool operator==(const sliding_window&) const = default;
+
+private:
+    void roll(std::int64_t slot) noexcept;
+    std::int64_t newest_ = 0;
+    std::array<std::uint64_t, slots> counts_{}; // counts_[slot % slots]
+};
+
+} // namespace postsluice

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// A strike: one proof of abuse by an account. Strikes of one message (same digest within the hour) count once, so that
+// an honest user who resends one refused mail is not locked.
+#pragma once
+
+#include "shared/core/clock.hpp"
+
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace postsluice {
+
+enum class strike_kind : std::uint8_t { spam, phish, virus, limit, manual };
+[[nodiscard]] std::string_view to_string(strike_kind kind) noexcept;
+[[nodiscard]] std::optional<strike_kind> parse_strike_kind(std::string_view text) noexcept;
+std::ostream& operator<<(std::ostream& out, strike_kind kind);
+
+struct strike {
+    strike_kind kind = strike_kind::spam;
+    instant at{};
+    std::uint32_t weight = 1;
+    std::string digest;    ///< what makes it the same proof again (message digest; limit subject); empty: always new
+    std::string reference; ///< its evidence
+    bool operator==(const strike&) const = default;
+};
+
+} // namespace postsluice
