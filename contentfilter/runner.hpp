@@ -2,30 +2,33 @@
 // Runs all checks of a profile on a message: concurrently on the pool, each with contentfilter.check_timeout. Builds the MIME tree once
 // first (under the bounds; beyond them: finding MIME_BOUND and no tree). An exception or time-out in a check is that check's temperror finding.
 // A thread stuck past twice its limit makes the daemon finish the others and restart (stuck() turns true).
+//
+// A small message is one piece of work: its checks run one after the other on one thread, since a change of threads costs more than
+// most of them; a large one has its checks run side by side. A check that overruns is left behind: those after it go on elsewhere.
+// The runner outlives all run() calls. Where a thread is stuck the destructor leaves the pool as it is: the process is to end.
 #pragma once
 
 #include "contentfilter/checks/check.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/thread_pool.hpp>
-
-#include <atomic>
+#include <memory>
+#include <vector>
 
 namespace postsluice::contentfilter {
 
 class runner {
 public:
-    runner(std::size_t threads, std::shared_ptr<const check_resources> resources);
+    /// `checks`: all_checks() but in tests.
+    runner(std::size_t threads, std::shared_ptr<const check_resources> resources, const std::vector<check>& checks = all_checks());
     ~runner();
+    runner(const runner&) = delete;
     /// Findings of all enabled checks, in the order of checks.def.
     boost::asio::awaitable<std::vector<finding>> run(message_ptr what);
     void swap_resources(std::shared_ptr<const check_resources> resources);
-    [[nodiscard]] bool stuck() const noexcept { return stuck_; }
+    [[nodiscard]] bool stuck() const noexcept;
 
 private:
-    boost::asio::thread_pool pool_;
-    std::atomic<std::shared_ptr<const check_resources>> resources_;
-    std::atomic<bool> stuck_{false};
+    struct impl;
+    std::unique_ptr<impl> impl_;
 };
 
 /// Loads rule files and starts the scan workers. Throws std::runtime_error naming file and line of every error.

@@ -49,6 +49,12 @@ struct verdict_policy {
     config::filter_error_policy on_error;
     bool observe; ///< global or profile observe mode
 };
+/// A forced verdict of hold or worse stands whatever the score is (a virus for the quarantine is not bounced because it scores high);
+/// below that the worse of the two counts. A threshold of 0 or less is off. Temperrors cannot be re-scored or switched off by symbol.
+/// The reason is that of the gravest finding (verdict, then strike, then score); strikes is the worst proof among all that would have
+/// stopped the message by themselves, or that added to the score which did.
 [[nodiscard]] verdict decide(std::vector<finding> findings, const verdict_policy& policy);
+/// The findings as a table and the verdict in a last line, for people (`postsluice message test`).
+[[nodiscard]] std::string describe(const verdict& v);
 
 } // namespace postsluice::contentfilter

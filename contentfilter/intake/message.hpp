@@ -31,8 +31,14 @@ struct header_block {
     [[nodiscard]] const header_field* find(std::string_view name) const; ///< first of that name
     [[nodiscard]] std::vector<const header_field*> all(std::string_view name) const;
 };
-/// Parses the header of `from`; at most max_header octets and max_header_count fields.
+/// Parses the header of `from`; at most max_header octets and max_header_count fields. A line that is neither a field nor a
+/// continuation ends the header and is the first line of the body, as in Postfix (cleanup_message.c); a line ends with LF, with
+/// or without CR before it. Fails only where the spool cannot be read.
 [[nodiscard]] result<header_block> parse_header(const spool& from, const config::filter_settings& bounds);
+/// The same for a text that is all there is (an embedded message's header, a part's header); body_offset counts within it.
+[[nodiscard]] header_block parse_header_text(std::string_view text, std::size_t max_octets, std::size_t max_fields);
+/// Is this a line that begins a header field: printable ASCII, optional blanks, a colon (RFC 5322 sections 2.2 and 4.5)?
+[[nodiscard]] bool is_field_line(std::string_view line) noexcept;
 
 struct sender_identity {
     std::string account;   ///< "-" where unknown

@@ -81,5 +81,7 @@ struct lock_step {
                                      const strike& latest, instant now);
 [[nodiscard]] lock_step lock_by_person(lock_state state, std::string actor, std::string why, std::string reference, instant now);
 [[nodiscard]] lock_step unlock_by_person(lock_state state, std::string actor, std::string why, instant now);
+/// A clean slate: open, no unlocks used, no earlier strike counts.
+[[nodiscard]] lock_step reset_by_person(lock_state state, std::string actor, instant now);
 
 } // namespace postsluice

@@ -37,6 +37,9 @@ public:
     /// The first time, not before `now`, at which `cost` fits under `limit`; nullopt where cost > limit.
     [[nodiscard]] std::optional<instant> fits_at(instant now, seconds period, std::uint64_t limit, std::uint64_t cost) const noexcept;
 
+    /// Is its newest slot more than one period after `now`? The next charge pulls it back.
+    [[nodiscard]] bool from_future(instant now, seconds period) const noexcept;
+
     void encode(std::span<std::uint8_t, encoded_size> out) const noexcept;
     [[nodiscard]] static sliding_window decode(std::span<const std::uint8_t, encoded_size> in) noexcept;
     bool operator==(const sliding_window&) const = default;

@@ -27,4 +27,9 @@ struct strike {
     bool operator==(const strike&) const = default;
 };
 
+/// Strikes of one message within this time are one proof.
+inline constexpr seconds same_proof_window{3600};
+/// Do `a` and `b` prove the same thing: same kind, same digest (not empty), less than the window apart?
+[[nodiscard]] bool same_proof(const strike& a, const strike& b) noexcept;
+
 } // namespace postsluice

@@ -10,22 +10,30 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace postsluice::daemon {
+
+inline constexpr int exit_failed = 1, exit_usage = 2, exit_config = 78; // 78: EX_CONFIG of sysexits.h
 
 struct start {
     std::string program;              ///< "postsluice-policyd"
     std::filesystem::path config_file;
-    std::string user;                 ///< run as; empty: stay who we are (not root)
+    std::string user;                 ///< run as; empty: stay who we are (not root). Started as root: "postsluice"
 };
 
-/// Handles the arguments that print and exit; otherwise fills `out` and returns nullopt.
+/// Handles the arguments that print and exit; otherwise fills `out` and returns nullopt. Not reentrant (getopt).
 [[nodiscard]] std::optional<int> parse_arguments(int argc, char** argv, std::string_view program, start& out);
+/// The settings, or null after every error was printed to stderr: exit with exit_config then.
+[[nodiscard]] config::settings_ptr load_or_explain(const std::filesystem::path& file);
 
-/// Throws std::runtime_error: another instance runs (its pid is named).
+/// Holds PROGRAM.lock in the state directory while it lives. Throws std::runtime_error: another instance runs (its pid is
+/// named), or the file cannot be used. The lock is flock(2): it ends with the process, however that ends.
 class single_instance {
 public:
     single_instance(const std::filesystem::path& state_directory, std::string_view program);
@@ -36,15 +44,18 @@ private:
     int fd_ = -1;
 };
 
-/// Makes the directory (0770 setgid-less, owner `user`) where missing. Throws std::runtime_error.
+/// Makes the directory where missing (parents 0755), with `mode` whatever the umask; owner `user` and its group where we are
+/// root. One that exists is left as it is. Throws std::runtime_error.
 void prepare_directory(const std::filesystem::path& directory, const std::string& user, unsigned mode);
-/// Gives up root for good; a no-op where we are not root and `user` is empty or ourselves. Throws std::runtime_error.
+/// Gives up root for good; a no-op where we are not root and `user` is empty or ourselves. Throws std::runtime_error: no such
+/// user, root itself, not permitted, or root could be regained.
 void drop_privileges(const std::string& user);
 
 /// sd_notify(3); nothing without NOTIFY_SOCKET.
 void notify(std::string_view state);
 
-/// Runs `stop` once on SIGTERM or SIGINT and `reload` on SIGHUP; keeps itself alive on `context`.
+/// Runs `stop` once on SIGTERM or SIGINT and `reload` on SIGHUP, on `context`, and keeps that running until `stop` ran. Later
+/// signals are ignored: a clean stop has a deadline of its own.
 void handle_signals(boost::asio::io_context& context, std::function<void()> stop, std::function<void()> reload);
 
 } // namespace postsluice::daemon

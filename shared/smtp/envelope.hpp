@@ -20,7 +20,8 @@ struct path_argument {
     [[nodiscard]] std::optional<std::string> parameter(std::string_view keyword) const; ///< value; "" for a bare keyword
     bool operator==(const path_argument&) const = default;
 };
-/// Parses what follows "MAIL FROM:" or "RCPT TO:". Liberal: blanks before the path, no brackets, odd case.
+/// Parses what follows "MAIL FROM:" or "RCPT TO:". Liberal: blanks before the path, no brackets, odd case; where the quoting is broken
+/// the address is the text as it stands (Postfix took it, so we do). errc::malformed: no path at all, or control characters.
 [[nodiscard]] result<path_argument> parse_path_argument(std::string_view text);
 
 struct envelope {
@@ -29,5 +30,17 @@ struct envelope {
     std::map<std::string, std::string> xforward; ///< NAME ADDR PORT PROTO HELO IDENT SOURCE, decoded (xtext), unknown ones absent
     std::string helo;
 };
+
+/// An envelope of our own making (a notice): paths in RFC 5321 form, no parameters. A null `sender` is "<>".
+[[nodiscard]] envelope make_envelope(const mail_address& sender, const std::vector<mail_address>& recipients);
+
+/// xtext (RFC 3461 section 4): '+', '=' and what is not printable ASCII as +XX.
+[[nodiscard]] std::string xtext_encode(std::string_view text);
+/// errc::malformed where '+' is not followed by two hexadecimal digits. Control characters in the result become '?'.
+[[nodiscard]] result<std::string> xtext_decode(std::string_view text);
+
+/// Takes the argument of one XFORWARD command ("NAME=a.example ADDR=192.0.2.1") into `attributes`: names in any case, unknown names
+/// ignored, "[UNAVAILABLE]" erases. All or nothing: errc::malformed leaves `attributes` as they were.
+[[nodiscard]] result<void> apply_xforward(std::string_view argument, std::map<std::string, std::string>& attributes);
 
 } // namespace postsluice::smtp

@@ -7,6 +7,7 @@
 
 #include <iosfwd>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace postsluice::smtp {
@@ -23,5 +24,8 @@ struct reply {
 [[nodiscard]] reply make_reply(int code, std::string enhanced, std::string text);
 [[nodiscard]] std::string to_wire(const reply& r);
 std::ostream& operator<<(std::ostream& out, const reply& r);
+
+/// Length of the enhanced code ("4.3.0", RFC 3463) that `text` begins with, followed by a blank or nothing; 0 where there is none.
+[[nodiscard]] std::size_t enhanced_code_length(std::string_view text) noexcept;
 
 } // namespace postsluice::smtp

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Strikes, locks, their history and the notices to be mailed: the `state` environment's part about accounts. Either daemon may
 // strike; the lock machine runs in the same transaction, and each transition leaves a history record and a notice in the outbox.
-// Reads never block. Writes go through the writer thread.
+// Reads never block. Writes go through the writer thread. Bounds: an account's newest 1000 strikes are remembered.
+// The store, the writer and the clock must outlive it.
+// Repeating a write whose caller saw errc::timed_out is harmless where the strike carries a digest.
 #pragma once
 
 #include "shared/core/lock_machine.hpp"
@@ -10,6 +12,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +62,8 @@ public:
     boost::asio::awaitable<result<void>> notice_failed(std::uint64_t id);
 
 private:
+    using step_function = std::function<result<std::vector<lock_event>>(write_txn&, lock_state&)>;
+    boost::asio::awaitable<result<lock_state>> change(std::string account, step_function step);
     [[nodiscard]] std::string key(char tag, std::string_view account) const;
     store& store_;
     writer& writer_;

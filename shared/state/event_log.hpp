@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verdict events of the content filter, by reference (`filter` environment, written by contentfilter alone): what
-// `postsluice why REF` explains. Every verdict but a clean pass leaves one. Also the daily counters behind `status`.
+// `postsluice why REF` explains. Every verdict but a clean pass leaves one. Also the daily counters behind `status`. Any thread;
+// every verb is a short write transaction of its own. Bounds: 20 recipients, 100 findings, 2 KiB a text.
 #pragma once
 
 #include "shared/core/reason.hpp"
@@ -32,6 +33,9 @@ public:
     /// under `most`. Exact: one write transaction.
     [[nodiscard]] result<bool> count_under(std::string_view account, std::string_view what, seconds period, std::uint32_t most);
     [[nodiscard]] result<void> forget_before(instant t, std::size_t most);
+    /// Adds to today's counter of that name (days of UTC); counters of forgotten days go with forget_before().
+    [[nodiscard]] result<void> count(std::string_view name, std::uint64_t by = 1);
+    [[nodiscard]] result<std::map<std::string, std::uint64_t>> counts_of_day(instant day);
 
 private:
     store& store_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index of quarantined messages (`state` environment, written by contentfilter through its writer thread). The messages
-// themselves are files in quarantine.directory, named by id; act/quarantine keeps both in step.
+// themselves are files in quarantine.directory, named by id; act/quarantine keeps both in step. An id has 1 to 64 octets
+// (errc::malformed otherwise); put() replaces an entry of the same id.
 #pragma once
 
 #include "shared/core/reason.hpp"

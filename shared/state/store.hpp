@@ -6,7 +6,9 @@
 // (stale readers cleared, retried), stale readers of killed processes (cleared at open and by tend()), a full disk that
 // shows as EIO at commit (errc::disk_full), MDB_PANIC (environment reopened), MDB_MAP_FULL (errc::disk_full). A corrupt
 // environment is moved aside (NAME.corrupt-TIME), started empty and logged as an alarm. A schema newer than ours:
-// errc::newer_schema, and what to run. Keys are 1..511 octets (asserted); values begin with a version octet by convention of
+// errc::newer_schema, and what to do; an older one: errc::unsupported. A full map keeps room in reserve, so that erase()
+// goes on working. An environment that was replaced on disk (by the peer that moved it aside) is noticed by tend() and
+// reopened. A process that opens one environment twice is a broken invariant. Keys are 1..511 octets (asserted); values begin with a version octet by convention of
 // the repositories. One write transaction at a time in the whole machine; the writer mutex has no time-out, therefore keep
 // write transactions short, without I/O or logging. Views that get() returns are valid until the next write or the end.
 // Source: lmdb.h (0.9.24).
@@ -45,8 +47,12 @@ public:
     read_txn(read_txn&&) noexcept;
     read_txn& operator=(read_txn&&) = delete;
     ~read_txn();
+    /// nullopt: not there (or damaged(): the store then recovers by itself, and says so in the log).
     [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const;
+    /// Has a read of this transaction met damaged pages?
+    [[nodiscard]] bool damaged() const noexcept;
     /// Calls `visit(key, value)` for keys >= from that begin with `prefix`, in order, until it returns false.
+    /// `visit` must not write to this transaction.
     void scan(std::string_view prefix, std::string_view from, const std::function<bool(std::string_view, std::string_view)>& visit) const;
 
 protected:
@@ -66,6 +72,10 @@ public:
     [[nodiscard]] result<void> erase(std::string_view key);
     /// Ends the transaction either way.
     [[nodiscard]] result<void> commit();
+    /// A transaction inside this one, rolled back alone. This one rests until it has ended.
+    [[nodiscard]] result<write_txn> nested();
+    /// Lets put() use the room that is kept for clearing up, once the map is full.
+    void use_reserve() noexcept;
 
 private:
     friend class store;
@@ -87,6 +97,11 @@ public:
     virtual void tend() = 0;
     /// Part of the map in use, 0..1.
     [[nodiscard]] virtual double fill() = 0;
+
+protected:
+    [[nodiscard]] static read_txn make_read(std::unique_ptr<read_txn::impl> i);
+    [[nodiscard]] static write_txn make_write(std::unique_ptr<read_txn::impl> i);
+    using txn_impl = read_txn::impl;
 };
 
 /// A keyed, fixed-size key: tag octet, then 16 octets of SipHash/BLAKE2 over `parts` with a per-state-directory secret, so that

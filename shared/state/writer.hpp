@@ -2,14 +2,13 @@
 // The writer thread of an environment that both daemons write (`state`). LMDB's writer mutex has no time-out: a stopped process
 // that holds it blocks every other writer for ever. So writes run here, grouped into one commit while the mutex or the disk is
 // busy, and a caller waits at most `timeout`: then errc::timed_out, and on_error applies (the write may still happen:
-// operations are idempotent). Callable from any thread; completion comes on the caller's executor.
+// operations are idempotent, and own or outlive what they refer to). Callable from any thread; completion comes on the caller's executor.
 #pragma once
 
 #include "shared/state/store.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
-#include <any>
 #include <functional>
 #include <memory>
 
@@ -18,7 +17,7 @@ namespace postsluice::state {
 class writer {
 public:
     writer(store& where, seconds timeout);
-    /// Commits what is queued, then stops.
+    /// Commits what is queued, then stops; waits for that no longer than `timeout`.
     ~writer();
     writer(const writer&) = delete;
     writer& operator=(const writer&) = delete;
@@ -33,7 +32,7 @@ public:
 
 private:
     struct impl;
-    std::unique_ptr<impl> impl_;
+    std::shared_ptr<impl> impl_;
 };
 
 } // namespace postsluice::state

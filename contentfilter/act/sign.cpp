@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contentfilter/act/sign.hpp"
+
+#include "contentfilter/mime/fields.hpp"
+#include "shared/core/text.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace postsluice::contentfilter::act {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::uint64_t yield_every = std::uint64_t{1} << 20U; // octets of body that are hashed in one go
+
+std::string from_domain(std::span<const std::string> fields) {
+    for (const auto& raw : fields) {
+        const header_field field{raw};
+        if (!iequals(field.name(), "From")) continue;
+        const auto boxes = mime::parse_mailboxes(field.value());
+        if (!boxes || boxes->empty()) return {};
+        const auto& address = boxes->front().address;
+        const auto at = address.rfind('@');
+        return at == std::string::npos ? std::string{} : to_lower(std::string_view{address}.substr(at + 1));
+    }
+    return {};
+}
+
+bool aligned(std::string_view a, std::string_view b) {
+    const auto below = [](std::string_view child, std::string_view parent) {
+        return child.size() > parent.size() && child.ends_with(parent) && child[child.size() - parent.size() - 1] == '.';
+    };
+    return a == b || below(a, b) || below(b, a);
+}
+
+/// The value of a tag in a DKIM-Signature (RFC 6376 section 3.2), without white space; empty where it is not there.
+std::string tag_of(std::string_view value, std::string_view name) {
+    for (const auto part : split(value, ';')) {
+        const auto equals = part.find('=');
+        if (equals == std::string_view::npos || trim(part.substr(0, equals)) != name) continue;
+        std::string out;
+        for (const char c : part.substr(equals + 1))
+            if (c != ' ' && c != '\t' && c != '\r' && c != '\n') out += c;
+        return out;
+    }
+    return {};
+}
+
+/// Does the field look like a signature that somebody will accept: all it must have, From covered, not expired? Whether it is true is
+/// not asked. A sender who forges one only keeps ours off his own mail.
+bool looks_valid(std::string_view value, std::string_view domain, instant now) {
+    if (tag_of(value, "v") != "1" || !aligned(to_lower(tag_of(value, "d")), domain)) return false;
+    for (const auto* name : {"a", "b", "bh", "s"})
+        if (tag_of(value, name).empty()) return false;
+    const auto covered = tag_of(value, "h");
+    const auto names = split(covered, ':');
+    if (std::none_of(names.begin(), names.end(), [](std::string_view name) { return iequals(name, "from"); })) return false;
+    const auto expires = tag_of(value, "x");
+    std::int64_t at = 0;
+    if (expires.empty() || std::from_chars(expires.data(), expires.data() + expires.size(), at).ec != std::errc{}) return expires.empty();
+    return at > std::chrono::floor<seconds>(now).time_since_epoch().count();
+}
+
+/// The whole body in memory: what libopendkim's interface asks for.
+result<std::string> whole_body(const message& what, const edits& changes) {
+    body_reader body{what, changes};
+    std::string out;
+    for (;;) {
+        auto piece = body.next();
+        if (!piece) return piece.error();
+        if (piece->empty()) return out;
+        out += *piece;
+    }
+}
+
+result<std::vector<std::string>> make_signatures(const rendered& what, const signing_plan& plan, std::string_view body_sha256, instant now) {
+    const auto& settings = what.source->settings->dkim;
+    const std::vector<std::string_view> fields{what.fields.begin(), what.fields.end()};
+    if (settings.signer == config::dkim_signer::own) return auth::sign(settings, plan.keys, fields, body_sha256, now);
+    const auto body = whole_body(*what.source, what.changes);
+    if (!body) return body.error();
+    return auth::sign_with_libopendkim(settings, plan.keys, fields, *body, now);
+}
+
+} // namespace
+
+result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields, const auth::key_table& keys, instant now) {
+    if (!what.settings->dkim.sign) return signing_plan{{}, "disabled"};
+    if (what.header.truncated) return signing_plan{{}, "header-bound"};
+    const auto domain = from_domain(fields);
+    if (domain.empty()) return signing_plan{{}, "no-from"};
+    for (const auto& raw : fields) {
+        const header_field field{raw};
+        if (iequals(field.name(), "DKIM-Signature") && looks_valid(field.value(), domain, now)) return signing_plan{{}, "already-signed"};
+    }
+    if (keys.broken(domain)) return failure{errc::unavailable, "the DKIM keys of " + domain + " cannot be used"};
+    const auto found = keys.find(domain);
+    if (found.empty()) return signing_plan{{}, "no-key"};
+    return signing_plan{{found.begin(), found.end()}, "signed"};
+}
+
+asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes, std::shared_ptr<const auth::key_table> keys, instant now) {
+    auto out = std::make_shared<rendered>();
+    out->source = what;
+    out->changes = std::move(changes);
+    out->fields = render_header(*what, out->changes);
+    auto plan = plan_signing(*what, out->fields, *keys, now);
+    if (!plan) co_return plan.error();
+
+    auth::body_hash hash;
+    body_reader body{*what, out->changes};
+    for (std::uint64_t next_yield = yield_every;;) {
+        const auto piece = body.next();
+        if (!piece) co_return piece.error();
+        if (piece->empty()) break;
+        if (!plan->keys.empty()) hash.update(*piece);
+        out->body_size += piece->size();
+        if (out->body_size < next_yield) continue;
+        next_yield += yield_every;
+        co_await asio::post(asio::use_awaitable);
+    }
+    if (!plan->keys.empty()) {
+        auto signatures = make_signatures(*out, *plan, hash.finish(), now);
+        if (!signatures) co_return signatures.error();
+        out->fields.insert(out->fields.begin(), signatures->begin(), signatures->end());
+    }
+    co_return prepared{std::move(out), plan->why};
+}
+
+} // namespace postsluice::contentfilter::act

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contentfilter/intake/collector.hpp"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <stdexcept>
+
+namespace postsluice::contentfilter {
+
+struct collector::hash {
+    hash() : context{EVP_MD_CTX_new()} {
+        if (!context || EVP_DigestInit_ex(context, EVP_sha256(), nullptr) != 1) throw std::runtime_error("SHA-256 is not available");
+    }
+    ~hash() { EVP_MD_CTX_free(context); }
+    hash(const hash&) = delete;
+    void update(std::string_view octets) { EVP_DigestUpdate(context, octets.data(), octets.size()); }
+    std::string hex() {
+        std::array<unsigned char, EVP_MAX_MD_SIZE> octets{};
+        unsigned size = 0;
+        EVP_DigestFinal_ex(context, octets.data(), &size);
+        constexpr std::string_view digits = "0123456789abcdef";
+        std::string out;
+        for (unsigned i = 0; i < size; ++i) {
+            out += digits[octets[i] >> 4U];
+            out += digits[octets[i] & 15U];
+        }
+        return out;
+    }
+    EVP_MD_CTX* context;
+};
+
+collector::collector(config::settings_ptr settings)
+    : settings_{std::move(settings)},
+      spool_{std::make_shared<spool>(settings_->contentfilter.spool_memory, settings_->contentfilter.spool_directory)},
+      hash_{std::make_unique<hash>()} {}
+
+collector::~collector() = default;
+
+void collector::add(std::string_view content) {
+    if (problem_ || content.empty()) return;
+    if (auto written = spool_->append(content); !written) {
+        problem_ = written.error();
+        return;
+    }
+    hash_->update(content);
+    count_boundaries(content);
+}
+
+// A line that begins with "--". Counted over piece boundaries: dash_ says that a line's first octet was a dash and the next is to come.
+void collector::count_boundaries(std::string_view content) {
+    if (dash_ && content.front() == '-') ++boundary_lines_;
+    dash_ = false;
+    const auto line_begins_at = [&](std::size_t at) {
+        if (at >= content.size() || content[at] != '-') return;
+        if (at + 1 == content.size()) dash_ = true;
+        else if (content[at + 1] == '-') ++boundary_lines_;
+    };
+    if (last_ == '\n') line_begins_at(0);
+    for (auto at = content.find('\n'); at != std::string_view::npos; at = content.find('\n', at + 1))
+        line_begins_at(at + 1);
+    last_ = content.back();
+}
+
+result<std::shared_ptr<message>> collector::finish(smtp::envelope envelope) {
+    if (problem_) return *problem_;
+    auto header = parse_header(*spool_, settings_->contentfilter);
+    if (!header) return header.error();
+    auto out = std::make_shared<message>();
+    out->settings = settings_;
+    out->queue_id = queue_id_of(envelope);
+    out->envelope = std::move(envelope);
+    out->content = spool_;
+    out->header = std::move(*header);
+    out->digest = hash_->hex();
+    out->boundary_lines = boundary_lines_;
+    return out;
+}
+
+} // namespace postsluice::contentfilter

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who sent a message (contentfilter.md section 3). Decided by, in this order:
+//  1. a ticket whose seal is valid and whose queue ID is the XFORWARD IDENT of this transaction, wherever it stands in the header
+//     (`postsuper -r` puts a Received above it). Of several the first such; a forged one, or a true one of another message, is nothing.
+//  2. where no ticket decides: the topmost Received field, where it has pickup's form and names another uid than the mail owner's (his
+//     are requeued messages), on a connection from this machine, and Postfix knows of no client that sent the mail over the network.
+//     Everything a sender writes stands below that field.
+//  3. nobody: account "-", profile "default". What then happens is the option no_ticket.
+// Never does a header that a sender could write decide. Reads the ticket keys; otherwise pure.
+#pragma once
+
+#include "contentfilter/intake/message.hpp"
+
+#include <sys/types.h>
+
+namespace postsluice::contentfilter {
+
+struct identity_facts {
+    const config::settings& settings;
+    account::ticket_ring& tickets;
+    std::optional<uid_t> mail_owner; ///< uid of Postfix's mail_owner
+    bool local_peer = true;          ///< the connection comes from this machine
+};
+
+[[nodiscard]] sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope, const identity_facts& facts);
+/// The sender of a message that was identified before (quarantine), or is asked about (`message test`).
+[[nodiscard]] sender_identity sender_of(const config::settings& settings, const std::string& account, const std::string& login = {});
+
+/// The queue ID that Postfix gave the message: XFORWARD IDENT; "-" where there is none.
+[[nodiscard]] std::string queue_id_of(const smtp::envelope& envelope);
+[[nodiscard]] std::string_view to_string(sender_identity::proof by) noexcept; ///< "ticket", "uid", "none"
+
+} // namespace postsluice::contentfilter

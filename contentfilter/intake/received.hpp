@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Received fields (RFC 5321 section 4.4): the one we add on every pass, how often it is there already (loops), and the one that
+// Postfix's pickup(8) writes above mail that a local user handed in by sendmail(1). Pure.
+#pragma once
+
+#include "contentfilter/intake/message.hpp"
+#include "shared/core/clock.hpp"
+#include "shared/smtp/server.hpp"
+
+#include <sys/types.h>
+
+namespace postsluice::contentfilter {
+
+/// Date and time as RFC 5322 section 3.3 writes them, in UTC: "Sat, 21 Nov 2026 10:15:30 +0000".
+[[nodiscard]] std::string rfc5322_date(instant t);
+
+/// "Received: from HELO\r\n\tby HOSTNAME (Postsluice) with LMTP id ID;\r\n\tDATE", without its final CRLF.
+[[nodiscard]] std::string make_received(std::string_view helo, std::string_view hostname, smtp::protocol speaks, std::string_view id, instant now);
+/// How many Received fields `hostname` has written by make_received().
+[[nodiscard]] std::size_t count_passes(const header_block& header, std::string_view hostname);
+
+/// The uid in the topmost Received field, where that has exactly pickup's form: "by HOST (Postfix, from userid N)\r\n\tid QUEUEID; DATE".
+/// A field of a sender's making stands below the one that our Postfix added last: only the topmost is looked at, whatever it is.
+[[nodiscard]] std::optional<uid_t> pickup_uid(const header_block& header);
+
+} // namespace postsluice::contentfilter

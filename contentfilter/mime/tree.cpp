@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contentfilter/mime/tree.hpp"
+
+#include "contentfilter/mime/decoders.hpp"
+#include "contentfilter/mime/structure.hpp"
+#include "shared/core/text.hpp"
+
+#include <algorithm>
+
+namespace postsluice::contentfilter::mime {
+
+namespace {
+
+/// The content of `of` into a spool of its own, decoded.
+result<std::shared_ptr<const spool>> unpack(const part& of, const config::filter_settings& bounds) {
+    auto unpacked = std::make_shared<spool>(bounds.spool_memory, bounds.spool_directory);
+    result<void> written;
+    auto read = decoded(of, ~std::uint64_t{0}, [&](std::string_view piece) { return (written = unpacked->append(piece)).has_value(); });
+    if (!read) return read.error();
+    if (!written) return written.error();
+    return std::shared_ptr<const spool>{std::move(unpacked)};
+}
+
+} // namespace
+
+bool part::is_html() const { return fields.type == "text/html" || fields.type == "application/xhtml+xml"; }
+
+bool part::is_text() const {
+    return !container && (fields.type.starts_with("text/") || is_html() || fields.type.starts_with("multipart/"));
+}
+
+bool part::is_attachment() const { return !fields.names.empty() || fields.disposition == "attachment"; }
+
+std::string part::label() const {
+    return fields.names.empty() ? path : path + " (" + printable(fields.names.front(), 100) + ")";
+}
+
+result<std::shared_ptr<const tree>> tree::build(const std::shared_ptr<const spool>& content, const header_block& header,
+                                                const config::filter_settings& bounds) {
+    auto made = std::make_shared<tree>();
+    structure finder{bounds, made->parts_};
+    if (auto done = finder.scan(content, header, structure::none); !done) return done.error();
+    // Messages that travel as base64 or quoted-printable, against the RFC: readers open them all the same. The list grows while it is
+    // walked; each level decodes to less than it was, and depth and number of parts are bounded as ever.
+    for (std::size_t i = 0; i < made->parts_.size(); ++i) {
+        const auto& p = made->parts_[i];
+        if (p.container || !p.fields.type.starts_with("message/") || p.fields.encoding == transfer_encoding::identity) continue;
+        if (p.fields.type != "message/rfc822" && p.fields.type != "message/global") continue;
+        const auto unpacked = unpack(p, bounds);
+        if (!unpacked) return unpacked.error();
+        const auto inner = parse_header(**unpacked, bounds);
+        if (!inner) return inner.error();
+        if (auto done = finder.scan(*unpacked, *inner, i); !done) return done.error();
+    }
+    return std::shared_ptr<const tree>{std::move(made)};
+}
+
+result<void> decoded(const part& of, std::uint64_t most, const piece_visitor& visit) {
+    if (of.begin >= of.end) return {};
+    transfer_decoder decoder{of.fields.encoding};
+    std::uint64_t left = of.end - of.begin;
+    bool more = true;
+    const auto pass = [&](std::string_view piece) {
+        piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), most)));
+        most -= piece.size();
+        if (!piece.empty() && more) more = visit(piece);
+        return more && most > 0;
+    };
+    auto read = of.source->for_each(of.begin, [&](std::string_view piece) {
+        // A message in memory comes as one piece: it is cut so that decoding stays bounded and can stop early.
+        while (!piece.empty() && left > 0) {
+            const auto size = static_cast<std::size_t>(std::min<std::uint64_t>({piece.size(), left, 65536}));
+            left -= size;
+            if (!pass(decoder.feed(piece.substr(0, size)))) return false;
+            piece.remove_prefix(size);
+        }
+        return left > 0;
+    });
+    if (!read) return read;
+    if (more && most > 0) pass(decoder.finish());
+    return {};
+}
+
+result<void> text(const part& of, std::uint64_t most, const piece_visitor& visit) {
+    charset_decoder charset{of.fields.charset};
+    return decoded(of, most, [&](std::string_view piece) {
+        const auto converted = charset.feed(piece);
+        return converted.empty() || visit(converted);
+    });
+}
+
+} // namespace postsluice::contentfilter::mime

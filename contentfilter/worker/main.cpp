@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// postsluice-scan-worker: names the type of files that strangers sent, in a process that can do nothing else (contentfilter starts it
+// and talks to it over descriptor 3, see protocol.hpp). It ends at the end of the channel, and after a share of CPU time, so that
+// memory that libmagic might lose comes back.
+#include "contentfilter/worker/confine.hpp"
+#include "contentfilter/worker/file_magic.hpp"
+#include "contentfilter/worker/protocol.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <exception>
+#include <string>
+#include <unistd.h>
+
+namespace {
+
+using namespace postsluice::contentfilter::worker;
+
+constexpr std::chrono::seconds cpu_share{600};
+constexpr std::chrono::seconds cpu_hard_limit{660};
+
+bool read_all(char* to, std::size_t size) {
+    while (size > 0) {
+        const auto got = ::read(channel, to, size);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        to += got;
+        size -= static_cast<std::size_t>(got);
+    }
+    return true;
+}
+
+bool write_message(std::string_view text) {
+    std::string message(sizeof(std::uint32_t), '\0');
+    const auto size = static_cast<std::uint32_t>(text.size());
+    std::memcpy(message.data(), &size, sizeof size);
+    message += text;
+    for (std::size_t done = 0; done < message.size();) {
+        const auto written = ::write(channel, message.data() + done, message.size() - done);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return false;
+        done += static_cast<std::size_t>(written);
+    }
+    return true;
+}
+
+bool share_is_used_up() {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec >= cpu_share.count();
+}
+
+int serve(const file_magic& magic) {
+    std::string request;
+    for (;;) {
+        std::uint32_t size = 0;
+        if (!read_all(reinterpret_cast<char*>(&size), sizeof size)) return 0; // the filter is gone
+        if (size > max_request) return 1;
+        request.resize(size);
+        if (!read_all(request.data(), size)) return 0;
+        auto answer = magic.identify(request);
+        answer.resize(std::min<std::size_t>(answer.size(), max_answer - 1));
+        const bool last = share_is_used_up();
+        if (!write_message(std::string(1, last ? flag_last : '\0') + answer)) return 0;
+        if (last) return 0;
+    }
+}
+
+} // namespace
+
+int main() {
+    int status = 1;
+    try {
+        const file_magic magic;
+        confine(cpu_hard_limit);
+        if (write_message(ready_word)) status = serve(magic);
+        ::_exit(status); // destructors and exit handlers need system calls that are gone
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "postsluice-scan-worker: %s\n", e.what());
+    }
+    ::_exit(status);
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policyd/control_verbs.hpp"
+
+#include "policyd/control_json.hpp"
+#include "policyd/service.hpp"
+#include "shared/core/random.hpp"
+#include "shared/core/text.hpp"
+#include "config.h"
+
+#include <algorithm>
+#include <unistd.h>
+#include <utility>
+
+namespace postsluice::policyd {
+
+namespace asio = boost::asio;
+namespace cj = control_json;
+using nlohmann::json;
+
+namespace {
+
+using arguments = std::shared_ptr<const json>;
+using answer = asio::awaitable<result<json>>;
+
+constexpr std::size_t most_listed = 10000, most_locked = 10000, most_refusals = 20, most_events = 50, most_notices = 1000;
+
+// ---- arguments
+
+result<std::string> text(const json& from, const char* key, bool required) {
+    const auto at = from.find(key);
+    if (at == from.end()) {
+        return required ? result<std::string>{failure{errc::malformed, std::string{"argument \""} + key + "\" is missing"}}
+                        : result<std::string>{std::string{}};
+    }
+    if (!at->is_string() || at->get_ref<const std::string&>().size() > 1024) {
+        return failure{errc::malformed, std::string{"argument \""} + key + "\" is not a text of at most 1024 octets"};
+    }
+    return at->get<std::string>();
+}
+
+std::size_t number(const json& from, const char* key, std::size_t otherwise) {
+    const auto at = from.find(key);
+    return at != from.end() && at->is_number_unsigned() ? std::min(at->get<std::size_t>(), most_listed) : otherwise;
+}
+
+// An account as a person names it: any case, and without the domain where default_domain supplies it.
+result<std::string> account_argument(const config::settings& settings, const json& from, bool required) {
+    auto given = text(from, "account", required);
+    if (!given) {
+        return given.error();
+    }
+    std::string name = to_lower(trim(*given));
+    if (name.empty()) {
+        return required ? result<std::string>{failure{errc::malformed, "argument \"account\" is empty"}} : result<std::string>{name};
+    }
+    const bool entry = std::ranges::any_of(settings.accounts, [&](const auto& a) { return to_lower(a.name) == name; });
+    if (!entry && !name.starts_with("uid:") && !name.starts_with("login:") && name.find('@') == std::string::npos && !settings.default_domain.empty()) {
+        name += '@' + settings.default_domain;
+    }
+    return name;
+}
+
+// ---- pieces of answers
+
+json program() { return {{"program", "postsluice-policyd"}, {"version", PACKAGE_VERSION}, {"pid", ::getpid()}}; }
+
+/// Those locked now; empty where the store cannot be read.
+std::vector<state::locked_account> locked_now(const service& s) {
+    auto all = s.of().store.locked(most_locked);
+    if (!all) {
+        return {};
+    }
+    const auto now = s.of().time.now();
+    std::erase_if(*all, [now](const auto& one) { return !is_locked(one.lock, now); });
+    return std::move(*all);
+}
+
+result<json> lock_of(const service& s, const std::string& account) {
+    const auto lock = s.of().store.read_lock(account);
+    if (!lock) {
+        return lock.error();
+    }
+    return control::success(lock->has_value() ? cj::lock(account, **lock, s.of().time.now()) : json(nullptr));
+}
+
+json account_row(const service& s, const std::string& account, instant last_seen, bool locked, json use) {
+    const auto settings = s.settings();
+    const auto who = account::identity_of(*settings, account);
+    return {{"account", printable(account, 1000)},
+            {"profile", account::select_profile(*settings, who)->name},
+            {"last_seen", cj::time_or_null(last_seen)},
+            {"locked", locked},
+            {"use", std::move(use)}};
+}
+
+result<json> account_rows(const service& s, std::size_t most, bool locked_too) {
+    const auto seen = s.of().accounts.accounts(most);
+    if (!seen) {
+        return seen.error();
+    }
+    auto locked = locked_now(s);
+    json rows = json::array();
+    for (const auto& one : *seen) {
+        const bool is = std::erase_if(locked, [&](const auto& l) { return l.account == one.account; }) != 0;
+        rows.push_back(account_row(s, one.account, one.last_seen, is, cj::uses(one.use, s.of().time.now())));
+    }
+    if (locked_too) {
+        for (const auto& one : locked) {
+            rows.push_back(account_row(s, one.account, {}, true, json::array()));
+        }
+    }
+    return control::success(std::move(rows));
+}
+
+result<json> uses_of(const service& s, const config::profile& profile, const std::string& account) {
+    const auto use = s.of().accounts.usage(rules::limits_of(profile, account));
+    if (!use) {
+        return use.error();
+    }
+    return control::success(cj::uses(*use, s.of().time.now()));
+}
+
+// ---- verbs
+
+answer ping(service&, control::request_context, arguments) { co_return control::success(program()); }
+
+answer status(service& s, control::request_context, arguments given) {
+    const auto& of = s.of();
+    const auto settings = s.settings();
+    const auto& counts = of.asks.counts();
+    auto rows = account_rows(s, number(*given, "accounts", 100), false);
+    if (!rows) {
+        co_return rows.error();
+    }
+    json locks = json::array();
+    for (const auto& one : locked_now(s)) {
+        locks.push_back(cj::lock(one.account, one.lock, of.time.now()));
+    }
+    const auto notices = of.store.notices(most_notices);
+    json out = program();
+    out["started"] = cj::time_or_null(s.started());
+    out["uptime"] = std::chrono::duration_cast<seconds>(of.time.now() - s.started()).count();
+    out["mode"] = settings->mode == config::run_mode::observe ? "observe" : "enforce";
+    out["accounting"] = cj::accounting_name(settings->policyd.accounting);
+    out["on_error"] = settings->policyd.on_error == config::error_policy::defer ? "defer" : "dunno";
+    out["connections"] = {{"now", of.connections.connections()},
+                          {"total", counts.connections},
+                          {"refused", counts.turned_away},
+                          {"limit", of.connections.most()}};
+    out["requests"] = cj::requests(counts);
+    out["decisions"] = cj::decisions(counts);
+    out["observed"] = cj::observed(counts);
+    out["trouble"] = counts.trouble;
+    out["tickets"] = {{"issued", counts.tickets}, {"failed", counts.tickets_failed}};
+    out["hooks"] = cj::hooks(of.asks.hooks());
+    out["accounts"] = std::move(*rows);
+    out["locks"] = std::move(locks);
+    out["notices_waiting"] = notices ? notices->size() : 0;
+    out["state"] = {{"healthy", of.healthy()}, {"counters_fill", of.counters_fill()}, {"state_fill", of.state_fill()}};
+    co_return control::success(std::move(out));
+}
+
+answer why(service& s, control::request_context, arguments given) {
+    const auto asked = text(*given, "ref", true);
+    if (!asked) {
+        co_return asked.error();
+    }
+    const std::string reference = normalise_reference(trim(*asked));
+    if (reference.empty()) {
+        co_return failure{errc::malformed, "a reference has eight letters and digits"};
+    }
+    const auto found = s.of().accounts.explain(reference);
+    if (!found) {
+        co_return found.error();
+    }
+    if (found->has_value()) {
+        auto lock = lock_of(s, (*found)->what.account);
+        if (!lock) {
+            co_return lock.error();
+        }
+        const bool locked = lock->is_object() && lock->at("locked").get<bool>();
+        co_return control::success({{"kind", "refusal"}, {"refusal", cj::refusal(**found)}, {"lock", locked ? *lock : json(nullptr)}});
+    }
+    for (const auto& one : locked_now(s)) {
+        if (one.lock.reference == reference) {
+            co_return control::success({{"kind", "lock"}, {"lock", cj::lock(one.account, one.lock, s.of().time.now())}});
+        }
+    }
+    co_return failure{errc::not_found, "reference " + reference};
+}
+
+answer account_list(service& s, control::request_context, arguments given) {
+    auto rows = account_rows(s, number(*given, "most", 1000), true);
+    if (!rows) {
+        co_return rows.error();
+    }
+    co_return control::success({{"accounts", std::move(*rows)}});
+}
+
+/// What history and refusals say; the rest of `account show` is configuration and use.
+result<json> account_past(const service& s, const std::string& account) {
+    const auto refusals = s.of().accounts.refusals(account, most_refusals);
+    const auto history = s.of().store.history(account, most_events);
+    if (!refusals || !history) {
+        return refusals ? history.error() : refusals.error();
+    }
+    json out{{"refusals", json::array()}, {"events", json::array()}, {"strikes", json::array()}};
+    for (const auto& one : *refusals) {
+        out["refusals"].push_back(cj::refusal(one));
+    }
+    for (const auto& one : history->events) {
+        out["events"].push_back(cj::event(one));
+    }
+    for (const auto& one : history->strikes) {
+        out["strikes"].push_back(cj::strike_object(one));
+    }
+    return control::success(std::move(out));
+}
+
+answer account_show(service& s, control::request_context, arguments given) {
+    const auto settings = s.settings();
+    const auto account = account_argument(*settings, *given, true);
+    if (!account) {
+        co_return account.error();
+    }
+    const auto who = account::identity_of(*settings, *account);
+    const auto profile = account::select_profile(*settings, who);
+    auto use = uses_of(s, *profile, *account);
+    auto lock = lock_of(s, *account);
+    auto out = account_past(s, *account);
+    if (!use || !lock || !out) {
+        co_return !use ? use.error() : !lock ? lock.error() : out.error();
+    }
+    json& o = *out;
+    o["account"] = printable(*account, 1000);
+    o["entry"] = who.entry != nullptr ? json(who.entry->name) : json(nullptr);
+    o["login"] = who.login.empty() ? json(nullptr) : json(printable(who.login, 1000));
+    o["profile"] = profile->name;
+    o["chosen_by"] = account::explain_profile(*settings, who);
+    o["from"] = cj::from_rule(profile->from, account::describe_allowed(*profile, who));
+    o["observe"] = profile->observe || settings->mode == config::run_mode::observe;
+    o["locked"] = lock->is_object() && lock->at("locked").get<bool>();
+    o["lock"] = std::move(*lock);
+    o["use"] = std::move(*use);
+    co_return out;
+}
+
+answer account_lock(service& s, control::request_context by, arguments given) {
+    const auto account = account_argument(*s.settings(), *given, true);
+    auto words = text(*given, "why", false);
+    if (!account || !words) {
+        co_return account ? words.error() : account.error();
+    }
+    const auto now_is = co_await s.of().store.lock(*account, by.actor, words->empty() ? "locked by hand" : *words, new_reference());
+    if (!now_is) {
+        co_return now_is.error();
+    }
+    co_return control::success({{"account", *account}, {"lock", cj::lock(*account, *now_is, s.of().time.now())}});
+}
+
+answer account_unlock(service& s, control::request_context by, arguments given) {
+    const auto account = account_argument(*s.settings(), *given, true);
+    auto words = text(*given, "why", false);
+    if (!account || !words) {
+        co_return account ? words.error() : account.error();
+    }
+    const auto before = s.of().store.read_lock(*account);
+    const auto now_is = co_await s.of().store.unlock(*account, by.actor, *words);
+    if (!now_is) {
+        co_return now_is.error();
+    }
+    const bool was = before && before->has_value() && is_locked(**before, s.of().time.now());
+    co_return control::success({{"account", *account}, {"lock", cj::lock(*account, *now_is, s.of().time.now())}, {"was_locked", was}});
+}
+
+answer account_reset(service& s, control::request_context by, arguments given) {
+    const auto account = account_argument(*s.settings(), *given, true);
+    if (!account) {
+        co_return account.error();
+    }
+    const auto opened = co_await s.of().store.reset(*account, by.actor);
+    if (!opened) {
+        co_return opened.error();
+    }
+    const auto forgotten = co_await s.of().accounts.reset(*account);
+    if (!forgotten) {
+        co_return forgotten.error();
+    }
+    co_return control::success({{"account", *account}});
+}
+
+answer limit_list(service& s, control::request_context, arguments given) {
+    const auto settings = s.settings();
+    const auto account = account_argument(*settings, *given, false);
+    if (!account) {
+        co_return account.error();
+    }
+    json out = json::object();
+    if (account->empty()) {
+        out["profiles"] = json::array();
+        out["assigns"] = json::array();
+        for (const auto& [name, profile] : settings->profiles) {
+            out["profiles"].push_back(cj::profile(*profile));
+        }
+        for (const auto& one : settings->assigns) {
+            out["assigns"].push_back({{"profile", one.profile}, {"login", one.login}, {"account", one.account}});
+        }
+        co_return control::success(std::move(out));
+    }
+    const auto who = account::identity_of(*settings, *account);
+    const auto profile = account::select_profile(*settings, who);
+    auto use = uses_of(s, *profile, *account);
+    if (!use) {
+        co_return use.error();
+    }
+    co_return control::success({{"account", *account},
+                                {"profile", profile->name},
+                                {"chosen_by", account::explain_profile(*settings, who)},
+                                {"use", std::move(*use)}});
+}
+
+answer reload(service& s, control::request_context, arguments) {
+    json errors = json::array();
+    for (const auto& one : s.reload()) {
+        errors.push_back({{"file", one.file}, {"line", one.line}, {"key", one.key}, {"text", one.text}, {"message", one.message()}});
+    }
+    const bool done = errors.empty();
+    co_return control::success({{"reloaded", done}, {"errors", std::move(errors)}});
+}
+
+} // namespace
+
+void add_control_verbs(control::server& to, service& what) {
+    const auto add = [&](std::string verb, answer (*run)(service&, control::request_context, arguments)) {
+        to.on(std::move(verb), [run, &what](control::request_context by, arguments given) {
+            return run(what, std::move(by), std::move(given));
+        });
+    };
+    add("ping", &ping);
+    add("status", &status);
+    add("why", &why);
+    add("account list", &account_list);
+    add("account show", &account_show);
+    add("account lock", &account_lock);
+    add("account unlock", &account_unlock);
+    add("account reset", &account_reset);
+    add("limit list", &limit_list);
+    add("reload", &reload);
+}
+
+} // namespace postsluice::policyd

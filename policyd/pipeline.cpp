@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policyd/pipeline.hpp"
+
+#include "shared/core/text.hpp"
+#include "shared/log/log.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+
+#include <algorithm>
+
+#include <utility>
+
+namespace postsluice::policyd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t struck_most = 4096;
+
+bool observes(const config::settings& settings, const config::profile& profile) noexcept {
+    return settings.mode == config::run_mode::observe || profile.observe;
+}
+
+bool to_abuse(const config::settings& settings, std::string_view recipient) noexcept {
+    return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
+}
+
+bool passes(const rule_answer& answer) noexcept { return answer && answer->kind == decision_kind::dunno; }
+
+/// Only abuse_address so far, and that uncounted: there is nothing to reconcile or to settle.
+bool uncounted(const transaction& t) noexcept { return t.exempt > 0 && !t.counted; }
+
+void log_refusal(const rule_context& context, const decision& d) {
+    log::info(context.observe ? "would refuse" : "refused")
+        .kv("reason", to_string(d.why))
+        .kv("account", context.who.account)
+        .kv("what", d.subject)
+        .kv("stage", to_string(context.what.at))
+        .kv("client", context.what.client_address)
+        .kv("sender", context.what.sender)
+        .kv("recipient", context.what.recipient)
+        .kv("queue_id", context.what.queue_id)
+        .kv("instance", context.what.instance)
+        .kv("text", d.text)
+        .kv("ref", d.reference);
+}
+
+void log_accepted(const request& what, const decision& d) {
+    log::debug("accepted")
+        .kv("stage", to_string(what.at))
+        .kv("login", what.sasl_username)
+        .kv("client", what.client_address)
+        .kv("sender", what.sender)
+        .kv("recipient", what.recipient)
+        .kv("queue_id", what.queue_id)
+        .kv("instance", what.instance)
+        .kv("answer", to_string(d.kind));
+}
+
+asio::awaitable<void> strike_job(lock_book& locks, std::string account, strike what, lock_policy policy) {
+    const auto done = co_await locks.add(account, std::move(what), std::move(policy));
+    if (!done) {
+        log::warning("strike not recorded").kv("account", account).kv("why", done.error().message());
+        co_return;
+    }
+    for (const auto& event : done->events) {
+        log::warning("lock").kv("account", account).kv("event", to_string(event.kind)).kv("cause", event.cause).kv("ref", event.reference);
+    }
+}
+
+void log_escaped(std::exception_ptr error) noexcept {
+    if (!error) {
+        return;
+    }
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        log::error("strike failed").kv("why", e.what());
+    } catch (...) {
+        log::error("strike failed");
+    }
+}
+
+} // namespace
+
+struct pipeline::round {
+    decision verdict;
+    bool exempt = false;   // for abuse_address: nothing is refused
+    bool reported = false; // observe mode reports the first refusal only, as enforce mode would
+};
+
+pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_ptr settings)
+    : executor_{std::move(executor)}, with_{with}, settings_{std::move(settings)} {}
+
+asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
+    if (what.at == stage::other || what.instance.empty()) {
+        ++counts_.other;
+        ++counts_.not_asked;
+        co_return decision{};
+    }
+    if (what.instance != from.current.id.instance || comes_before(what, from.current)) {
+        if (!from.current.id.instance.empty()) {
+            co_await abandon(from);
+        }
+        begin(what, from);
+    }
+    decision out;
+    switch (what.at) {
+    case stage::rcpt:
+        ++counts_.rcpt;
+        out = co_await at_rcpt(settings_, what, from);
+        break;
+    case stage::data:
+        ++counts_.data;
+        out = co_await at_data(settings_, what, from);
+        break;
+    default:
+        ++counts_.end_of_message;
+        ++counts_.not_asked;
+        co_await at_end_of_message(settings_, what, from);
+        break;
+    }
+    if (!out.refuses() && log::enabled(log::level::debug)) {
+        log_accepted(what, out);
+    }
+    co_return out;
+}
+
+// A RCPT or DATA after END-OF-MESSAGE under one instance: the next message of a Postfix before 3.7.22.
+bool pipeline::comes_before(const request& what, const transaction& current) noexcept {
+    return current.ended && what.at != stage::end_of_message;
+}
+
+void pipeline::begin(const request& what, speaker& from) {
+    from.current = {};
+    from.current.id.server.reserve(what.server_address.size() + 1 + what.server_port.size());
+    from.current.id.server.append(what.server_address).append(1, ':').append(what.server_port);
+    from.current.id.instance = what.instance;
+    from.current.seen_by = &hooks_.at(what.server_port, what.policy_context);
+}
+
+asio::awaitable<void> pipeline::abandon(speaker& from) {
+    const transaction over = std::exchange(from.current, {});
+    if (over.seen_by == nullptr) {
+        co_return;
+    }
+    hooks_.transaction_over(*over.seen_by, over.data, over.ended, settings_->policyd.accounting);
+    if (!over.reserved) {
+        co_return;
+    }
+    const bool hooked = over.seen_by->end_of_message > 0;
+    const auto done = co_await with_.accounts.abort(over.id, from.number, hooked);
+    if (!done) { // its lease will end it
+        ++counts_.trouble;
+        log::warning("abort failed").kv("instance", over.id.instance).kv("why", done.error().message());
+    }
+}
+
+asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const request& what, speaker& from) {
+    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
+    if (!who) {
+        ++counters::of(counts_.decided, reason::not_ours);
+        co_return decision{};
+    }
+    const auto profile = account::select_profile(*settings, *who);
+    const rule_context context{what,        *settings,    *profile,     *who, with_.time.now(), from.number, observes(*settings, *profile),
+                               from.current, with_.locks, with_.accounts};
+    round so_far;
+    so_far.exempt = to_abuse(*settings, what.recipient);
+    for (const rule& r : all_rules()) {
+        rule_answer answer{decision{}};
+        if (r.judge != nullptr) {
+            answer = r.judge(context);
+        } else {
+            answer = co_await r.wait(context);
+        }
+        if (passes(answer)) {
+            continue;
+        }
+        const bool over = co_await weigh(context, r.name, std::move(answer), so_far);
+        if (over) {
+            break;
+        }
+    }
+    if (!so_far.verdict.refuses()) {
+        ++counts_.accepted;
+    }
+    co_return std::move(so_far.verdict);
+}
+
+asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const request& what, speaker& from) {
+    ++from.current.seen_by->data;
+    from.current.data = true;
+    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
+    if (!who) {
+        ++counters::of(counts_.decided, reason::not_ours);
+        co_return ticket_for(what, "-", {});
+    }
+    if (!uncounted(from.current)) {
+        const auto profile = account::select_profile(*settings, *who);
+        const rule_context context{what,         *settings,   *profile,       *who, with_.time.now(), from.number, observes(*settings, *profile),
+                                   from.current, with_.locks, with_.accounts};
+        round so_far;
+        so_far.exempt = to_abuse(*settings, what.recipient); // there where it is the only one
+        auto answer = co_await rules::limits_at_data(context);
+        if (!passes(answer)) {
+            const bool over = co_await weigh(context, "limits", std::move(answer), so_far);
+            if (over) {
+                co_return std::move(so_far.verdict);
+            }
+        }
+    }
+    ++counts_.accepted;
+    co_return ticket_for(what, who->account, who->login);
+}
+
+asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings, const request& what, speaker& from) {
+    const auto mode = settings->policyd.accounting;
+    hooks_.saw_end_of_message(*from.current.seen_by, mode);
+    const bool nothing = uncounted(from.current);
+    from.current.ended = true;
+    from.current.reserved = false; // if this fails, the lease ends it, and charges
+    if (mode != config::accounting_mode::end_of_message || nothing ||
+        !account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt})) {
+        co_return;
+    }
+    const auto done = co_await with_.accounts.settle(from.current.id, from.number, std::string{what.queue_id}, what.size);
+    if (!done) {
+        trouble(*settings, what, "settle", done.error());
+    }
+}
+
+// Takes an answer other than "pass" into the round. True: that is the decision, ask no further.
+asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_view rule, rule_answer answer, round& so_far) {
+    decision d;
+    if (answer) {
+        d = std::move(*answer);
+    } else {
+        d = trouble(context.settings, context.what, rule, answer.error());
+    }
+    if (!d.refuses()) {
+        const bool heavier = so_far.verdict.kind == decision_kind::dunno ||
+                             (so_far.verdict.kind == decision_kind::warn && d.kind == decision_kind::hold);
+        if (heavier && !context.observe) {
+            so_far.verdict = std::move(d);
+        }
+        co_return false;
+    }
+    if (so_far.exempt) {
+        if (rule == "limits" && !context.observe) {
+            context.current.exempt = 1; // asked for twice it is still one recipient less to count
+        }
+        co_return false;
+    }
+    if (context.observe && (!answer || std::exchange(so_far.reported, true))) {
+        co_return false;
+    }
+    if (answer) {
+        co_await report(context, d);
+    }
+    if (!context.observe) {
+        so_far.verdict = std::move(d);
+    }
+    co_return !context.observe;
+}
+
+// Counts, stores, logs; gives the decision its contact and reference.
+asio::awaitable<void> pipeline::report(const rule_context& context, decision& d) {
+    ++counters::of(context.observe ? counts_.observed : counts_.decided, d.why);
+    d.contact = context.settings.contact;
+    state::refusal event;
+    event.account = context.who.account;
+    event.why = d.why;
+    event.subject = d.subject;
+    event.detail = d.text;
+    event.client = context.what.client_address;
+    event.sender = context.what.sender;
+    event.recipient = context.what.recipient;
+    event.queue_id = context.what.queue_id;
+    event.observed = context.observe;
+    auto reference = co_await context.accounts.record(std::move(event), context.settings.policyd.incident);
+    if (reference) {
+        d.reference = std::move(*reference);
+    } else {
+        ++counts_.trouble;
+        log::warning("refusal not recorded").kv("account", context.who.account).kv("why", reference.error().message());
+    }
+    log_refusal(context, d);
+    if (d.why == reason::limit && !context.observe && !d.reference.empty()) {
+        strike_for(context, d);
+    }
+}
+
+// A limit refusal is a strike, once per incident, where the profile asks for it. The reply does not wait for it.
+void pipeline::strike_for(const rule_context& context, const decision& d) {
+    const auto& after = context.profile.lock.after;
+    if (std::ranges::none_of(after, [](const lock_trigger& t) { return t.kind == strike_kind::limit; })) {
+        return;
+    }
+    if (struck_.size() >= struck_most) {
+        struck_.clear(); // the digest still tells repetitions within the hour
+    }
+    if (!struck_.insert(d.reference).second) {
+        return;
+    }
+    strike what;
+    what.kind = strike_kind::limit;
+    what.at = context.now;
+    what.digest = d.subject + ' ' + d.reference;
+    what.reference = d.reference;
+    asio::co_spawn(executor_, strike_job(context.locks, context.who.account, std::move(what), context.profile.lock), &log_escaped);
+}
+
+// The one place where policyd.on_error is applied.
+decision pipeline::trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why) {
+    ++counts_.trouble;
+    ++counters::of(counts_.decided, reason::state_unavailable);
+    const bool defer = settings.policyd.on_error == config::error_policy::defer;
+    log::warning("state trouble")
+        .kv("where", where)
+        .kv("why", why.message())
+        .kv("on_error", defer ? "defer" : "dunno")
+        .kv("stage", to_string(what.at))
+        .kv("login", what.sasl_username)
+        .kv("client", what.client_address)
+        .kv("instance", what.instance);
+    if (!defer) {
+        return {};
+    }
+    return refuse(refusal_code::defer_trouble, reason::state_unavailable, {}, "the policy service has a temporary problem; try again later");
+}
+
+decision pipeline::ticket_for(const request& what, std::string_view account, std::string_view login) {
+    account::ticket t;
+    t.account = account;
+    t.login = login;
+    t.client = what.client_address;
+    t.instance = what.instance;
+    t.queue_id = what.queue_id.empty() ? std::string_view{"-"} : what.queue_id;
+    t.recipients = what.recipient_count;
+    t.issued = with_.time.now();
+    auto sealed = with_.tickets.seal(t);
+    if (!sealed || sealed->size() > max_prepended) {
+        ++counts_.tickets_failed;
+        log::error("no ticket issued")
+            .kv("account", account)
+            .kv("queue_id", what.queue_id)
+            .kv("why", sealed ? "it would not fit in a header line" : sealed.error().message());
+        return {};
+    }
+    ++counts_.tickets;
+    decision d;
+    d.kind = decision_kind::prepend;
+    d.header = account::ticket_header;
+    d.text = std::move(*sealed);
+    return d;
+}
+
+} // namespace postsluice::policyd

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a request to a decision: identify -> profile -> rules -> decision at RCPT, reconciliation and ticket at DATA, settlement at
+// END-OF-MESSAGE (always DUNNO there: Postfix before 3.7.22 lets a client go on after a refusal), DUNNO and no charge elsewhere.
+// One place each for: observe mode, abuse_address, what trouble with state does (on_error), references and events, counters,
+// the strike that a limit refusal is. Runs on the event loop's thread; touches no socket.
+//
+// abuse_address is always reachable: for that recipient no refusal and no failure counts. Where it fits it is charged like any
+// other; where it does not, it passes uncounted and DATA does not count it either.
+#pragma once
+
+#include "policyd/counters.hpp"
+#include "policyd/hooks.hpp"
+#include "policyd/rules/rule.hpp"
+#include "shared/account/ticket.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <set>
+
+namespace postsluice::policyd {
+
+/// The policy connection a request came on.
+struct speaker {
+    std::uint64_t number = 0; ///< unique for the process
+    transaction current;
+};
+
+class pipeline {
+public:
+    struct parts {
+        state::accounting& accounts;
+        lock_book& locks;
+        const account::ticket_ring& tickets;
+        const clock& time;
+    };
+    pipeline(boost::asio::any_io_executor executor, parts with, config::settings_ptr settings);
+
+    /// New settings, from the next request on; a request that is being answered keeps those it began with.
+    void use(config::settings_ptr settings) noexcept { settings_ = std::move(settings); }
+    [[nodiscard]] const config::settings_ptr& settings() const noexcept { return settings_; }
+
+    /// What to tell Postfix. `what` and `from` belong to the caller's frame and stay as they are until the answer is there.
+    boost::asio::awaitable<decision> answer(const request& what, speaker& from);
+    /// The transaction the connection spoke for is over without us having been told: another instance came, or Postfix
+    /// closed the connection. Releases what is reserved. Not to be called where we closed.
+    boost::asio::awaitable<void> abandon(speaker& from);
+
+    [[nodiscard]] counters& counts() noexcept { return counts_; }
+    [[nodiscard]] const hook_table& hooks() const noexcept { return hooks_; }
+
+private:
+    struct round; // what the rules said so far
+
+    boost::asio::awaitable<decision> at_rcpt(config::settings_ptr settings, const request& what, speaker& from);
+    boost::asio::awaitable<decision> at_data(config::settings_ptr settings, const request& what, speaker& from);
+    boost::asio::awaitable<void> at_end_of_message(config::settings_ptr settings, const request& what, speaker& from);
+    boost::asio::awaitable<bool> weigh(const rule_context& context, std::string_view rule, rule_answer answer, round& so_far);
+    boost::asio::awaitable<void> report(const rule_context& context, decision& d);
+    decision trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why);
+    decision ticket_for(const request& what, std::string_view account, std::string_view login);
+    void begin(const request& what, speaker& from);
+    void strike_for(const rule_context& context, const decision& d);
+    static bool comes_before(const request& what, const transaction& current) noexcept;
+
+    boost::asio::any_io_executor executor_;
+    parts with_;
+    config::settings_ptr settings_;
+    counters counts_;
+    hook_table hooks_;
+    std::set<std::string, std::less<>> struck_; // references that were struck for: once per incident
+};
+
+} // namespace postsluice::policyd

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policyd/rules/rule.hpp"
+
+#include <array>
+
+namespace postsluice::policyd {
+
+namespace {
+
+constexpr std::array registered = {
+#define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
+#define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
+#include "policyd/rules/rules.def"
+#undef POSTSLUICE_RULE
+#undef POSTSLUICE_WAITING_RULE
+};
+static_assert(registered.back().name == "limits", "what charges comes last");
+
+} // namespace
+
+std::span<const rule> all_rules() noexcept { return registered; }
+
+} // namespace postsluice::policyd

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// A rule: one question the policy daemon asks of a recipient (RCPT TO) of one of our accounts; it answers with a decision, or
+// passes with decision_kind::dunno. One source file, one line in rules.def, one test file, one section of the manual. Rules
+// keep no state of their own and decide as if the mode were "enforce": observe mode, abuse_address (always reachable), what a
+// failure does (on_error), references, events and counters are the pipeline's, in one place. A failure of a rule is an
+// error value, never a pass.
+#pragma once
+
+#include "policyd/decision.hpp"
+#include "policyd/lock_book.hpp"
+#include "policyd/request.hpp"
+#include "shared/account/identify.hpp"
+#include "shared/config/settings.hpp"
+#include "shared/state/accounting.hpp"
+
+#include <span>
+
+namespace postsluice::policyd {
+
+/// What a connection knows of the transaction it last spoke for.
+struct transaction {
+    state::transaction_id id;
+    struct hook* seen_by = nullptr; ///< the place in Postfix's configuration it comes from (pipeline)
+    bool reserved = false;   ///< accounting holds something for it through this connection, which an abort would release
+    bool counted = false;    ///< a recipient was counted
+    std::uint32_t exempt = 0; ///< recipients that passed though a rule refused: abuse_address
+    bool data = false, ended = false;
+};
+
+/// Everything a rule may look at. Lives in the frame of the coroutine that asks.
+struct rule_context {
+    const request& what;
+    const config::settings& settings;
+    const config::profile& profile;
+    const account::identity& who;
+    instant now;
+    std::uint64_t connection;
+    bool observe; ///< charge even what is refused: nobody will refuse it
+    transaction& current;
+    lock_book& locks;
+    state::accounting& accounts;
+};
+
+using rule_answer = result<decision>;
+
+struct rule {
+    std::string_view name;
+    rule_answer (*judge)(const rule_context&) = nullptr;                   ///< one of the two is set
+    boost::asio::awaitable<rule_answer> (*wait)(const rule_context&) = nullptr;
+};
+
+/// All rules, in the order of rules.def.
+[[nodiscard]] std::span<const rule> all_rules() noexcept;
+
+namespace rules {
+
+#define POSTSLUICE_RULE(name) rule_answer name(const rule_context&);
+#define POSTSLUICE_WAITING_RULE(name) boost::asio::awaitable<rule_answer> name(const rule_context&);
+#include "policyd/rules/rules.def"
+#undef POSTSLUICE_RULE
+#undef POSTSLUICE_WAITING_RULE
+
+/// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused refunded.
+boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context);
+/// The limits of a profile under the key of an account.
+[[nodiscard]] state::counted_limits limits_of(const config::profile& profile, std::string_view account);
+
+} // namespace rules
+
+} // namespace postsluice::policyd

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policyd/service.hpp"
+
+#include "shared/log/log.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace postsluice::policyd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t swept_at_once = 200; // one write transaction in a request's way: well under a millisecond
+constexpr int thorough_every = 30;         // seconds
+
+} // namespace
+
+service::service(parts of) : of_{std::move(of)}, started_{of_.time.now()} {}
+
+std::vector<config::config_error> service::reload() {
+    auto errors = of_.configuration.reload();
+    if (errors.empty()) {
+        const auto now_in_force = of_.configuration.get();
+        of_.asks.use(now_in_force);
+        log::open("postsluice-policyd", now_in_force->log.destination, now_in_force->log.level);
+        log::info("configuration reloaded");
+        return errors;
+    }
+    for (const auto& one : errors) {
+        log::error("configuration").kv("error", one.message());
+    }
+    log::error("configuration not reloaded: the old one stays in force").kv("errors", errors.size());
+    return errors;
+}
+
+asio::awaitable<void> service::tend() {
+    asio::steady_timer timer{co_await asio::this_coro::executor};
+    for (int second = 0;; ++second) {
+        co_await tend_once(second % thorough_every == 0);
+        timer.expires_after(seconds{1});
+        const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (error) {
+            co_return;
+        }
+    }
+}
+
+asio::awaitable<void> service::tend_once(bool thoroughly) {
+    const auto swept = co_await of_.accounts.sweep(swept_at_once);
+    if (!swept) {
+        log::warning("sweep failed").kv("why", swept.error().message());
+    }
+    if (!thoroughly) {
+        co_return;
+    }
+    rotate_ticket_key();
+    const auto over = co_await of_.store.expire(settings()->state.history_retention);
+    if (!over) {
+        log::warning("locks not looked at").kv("why", over.error().message());
+        co_return;
+    }
+    for (const auto& one : *over) {
+        log::info("lock over").kv("account", one.account).kv("now", to_string(one.lock.kind)).kv("cause", one.lock.cause);
+    }
+}
+
+void service::rotate_ticket_key() {
+    const auto& of = settings()->policyd;
+    const auto changed = of_.tickets.rotate(of_.time.now(), of.ticket_key_rotation, of.ticket_key_retention);
+    if (!changed) {
+        log::error("ticket key not rotated: the old one stays in use").kv("why", changed.error().message());
+    } else if (*changed) {
+        log::info("ticket key rotated");
+    }
+}
+
+} // namespace postsluice::policyd

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/state/ledger.hpp"
+
+#include "shared/core/random.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace postsluice::state {
+namespace {
+
+// Never the same twice on a machine, nor zero.
+std::uint64_t new_birth() {
+    static std::uint64_t next = [] {
+        std::uint64_t seed = 0;
+        const auto octets = random_bytes(sizeof seed);
+        std::memcpy(&seed, octets.data(), sizeof seed);
+        return seed;
+    }();
+    return ++next == 0 ? ++next : next;
+}
+
+std::uint8_t line_of(transaction_record& t, charge_line line) {
+    const auto at = std::find(t.lines.begin(), t.lines.end(), line);
+    const auto index = static_cast<std::uint8_t>(at - t.lines.begin());
+    if (at == t.lines.end()) t.lines.push_back(std::move(line));
+    return index;
+}
+
+instant frees_at(const sliding_window& window, const limit& what, instant now, std::uint64_t cost) {
+    // Where the limit is smaller than the cost it never does; one period is what can be said.
+    return window.fits_at(now, what.period, what.count, cost).value_or(now + what.period);
+}
+
+// Two limits of one subject are one window; the smaller number holds.
+void name_window(open_account& a, const limit& l) {
+    auto* w = a.record.find(l.unit, l.period);
+    if (w == nullptr) w = &a.record.windows.emplace_back(counted_window{l, {}});
+    const auto index = static_cast<std::size_t>(w - a.record.windows.data());
+    if (std::find(a.named.begin(), a.named.end(), index) != a.named.end()) {
+        w->what.count = std::min(w->what.count, l.count);
+        return;
+    }
+    w->what.count = l.count;
+    a.named.push_back(index);
+}
+
+} // namespace
+
+std::string account_key(std::string_view secret, std::string_view key) { return hashed_key('A', secret, {key}); }
+
+limit_use use_of(const counted_window& w, instant now) {
+    return {w.what, w.window.used(now, w.what.period), frees_at(w.window, w.what, now, 1)};
+}
+
+std::string ledger::transaction_key(const transaction_id& id) const {
+    return hashed_key('T', secret_, {id.server, id.instance});
+}
+
+std::optional<transaction_record> ledger::load(const std::string& key) {
+    const auto value = txn_.get(key);
+    if (!value) return std::nullopt;
+    auto t = transaction_record::decode(*value);
+    if (!t) {
+        remarks_.push_back({"damaged transaction record dropped", {}});
+        return std::nullopt;
+    }
+    if (t->lease_until > now_ + lease_) {
+        remarks_.push_back({"lease from the future clamped", t->account});
+        t->lease_until = now_ + lease_;
+    }
+    return t;
+}
+
+result<void> ledger::save(const std::string& key, transaction_record& t, bool fresh) {
+    t.lease_until = now_ + lease_;
+    if (auto put = txn_.put(key, t.encode()); !put) return put;
+    if (!fresh) return {};
+    return txn_.put("L" + ascending(t.lease_until) + key.substr(1), "\1");
+}
+
+account_record ledger::load_account(const std::string& db_key, std::string_view key) {
+    if (const auto value = txn_.get(db_key)) {
+        if (auto record = account_record::decode(*value)) {
+            for (const auto& w : record->windows) {
+                if (w.window.from_future(now_, w.what.period)) {
+                    remarks_.push_back({"counts from the future clamped", record->key});
+                    break;
+                }
+            }
+            return std::move(*record);
+        }
+        remarks_.push_back({"damaged account record starts empty", std::string{key}});
+    }
+    account_record fresh;
+    fresh.born = new_birth();
+    fresh.key = key;
+    return fresh;
+}
+
+std::vector<open_account> ledger::open(const std::vector<counted_limits>& limits) {
+    std::vector<open_account> accounts;
+    accounts.reserve(limits.size());
+    for (const auto& wanted : limits) {
+        open_account a;
+        a.db_key = account_key(secret_, wanted.key);
+        a.record = load_account(a.db_key, wanted.key);
+        auto& windows = a.record.windows;
+        // A limit that left the configuration stays until its time has passed: it may come back, and refunds may be due.
+        const bool crowded = windows.size() + wanted.limits.size() > max_windows;
+        std::erase_if(windows, [&](const counted_window& w) {
+            const bool named = std::any_of(wanted.limits.begin(), wanted.limits.end(),
+                                           [&](const limit& l) { return l.same_subject(w.what); });
+            return !named && (crowded || w.window.used(now_, w.what.period) == 0);
+        });
+        for (const auto& l : wanted.limits) name_window(a, l);
+        accounts.push_back(std::move(a));
+    }
+    return accounts;
+}
+
+std::optional<limit_breach> ledger::check(std::vector<open_account>& accounts, const std::vector<counted_limits>& limits,
+                                          const units& cost) const {
+    std::optional<limit_breach> worst;
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        for (const std::size_t index : accounts[i].named) {
+            const auto& w = accounts[i].record.windows[index];
+            const std::uint64_t units_here = cost.of(w.what.unit);
+            if (units_here == 0 || w.what.count == limit::unlimited) continue;
+            const auto used = w.window.used(now_, w.what.period);
+            if (units_here <= w.what.count && used <= w.what.count - units_here) continue;
+            const auto frees = frees_at(w.window, w.what, now_, units_here);
+            if (!worst || frees > worst->frees) worst = limit_breach{limits[i].key, w.what, used, frees};
+        }
+    }
+    return worst;
+}
+
+result<void> ledger::charge_to(std::vector<open_account>& accounts, transaction_record& t, const units& cost) {
+    charge recipients{cost.recipients, {}}, message{cost.messages, {}};
+    for (auto& a : accounts) {
+        for (const std::size_t index : a.named) {
+            auto& w = a.record.windows[index];
+            const auto units_here = cost.of(w.what.unit);
+            if (units_here == 0) continue;
+            const auto slot = w.window.charge(now_, w.what.period, units_here);
+            const auto line = line_of(t, {a.db_key, a.record.born, w.what.unit, w.what.period});
+            auto& where = w.what.unit == limit_unit::messages ? message : recipients;
+            where.slots.push_back({line, slot});
+        }
+        a.record.last_seen = now_;
+        if (auto put = txn_.put(a.db_key, a.record.encode()); !put) return put;
+    }
+    if (cost.messages != 0) {
+        t.message = std::move(message);
+        t.message_charged = true;
+    }
+    if (cost.recipients == 0) return {};
+    if (!t.recipients.empty() && t.recipients.back().slots == recipients.slots) {
+        t.recipients.back().count += cost.recipients;
+    } else {
+        t.recipients.push_back(std::move(recipients));
+    }
+    return {};
+}
+
+result<void> ledger::refund(transaction_record& t, std::uint32_t count) {
+    std::vector<charge> back;
+    while (count > 0 && !t.recipients.empty()) {
+        auto& oldest = t.recipients.front();
+        const auto part = std::min(count, oldest.count);
+        back.push_back({part, oldest.slots});
+        count -= part;
+        oldest.count -= part;
+        if (oldest.count == 0) t.recipients.erase(t.recipients.begin());
+    }
+    if (t.recipients.empty() && t.message_charged) {
+        back.push_back(std::move(t.message));
+        t.message = {};
+        t.message_charged = false;
+    }
+    return give_back(t, back);
+}
+
+result<void> ledger::give_back(const transaction_record& t, const std::vector<charge>& charges) {
+    for (std::size_t first = 0; first < t.lines.size(); ++first) { // each account is loaded once
+        const auto& key = t.lines[first].account_key;
+        const auto same = [&](const charge_line& l) { return l.account_key == key; };
+        const auto end_of_earlier = t.lines.begin() + static_cast<std::ptrdiff_t>(first);
+        if (std::any_of(t.lines.begin(), end_of_earlier, same)) continue;
+        const auto value = txn_.get(key);
+        auto record = value ? account_record::decode(*value) : std::nullopt;
+        if (!record) continue;
+        bool changed = false;
+        for (const auto& c : charges) {
+            for (const auto& s : c.slots) {
+                const auto& line = t.lines[s.line];
+                auto* w = same(line) && line.born == record->born ? record->find(line.unit, line.period) : nullptr;
+                if (w == nullptr) continue;
+                w->window.refund(s.slot, c.count);
+                changed = true;
+            }
+        }
+        if (!changed) continue;
+        if (auto put = txn_.put(key, record->encode()); !put) return put;
+    }
+    return {};
+}
+
+} // namespace postsluice::state

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transactions: reading, writing, and what LMDB's return codes mean.
+#include "shared/log/log.hpp"
+#include "shared/state/store_lmdb.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace postsluice::state {
+namespace {
+
+constexpr std::size_t max_key = 511;
+constexpr std::size_t max_idle_readers = 64;
+
+MDB_val to_val(std::string_view text) noexcept { return {text.size(), const_cast<char*>(text.data())}; }
+std::string_view to_view(const MDB_val& v) noexcept { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
+
+MDB_val key_val(std::string_view key) {
+    if (key.empty() || key.size() > max_key) broken("a key has 1 to 511 octets");
+    return to_val(key);
+}
+
+} // namespace
+
+void broken(std::string_view invariant) {
+    log::error("broken invariant").kv("what", invariant);
+    std::abort();
+}
+
+bool means_corrupt(int rc) noexcept {
+    return rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH;
+}
+
+failure to_failure(int rc, std::string_view doing, const std::filesystem::path& directory) {
+    errc code = errc::unavailable;
+    if (means_corrupt(rc)) code = errc::corrupt;
+    switch (rc) {
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EIO: // how LMDB reports a short write, that is, a full disk
+        code = errc::disk_full;
+        break;
+    case EACCES:
+    case EPERM:
+    case EROFS: code = errc::denied; break;
+    case MDB_TXN_FULL:
+    case EINVAL:
+    case MDB_BAD_TXN: code = errc::internal; break;
+    default: break;
+    }
+    return {code, directory.string() + ": " + std::string{doing} + ": " + ::mdb_strerror(rc)};
+}
+
+failure environment::note(int rc, std::string_view doing) {
+    if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND) corrupt = true;
+    if (rc == MDB_PANIC) unusable = true;
+    return to_failure(rc, doing, directory);
+}
+
+std::size_t environment::free_pages(MDB_txn* txn) const {
+    MDB_cursor* cursor = nullptr;
+    constexpr MDB_dbi free_list = 0;
+    if (::mdb_cursor_open(txn, free_list, &cursor) != 0) return 0;
+    std::size_t sum = 0;
+    MDB_val key{}, value{};
+    while (::mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) { // each value is a counted list of pages
+        std::size_t count = 0;
+        if (value.mv_size >= sizeof count) std::memcpy(&count, value.mv_data, sizeof count);
+        sum += count;
+    }
+    ::mdb_cursor_close(cursor);
+    return sum;
+}
+
+read_txn::impl::~impl() {
+    if (txn == nullptr) return;
+    if (writes) {
+        ::mdb_txn_abort(txn);
+        return;
+    }
+    ::mdb_txn_reset(txn);
+    const std::lock_guard hold{where->pool_mutex};
+    if (where->idle.size() < max_idle_readers && !where->unusable && !where->corrupt) {
+        where->idle.push_back(txn);
+    } else {
+        ::mdb_txn_abort(txn);
+    }
+}
+
+read_txn::read_txn(std::unique_ptr<impl> i) : impl_{std::move(i)} {}
+read_txn::read_txn(read_txn&&) noexcept = default;
+read_txn::~read_txn() = default;
+
+bool read_txn::damaged() const noexcept { return impl_ && impl_->damaged; }
+
+std::optional<std::string_view> read_txn::get(std::string_view key) const {
+    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not read");
+    MDB_val k = key_val(key), v{};
+    const int rc = ::mdb_get(impl_->txn, impl_->where->table, &k, &v);
+    if (rc == 0) return to_view(v);
+    if (rc != MDB_NOTFOUND) {
+        impl_->damaged = true;
+        (void)impl_->where->note(rc, "read");
+    }
+    return std::nullopt;
+}
+
+void read_txn::scan(std::string_view prefix, std::string_view from,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) const {
+    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not read");
+    MDB_cursor* cursor = nullptr;
+    int rc = ::mdb_cursor_open(impl_->txn, impl_->where->table, &cursor);
+    if (rc == 0) {
+        const struct closer {
+            MDB_cursor* c;
+            ~closer() { ::mdb_cursor_close(c); }
+        } close_at_end{cursor};
+        const std::string_view start = std::max(prefix, from);
+        MDB_val key = to_val(start), value{};
+        rc = ::mdb_cursor_get(cursor, &key, &value, start.empty() ? MDB_FIRST : MDB_SET_RANGE);
+        for (; rc == 0; rc = ::mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+            const auto name = to_view(key);
+            if (!name.starts_with(prefix)) return;
+            if (name.front() == '\0') continue; // the store's own records
+            if (!visit(name, to_view(value))) return;
+        }
+    }
+    if (rc != MDB_NOTFOUND) {
+        impl_->damaged = true;
+        (void)impl_->where->note(rc, "scan");
+    }
+}
+
+result<void> write_txn::put(std::string_view key, std::string_view value) {
+    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not written");
+    if (impl_->erase_only) return impl_->where->note(MDB_MAP_FULL, "write");
+    MDB_val k = key_val(key), v = to_val(value);
+    if (const int rc = ::mdb_put(impl_->txn, impl_->where->table, &k, &v, 0); rc != 0) {
+        return impl_->where->note(rc, "write");
+    }
+    return {};
+}
+
+result<void> write_txn::erase(std::string_view key) {
+    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not written");
+    MDB_val k = key_val(key);
+    const int rc = ::mdb_del(impl_->txn, impl_->where->table, &k, nullptr);
+    if (rc != 0 && rc != MDB_NOTFOUND) return impl_->where->note(rc, "erase");
+    return {};
+}
+
+result<void> write_txn::commit() {
+    if (!impl_ || impl_->txn == nullptr) broken("a transaction ends once");
+    if (impl_->damaged) return failure{errc::corrupt, impl_->where->directory.string()};
+    const int rc = ::mdb_txn_commit(std::exchange(impl_->txn, nullptr));
+    const auto where = std::move(impl_->where);
+    impl_.reset();
+    if (rc != 0) return where->note(rc, "commit");
+    return {};
+}
+
+result<write_txn> write_txn::nested() {
+    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not written");
+    auto inner = std::make_unique<impl>();
+    inner->where = impl_->where;
+    inner->writes = inner->inner = true;
+    inner->erase_only = impl_->erase_only;
+    if (const int rc = ::mdb_txn_begin(impl_->where->env, impl_->txn, 0, &inner->txn); rc != 0) {
+        inner->txn = nullptr;
+        return impl_->where->note(rc, "begin");
+    }
+    return write_txn{std::move(inner)};
+}
+
+void write_txn::use_reserve() noexcept { impl_->erase_only = false; }
+
+store::~store() = default;
+read_txn store::make_read(std::unique_ptr<read_txn::impl> i) { return read_txn{std::move(i)}; }
+write_txn store::make_write(std::unique_ptr<read_txn::impl> i) { return write_txn{std::move(i)}; }
+
+} // namespace postsluice::state

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the integration tests share: a test class with one sandbox, and small helpers around it."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import mails  # noqa: E402,F401
+from sandbox import ROOT, Sandbox, SandboxError  # noqa: E402,F401
+
+BUILD = os.environ.get("POSTSLUICE_BUILD", str(ROOT / "build"))
+
+
+def reference_of(text):
+    found = re.search(r"ref ([0-9A-Z]{8})\b", text)
+    return found.group(1) if found else None
+
+
+class SandboxCase(unittest.TestCase):
+    """One sandbox for all cases of a class; OVERRIDES is TOML that joins the example's configuration."""
+
+    OVERRIDES = ""
+    MAIN_CF = ""
+    ACCOUNTS = None
+    KEEP_PROFILE = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.box = Sandbox(BUILD, overrides=cls.OVERRIDES, main_cf=cls.MAIN_CF, accounts=cls.ACCOUNTS, keep_profile=cls.KEEP_PROFILE)
+        try:
+            cls.box.start()
+        except BaseException:
+            cls.box.stop(keep=bool(os.environ.get("POSTSLUICE_KEEP")))
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.box.stop(keep=bool(os.environ.get("POSTSLUICE_KEEP")))
+
+    def quarantine(self, **match):
+        entries = self.box.postsluice("quarantine", "list", json_output=True)["entries"]
+        return [e for e in entries if all(e.get(key) == value for key, value in match.items())]
+
+    def arrived(self, subject, count=1, timeout=30):
+        return self.box.sink.wait(count, timeout, lambda d: subject in d.header("Subject"))
+
+    def send(self, login, recipient, subject, **more):
+        sender = more.pop("sender", None)
+        return self.box.send(login, recipient, mails.plain(login, "someone@example.net", subject, **more), sender=sender)
+
+    def wait_until(self, condition, what, timeout=30):
+        self.box.wait_until(condition, what, timeout)
+
+    def usage(self, account):
+        """{limit subject: used} of an account, as `postsluice account show` reports it."""
+        shown = self.box.postsluice("account", "show", account, json_output=True)
+        return {limit["subject"]: limit["used"] for limit in shown["limits"]}
+
+
+def resident_kib(pid):
+    """Peak resident memory of a process, in KiB."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
+
+
+def sanitized():
+    """Whether the daemons under test carry AddressSanitizer (memory figures mean nothing then)."""
+    run = subprocess.run(["ldd", f"{BUILD}/postsluice-policyd"], capture_output=True, text=True)
+    return "asan" in run.stdout

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include "check_fixture.hpp"
+#include "contentfilter/checks/file_name_rules.hpp"
+
+using namespace postsluice;
+using namespace postsluice::contentfilter;
+using namespace postsluice::contentfilter::testing;
+
+BOOST_AUTO_TEST_SUITE(check_file_names_test)
+
+BOOST_AUTO_TEST_CASE(what_names_do) {
+    struct row {
+        std::string name, marks; // e executable, d double, b bidi, h hidden, r risky
+    };
+    const row rows[] = {
+        {"letter.pdf", ""},
+        {"archive.tar.gz", ""},
+        {"README", ""},
+        {"", ""},
+        {".", ""},
+        {"setup.exe", "e"},
+        {"SETUP.EXE", "e"},
+        {"run.js", "e"},
+        {"a.v1.2.msi", "e"},
+        {"invoice.pdf.exe", "ed"},
+        {"invoice.PDF     .scr", "ed"},
+        {"invoice.pdf.exe. . ", "edh"},
+        {"setup.exe.", "eh"},
+        {"setup.exe ", "e"},
+        {"setup%2Eexe", "eh"},
+        {"setup%252Eexe", "eh"},
+        {"setup%2exe", ""},
+        {"invoice.pdf%00.exe", "ed"},
+        {std::string("setup.exe\0.txt", 14), "eh"},
+        {"invoice\u202efdp.exe", "eb"},
+        {"invoice\u202egpj.pdf", "b"},
+        {"setup.e\u200bxe", "eh"},
+        {"setup\uff0eexe", "eh"},
+        {"\u200fשלום.pdf", ""},
+        {"C:\\temp\\setup.exe", "e"},
+        {"dir.exe/letter.pdf", ""},
+        {"setup.exe::$DATA", "eh"},
+        {"a.{00020C01-0000-0000-C000-000000000046}", "e"},
+        {"disk.iso", "r"},
+        {"sheet.xlsm", "r"},
+        {"100% sure.pdf", ""},
+    };
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.name) {
+            const auto j = judge_name(r.name);
+            const std::string marks = std::string{j.executable ? "e" : ""} + (j.twofold ? "d" : "") + (j.overridden ? "b" : "") +
+                                      (j.hidden ? "h" : "") + (j.risk > 0 ? "r" : "");
+            BOOST_TEST(marks == r.marks);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_program_by_name_is_quarantined_without_a_strike) {
+    const auto found = run_check("file_names", make_message(with_attachment("Content-Type: application/x-y; name=setup.exe\r\n", "x")));
+    const auto* f = find_symbol(found, "EXECUTABLE_NAME");
+    BOOST_REQUIRE(f);
+    BOOST_TEST((f->action == config::forced_verdict::quarantine));
+    BOOST_TEST(f->why == reason::forbidden_file);
+    BOOST_TEST(!f->strikes.has_value());
+    BOOST_TEST(f->evidence == "1.2: setup.exe");
+}
+
+BOOST_AUTO_TEST_CASE(a_double_extension_proves_a_virus) {
+    const auto found = run_check("file_names", make_message(with_attachment("Content-Disposition: attachment;\r\n filename*0=invoice.pdf;\r\n filename*1=.exe\r\n", "x")));
+    const auto* f = find_symbol(found, "DOUBLE_EXTENSION");
+    BOOST_REQUIRE(f);
+    BOOST_TEST((f->strikes == strike_kind::virus));
+    BOOST_TEST(f->why == reason::virus);
+}
+
+BOOST_AUTO_TEST_CASE(a_hundred_files_of_one_kind_are_one_finding) {
+    std::string text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    for (int i = 0; i < 100; ++i)
+        text += "--b\r\nContent-Disposition: attachment; filename=" + std::to_string(i) + ".iso\r\n\r\nx\r\n";
+    const auto found = run_check("file_names", make_message(text + "--b--\r\n"));
+    BOOST_REQUIRE(found.size() == 1u);
+    BOOST_TEST(found[0].symbol == "RISKY_NAME");
+    BOOST_TEST((found[0].action == config::forced_verdict::none));
+}
+
+BOOST_AUTO_TEST_CASE(names_inside_an_embedded_message_count) {
+    const auto inner = with_attachment("Content-Disposition: attachment; filename=x.scr\r\n", "x");
+    std::string renamed = inner;
+    for (auto at = renamed.find("--b"); at != std::string::npos; at = renamed.find("--b", at + 4))
+        renamed.replace(at, 3, "--in");
+    renamed.replace(renamed.find("\"b\""), 3, "\"in\"");
+    BOOST_TEST(find_symbol(run_check("file_names", make_message(with_attachment("Content-Type: message/rfc822\r\n", renamed))), "EXECUTABLE_NAME"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

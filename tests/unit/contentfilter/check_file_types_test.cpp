@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include "check_fixture.hpp"
+
+#include <fstream>
+#include <sstream>
+
+using namespace postsluice;
+using namespace postsluice::contentfilter;
+using namespace postsluice::contentfilter::testing;
+
+namespace {
+std::shared_ptr<const check_resources> with_workers() {
+    static const auto shared = [] {
+        auto made = std::make_shared<check_resources>();
+        made->workers = std::make_shared<scan_workers>(scan_workers::options{worker_program(), 1, std::chrono::seconds{20}});
+        return made;
+    }();
+    return shared;
+}
+std::vector<finding> found_in(std::string_view content, const std::string& type = "application/pdf; name=letter.pdf") {
+    return run_check("file_types", make_message(with_attachment("Content-Type: " + type + "\r\nContent-Transfer-Encoding: base64\r\n", base64(content))), with_workers());
+}
+std::string file(const char* name) {
+    std::ifstream in{name, std::ios::binary};
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(check_file_types_test)
+
+BOOST_AUTO_TEST_CASE(programs_are_found_under_any_name) {
+    struct row {
+        const char* about;
+        std::string content;
+    };
+    const row rows[] = {
+        {"Windows", windows_program()},
+        {"MS-DOS", std::string("MZ\x50\0\2\0\0\0\4\0\x0f\0\xff\xff\0\0\xb8", 17) + std::string(200, '\0')},
+        {"ELF", file("/proc/self/exe").substr(0, 100000)},
+        {"Mach-O", std::string("\xcf\xfa\xed\xfe\7\0\0\1\3\0\0\0\2\0\0\0\x10\0\0\0\x58\5\0\0\x85\0\x20\0\0\0\0\0", 32) + std::string(400, '\0')},
+        {"a Windows shortcut", std::string("L\0\0\0\1\x14\2\0\0\0\0\0\xc0\0\0\0\0\0\0F", 20) + std::string(100, '\0')},
+    };
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.about) {
+            const auto found = found_in(r.content);
+            BOOST_REQUIRE(found.size() == 1u);
+            BOOST_TEST(found[0].symbol == "EXECUTABLE_FILE");
+            BOOST_TEST((found[0].action == config::forced_verdict::quarantine));
+            BOOST_TEST((found[0].strikes == strike_kind::virus));
+            BOOST_TEST(found[0].evidence.starts_with("1.2 (letter.pdf): "));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_contradicting_type_is_in_the_evidence) {
+    const auto found = found_in(windows_program(), "image/png");
+    BOOST_REQUIRE(found.size() == 1u);
+    BOOST_TEST(found[0].evidence.find("declared as image/png") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(harmless_files_yield_nothing) {
+    BOOST_TEST(found_in(std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0", 29)).empty());
+    BOOST_TEST(found_in("%PDF-1.4\n\x01\x02").empty());
+    BOOST_TEST(found_in("").empty());
+    BOOST_TEST(found_in("#!/bin/sh\necho script\n").empty());
+    BOOST_TEST(found_in(std::string("PK\3\4\x14\0\0\0\0\0", 10)).empty());
+}
+
+BOOST_AUTO_TEST_CASE(text_that_begins_like_a_program_is_text) {
+    BOOST_TEST(found_in("MZ is how this letter begins.\r\n", "text/plain").empty());
+}
+
+BOOST_AUTO_TEST_CASE(text_needs_no_worker_and_octets_without_one_are_an_error) {
+    const auto none = std::make_shared<check_resources>();
+    BOOST_TEST(run_check("file_types", make_message("Subject: x\r\n\r\nplain text\r\n"), none).empty());
+    const auto octets = make_message(with_attachment("Content-Transfer-Encoding: base64\r\n", base64(windows_program())));
+    BOOST_CHECK_THROW(run_check("file_types", octets, none), std::runtime_error);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
