@@ -144,6 +144,10 @@ lint: ## formatting, dependency direction, SPDX lines, documentation against the
 tidy: ## clang-tidy on the files that differ from BASE (default HEAD)
 	@tests/lint/tidy $(or $(BASE),HEAD)
 
+.PHONY: print-flags
+print-flags: # what tests/lint/tidy compiles with
+	@echo '$(ALL_CXXFLAGS)'
+
 .PHONY: format
 format: ## clang-format every source in place
 	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs clang-format -i

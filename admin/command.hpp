@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command of the operator's program: a noun and a verb ("account lock"), its arguments, and the function that carries it out. One
-// source file per noun in admin/commands/, one line per noun in admin/commands/registry.cpp. Commands are data: command_line.cpp
-// turns them into a parser and into --help, and is the only file that knows CLI11.
+// A command of the operator's program: a noun and a verb ("account lock"), its arguments, and the function that carries
+// it out. One source file per noun in admin/commands/, one line per noun in admin/commands/registry.cpp. Commands are
+// data: command_line.cpp turns them into a parser and into --help, and is the only file that knows CLI11.
 #pragma once
 
 #include <map>
@@ -25,7 +25,7 @@ class context;
 struct argument {
     std::string_view name; ///< "ACCOUNT": positional; "--as": an option with a value
     std::string_view help;
-    bool required = true;  ///< options are never required
+    bool required = true;            ///< options are never required
     std::string_view value = "TEXT"; ///< what an option's value is called; "NUMBER" admits 1 to 100000 only
 };
 

@@ -14,9 +14,10 @@
 namespace postsluice::admin {
 namespace {
 
-constexpr const char* footer = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 a daemon is down,\n"
-                               "            78 errors in the configuration.\n"
-                               "A command takes --help, too. --json prints one JSON document for programs.";
+constexpr const char* footer =
+    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 a daemon is down,\n"
+    "            78 errors in the configuration.\n"
+    "A command takes --help, too. --json prints one JSON document for programs.";
 
 /// One way to name a command, with the places its arguments are parsed into.
 struct way {

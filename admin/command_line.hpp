@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From arguments to a command: parses, runs, and returns the exit code. --json and --config may stand anywhere; the environment's
-// POSTSLUICE_CONFIG is the default of --config. Wrong usage is a sentence on `err` and exit_usage.
+// From arguments to a command: parses, runs, and returns the exit code. --json and --config may stand anywhere; the
+// environment's POSTSLUICE_CONFIG is the default of --config. Wrong usage is a sentence on `err` and exit_usage.
 #pragma once
 
 #include "shared/core/clock.hpp"

@@ -9,11 +9,18 @@
 
 namespace postsluice::admin {
 
-std::string program_name(daemon d) { return "postsluice-" + short_name(d); }
-std::string short_name(daemon d) { return d == daemon::policyd ? "policyd" : "contentfilter"; }
+std::string program_name(daemon d) {
+    return "postsluice-" + short_name(d);
+}
+std::string short_name(daemon d) {
+    return d == daemon::policyd ? "policyd" : "contentfilter";
+}
 
 context::context(options given, std::ostream& out_stream, std::ostream& err_stream, const clock& time)
-    : out{out_stream}, err{err_stream}, options_{std::move(given)}, clock_{time} {
+    : out{out_stream}
+    , err{err_stream}
+    , options_{std::move(given)}
+    , clock_{time} {
     if (!options_.control_directory.empty()) directory_ = options_.control_directory;
 }
 
@@ -32,8 +39,8 @@ std::optional<std::filesystem::path> context::control_directory() {
         return std::nullopt;
     }
     directory_ = config::control_settings{}.directory;
-    note(options_.config_file.string() + " cannot be used (`postsluice config check` says why); looking for the daemons in " +
-         directory_->string());
+    note(options_.config_file.string() +
+         " cannot be used (`postsluice config check` says why); looking for the daemons in " + directory_->string());
     return directory_;
 }
 
@@ -50,12 +57,15 @@ reply unreachable(daemon whom, const std::filesystem::path& socket, const failur
         r.error = "you may not use " + socket.string() + ": only root and the group in control.group may";
         break;
     case errc::timed_out:
-        r.error = program + " did not answer on " + socket.string() + " within " + std::to_string(timeout.count()) + " s";
+        r.error =
+            program + " did not answer on " + socket.string() + " within " + std::to_string(timeout.count()) + " s";
         break;
     case errc::unavailable:
         r.error = program + " does not answer on " + socket.string() + ": is it running?";
         break;
-    default: r.error = program + " gave no usable answer on " + socket.string() + " (" + why.message() + ")"; break;
+    default:
+        r.error = program + " gave no usable answer on " + socket.string() + " (" + why.message() + ")";
+        break;
     }
     return r;
 }
@@ -86,7 +96,9 @@ reply context::ask(daemon whom, const nlohmann::json& request, std::chrono::seco
     return r;
 }
 
-int context::fail(const reply& r) { return fail(r.exit, r.error, r.code); }
+int context::fail(const reply& r) {
+    return fail(r.exit, r.error, r.code);
+}
 
 int context::fail(int exit, const std::string& error, std::string_view code) {
     err << "postsluice: " << error << '\n';
@@ -94,7 +106,9 @@ int context::fail(int exit, const std::string& error, std::string_view code) {
     return exit;
 }
 
-void context::note(const std::string& text) { err << "postsluice: " << text << '\n'; }
+void context::note(const std::string& text) {
+    err << "postsluice: " << text << '\n';
+}
 
 void context::print_json(nlohmann::json object) {
     if (object.is_object() && !object.contains("ok")) object["ok"] = true;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every command needs: where output goes, whether it is for a program (--json), the configuration, and the two daemons
-// behind their control sockets. Blocking, one thread. Trouble is one clear sentence on `err`, and with --json also an object
+// What every command needs: where output goes, whether it is for a program (--json), the configuration, and the two
+// daemons behind their control sockets. Blocking, one thread. Trouble is one clear sentence on `err`, and with --json
+// also an object
 // {"ok": false, "error", "code"} on `out`; the caller returns the exit code it gets.
 //
-// Where the sockets lie stands in the configuration. A file that the operator named (--config, POSTSLUICE_CONFIG) must be without
-// errors (exit 78); where the default file cannot be used, the default directory is tried with a warning, so that unlocking an
-// account does not wait for somebody's half-finished edit. --control names the directory and needs no configuration at all.
+// Where the sockets lie stands in the configuration. A file that the operator named (--config, POSTSLUICE_CONFIG) must
+// be without errors (exit 78); where the default file cannot be used, the default directory is tried with a warning, so
+// that unlocking an account does not wait for somebody's half-finished edit. --control names the directory and needs no
+// configuration at all.
 #pragma once
 
 #include "shared/config/load.hpp"
@@ -38,7 +40,7 @@ struct reply {
 struct options {
     bool json = false;
     std::filesystem::path config_file = default_config;
-    bool config_named = false; ///< by --config or POSTSLUICE_CONFIG
+    bool config_named = false;               ///< by --config or POSTSLUICE_CONFIG
     std::filesystem::path control_directory; ///< --control; empty: as configured
 };
 

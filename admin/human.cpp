@@ -55,7 +55,9 @@ const json& part_of(const json& object, std::string_view member) {
     return value != nullptr && value->is_structured() ? *value : nothing;
 }
 
-std::optional<instant> time_of(const json& object, std::string_view member) { return parse_iso8601(text_of(object, member)); }
+std::optional<instant> time_of(const json& object, std::string_view member) {
+    return parse_iso8601(text_of(object, member));
+}
 
 std::optional<instant> parse_iso8601(std::string_view text) {
     std::tm parts{};
@@ -142,7 +144,8 @@ std::string say_uses(const json& uses) {
         const std::int64_t used = number_of(use, "used");
         const std::int64_t count = number_of(use, "count", -1);
         if (used <= 0 || count < 0) continue;
-        entries.push_back({static_cast<double>(used) / static_cast<double>(std::max<std::int64_t>(count, 1)), say_use(use)});
+        entries.push_back(
+            {static_cast<double>(used) / static_cast<double>(std::max<std::int64_t>(count, 1)), say_use(use)});
     }
     std::stable_sort(entries.begin(), entries.end(), [](const entry& a, const entry& b) { return a.part > b.part; });
     std::string out;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The daemons' answers in words: times, durations, sizes, and the objects USE and LOCK that several answers hold. Reads JSON
-// leniently: a member that is missing or of another type reads as nothing, since the daemon may be of another version than this
-// program. Times come as ISO 8601 in UTC and are shown so, with the distance from now.
+// The daemons' answers in words: times, durations, sizes, and the objects USE and LOCK that several answers hold. Reads
+// JSON leniently: a member that is missing or of another type reads as nothing, since the daemon may be of another
+// version than this program. Times come as ISO 8601 in UTC and are shown so, with the distance from now.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -16,7 +16,8 @@
 namespace postsluice::admin {
 
 /// Members of an object, leniently.
-[[nodiscard]] std::string text_of(const nlohmann::json& object, std::string_view member, std::string_view otherwise = "");
+[[nodiscard]] std::string text_of(const nlohmann::json& object, std::string_view member,
+                                  std::string_view otherwise = "");
 [[nodiscard]] std::int64_t number_of(const nlohmann::json& object, std::string_view member, std::int64_t otherwise = 0);
 [[nodiscard]] bool flag_of(const nlohmann::json& object, std::string_view member);
 /// The member where it is an array or object, else an empty array.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// postsluice: the operator's command. Everything it does is in command_line and commands/; it talks to the daemons by their
-// control sockets and never opens the state itself.
+// postsluice: the operator's command. Everything it does is in command_line and commands/; it talks to the daemons by
+// their control sockets and never opens the state itself.
 #include "admin/command_line.hpp"
 
 #include <exception>

@@ -15,7 +15,8 @@ void print_use(context& ctx, const nlohmann::json& uses, std::size_t indent) {
     for (const auto& use : uses) {
         const auto count = number_of(use, "count", -1);
         const auto wait = number_of(use, "frees_in");
-        t.row({text_of(use, "subject"), std::to_string(number_of(use, "used")), count < 0 ? "unlimited" : std::to_string(count),
+        t.row({text_of(use, "subject"), std::to_string(number_of(use, "used")),
+               count < 0 ? "unlimited" : std::to_string(count),
                wait > 0 ? "in " + say_duration(seconds{wait}) : "now"});
     }
     t.print(ctx.out, "No limits apply to it.", indent);

@@ -14,7 +14,9 @@ namespace {
 constexpr std::size_t max_cell = 400;
 constexpr std::size_t gap = 2;
 
-void pad(std::ostream& out, std::size_t count) { out << std::string(count, ' '); }
+void pad(std::ostream& out, std::size_t count) {
+    out << std::string(count, ' ');
+}
 
 } // namespace
 
@@ -23,7 +25,8 @@ std::size_t display_width(std::string_view text) noexcept {
         std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-table::table(std::vector<std::string> headers) : headers_{std::move(headers)} {
+table::table(std::vector<std::string> headers)
+    : headers_{std::move(headers)} {
     for (auto& header : headers_) {
         right_.push_back(!header.empty() && header.front() == '>');
         if (right_.back()) header.erase(0, 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Output for people: aligned columns, and lists of labelled facts. Text from strangers (subjects, file names, addresses) passes
-// printable(), so nothing in it reaches the terminal as a control sequence. Width is counted in characters (UTF-8 code points).
-// An empty table is a sentence. Pure: writes to the stream it is given, fails never.
+// Output for people: aligned columns, and lists of labelled facts. Text from strangers (subjects, file names,
+// addresses) passes printable(), so nothing in it reaches the terminal as a control sequence. Width is counted in
+// characters (UTF-8 code points). An empty table is a sentence. Pure: writes to the stream it is given, fails never.
 #pragma once
 
 #include <iosfwd>

@@ -5,10 +5,14 @@
 
 namespace postsluice::contentfilter {
 
-check_job::check_job(message_ptr what, std::shared_ptr<const check_resources> resources, std::vector<const check*> checks,
-                     steady::duration limit)
-    : message_{std::move(what)}, resources_{std::move(resources)}, checks_{std::move(checks)}, limit_{limit},
-      steps_(checks_.size() + 1), unfinished_{steps_.size()} {}
+check_job::check_job(message_ptr what, std::shared_ptr<const check_resources> resources,
+                     std::vector<const check*> checks, steady::duration limit)
+    : message_{std::move(what)}
+    , resources_{std::move(resources)}
+    , checks_{std::move(checks)}
+    , limit_{limit}
+    , steps_(checks_.size() + 1)
+    , unfinished_{steps_.size()} {}
 
 check_context check_job::context() const {
     const std::lock_guard lock{mutex_};

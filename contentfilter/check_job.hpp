@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bookkeeping of the runner, without threads of its own: which steps of a message (the MIME tree, then each check) wait, run or are
-// done, when each is due, and who may still report. Every step is reported once: by the lane that ran it, or by the watchdog that
-// gave it up; who comes second is told so and stops. activity says how long a pool thread has been inside a lane, which is what "stuck"
-// means: a check that merely waits for an answer occupies no thread.
+// The bookkeeping of the runner, without threads of its own: which steps of a message (the MIME tree, then each check)
+// wait, run or are done, when each is due, and who may still report. Every step is reported once: by the lane that ran
+// it, or by the watchdog that gave it up; who comes second is told so and stops. activity says how long a pool thread
+// has been inside a lane, which is what "stuck" means: a check that merely waits for an answer occupies no thread.
 #pragma once
 
 #include "contentfilter/checks/check.hpp"
@@ -38,7 +38,9 @@ private:
 /// The pool's executor, marking in an activity when its functions run.
 class watched_executor {
 public:
-    watched_executor(boost::asio::thread_pool& pool, std::shared_ptr<activity> marks) : pool_{&pool}, marks_{std::move(marks)} {}
+    watched_executor(boost::asio::thread_pool& pool, std::shared_ptr<activity> marks)
+        : pool_{&pool}
+        , marks_{std::move(marks)} {}
     boost::asio::execution_context& query(boost::asio::execution::context_t) const noexcept { return *pool_; }
     static constexpr boost::asio::execution::blocking_t query(boost::asio::execution::blocking_t) noexcept {
         return boost::asio::execution::blocking.never;
@@ -62,8 +64,10 @@ private:
 
 class check_job {
 public:
-    /// Step 0 is the MIME tree; the others are `checks`. `finish` is called once, by whichever thread reports the last step.
-    check_job(message_ptr what, std::shared_ptr<const check_resources> resources, std::vector<const check*> checks, steady::duration limit);
+    /// Step 0 is the MIME tree; the others are `checks`. `finish` is called once, by whichever thread reports the last
+    /// step.
+    check_job(message_ptr what, std::shared_ptr<const check_resources> resources, std::vector<const check*> checks,
+              steady::duration limit);
 
     void on_finish(std::function<void()> finish) { finish_ = std::move(finish); }
     [[nodiscard]] std::size_t steps() const noexcept { return steps_.size(); }
@@ -75,7 +79,8 @@ public:
     void plan(std::size_t first, std::size_t last);
     /// False: this step was given up, the lane stops.
     [[nodiscard]] bool begin(std::size_t step);
-    [[nodiscard]] bool end(std::size_t step, std::vector<finding> found, std::shared_ptr<const mime::tree> tree = nullptr);
+    [[nodiscard]] bool end(std::size_t step, std::vector<finding> found,
+                           std::shared_ptr<const mime::tree> tree = nullptr);
     /// Gives up what is due. The answer are the steps [first, last) that need a lane now.
     [[nodiscard]] std::vector<std::pair<std::size_t, std::size_t>> give_up_overdue();
     [[nodiscard]] bool finished() const;

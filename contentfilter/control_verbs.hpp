@@ -47,12 +47,13 @@
 
 namespace postsluice::contentfilter {
 
+class server;
 class service;
 
 /// 16 MiB of message in base64, and the rest of the request.
 inline constexpr std::size_t max_request_bytes = (std::size_t{16} << 20U) / 3 * 4 + (std::size_t{64} << 10U);
 
-/// Registers all verbs. `what` outlives the server.
-void add_control_verbs(control::server& to, service& what);
+/// Registers all verbs. `what` and `connections` outlive the control server.
+void add_control_verbs(control::server& to, service& what, const server& connections);
 
 } // namespace postsluice::contentfilter

@@ -28,7 +28,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Up to this size the checks of a message share one thread. Measured: a message of 2 KB needs some 30 µs for all checks together.
+// Up to this size the checks of a message share one thread. Measured: a message of 2 KB needs some 30 µs for all checks
+// together.
 constexpr std::uint64_t small_message = 65536;
 constexpr auto tick = 50ms;
 
@@ -65,13 +66,16 @@ struct runner::impl {
     std::thread watchdog;
 
     impl(std::size_t threads, std::shared_ptr<const check_resources> r, const std::vector<check>& c)
-        : pool{std::max<std::size_t>(threads, 1)}, checks{c}, resources{std::move(r)} {
+        : pool{std::max<std::size_t>(threads, 1)}
+        , checks{c}
+        , resources{std::move(r)} {
         watchdog = std::thread{[this] { watch(); }};
     }
 
     struct lane_count { // lives in a lane's frame: however the lane ends, it is counted off
         impl* owner;
-        explicit lane_count(impl* o) : owner{o} {}
+        explicit lane_count(impl* o)
+            : owner{o} {}
         ~lane_count() {
             const std::lock_guard lock{owner->mutex};
             --owner->running_lanes;
@@ -87,7 +91,8 @@ struct runner::impl {
         throw std::runtime_error{built.error().message()};
     }
 
-    static asio::awaitable<void> lane(impl* self, job_ptr job, std::shared_ptr<activity> marks, std::size_t first, std::size_t last) {
+    static asio::awaitable<void> lane(impl* self, job_ptr job, std::shared_ptr<activity> marks, std::size_t first,
+                                      std::size_t last) {
         const lane_count counted{self};
         for (auto step = first; step < last; ++step) {
             if (!job->begin(step)) co_return;
@@ -96,8 +101,10 @@ struct runner::impl {
             std::shared_ptr<const mime::tree> tree;
             std::string trouble;
             try {
-                if (step == 0) std::tie(found, tree) = build_tree(job->subject());
-                else found = co_await job->check_of(step).run(job->context());
+                if (step == 0)
+                    std::tie(found, tree) = build_tree(job->subject());
+                else
+                    found = co_await job->check_of(step).run(job->context());
             } catch (const std::exception& e) {
                 trouble = e.what();
                 if (trouble.empty()) trouble = "exception";
@@ -106,7 +113,9 @@ struct runner::impl {
             }
             if (!trouble.empty()) {
                 found = {job->failed(step, trouble)};
-                log::warning("check-failed").kv("queue_id", job->subject().queue_id).kv("detail", found.front().evidence);
+                log::warning("check-failed")
+                    .kv("queue_id", job->subject().queue_id)
+                    .kv("detail", found.front().evidence);
             }
             if (!job->end(step, std::move(found), std::move(tree))) co_return;
             if (step == 0 && job->subject().content->size() > small_message) {
@@ -191,16 +200,21 @@ runner::~runner() {
     if (!impl_->stop()) (void)impl_.release();
 }
 
-bool runner::stuck() const noexcept { return impl_->stuck; }
+bool runner::stuck() const noexcept {
+    return impl_->stuck;
+}
 
-void runner::swap_resources(std::shared_ptr<const check_resources> resources) { impl_->resources = std::move(resources); }
+void runner::swap_resources(std::shared_ptr<const check_resources> resources) {
+    impl_->resources = std::move(resources);
+}
 
 asio::awaitable<std::vector<finding>> runner::run(message_ptr what) {
     auto* self = impl_.get();
     std::vector<const check*> enabled;
     for (const auto& c : self->checks) {
         const auto& profile = what->sender.profile;
-        const bool off = profile && std::find(profile->disabled_checks.begin(), profile->disabled_checks.end(), c.name) != profile->disabled_checks.end();
+        const bool off = profile && std::find(profile->disabled_checks.begin(), profile->disabled_checks.end(),
+                                              c.name) != profile->disabled_checks.end();
         if (!off) enabled.push_back(&c);
     }
     const auto limit = what->settings->contentfilter.check_timeout;

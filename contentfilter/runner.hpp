@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs all checks of a profile on a message: concurrently on the pool, each with contentfilter.check_timeout. Builds the MIME tree once
-// first (under the bounds; beyond them: finding MIME_BOUND and no tree). An exception or time-out in a check is that check's temperror finding.
-// A thread stuck past twice its limit makes the daemon finish the others and restart (stuck() turns true).
+// Runs all checks of a profile on a message: concurrently on the pool, each with contentfilter.check_timeout. Builds
+// the MIME tree once first (under the bounds; beyond them: finding MIME_BOUND and no tree). An exception or time-out in
+// a check is that check's temperror finding. A thread stuck past twice its limit makes the daemon finish the others and
+// restart (stuck() turns true).
 //
-// A small message is one piece of work: its checks run one after the other on one thread, since a change of threads costs more than
-// most of them; a large one has its checks run side by side. A check that overruns is left behind: those after it go on elsewhere.
-// The runner outlives all run() calls. Where a thread is stuck the destructor leaves the pool as it is: the process is to end.
+// A small message is one piece of work: its checks run one after the other on one thread, since a change of threads
+// costs more than most of them; a large one has its checks run side by side. A check that overruns is left behind:
+// those after it go on elsewhere. The runner outlives all run() calls. Where a thread is stuck the destructor leaves
+// the pool as it is: the process is to end.
 #pragma once
 
 #include "contentfilter/checks/check.hpp"
@@ -18,7 +20,8 @@ namespace postsluice::contentfilter {
 class runner {
 public:
     /// `checks`: all_checks() but in tests.
-    runner(std::size_t threads, std::shared_ptr<const check_resources> resources, const std::vector<check>& checks = all_checks());
+    runner(std::size_t threads, std::shared_ptr<const check_resources> resources,
+           const std::vector<check>& checks = all_checks());
     ~runner();
     runner(const runner&) = delete;
     /// Findings of all enabled checks, in the order of checks.def.

@@ -16,12 +16,18 @@ using config::forced_verdict;
 
 verdict_kind kind_of(forced_verdict action) noexcept {
     switch (action) {
-    case forced_verdict::none: return verdict_kind::pass;
-    case forced_verdict::tag: return verdict_kind::tag;
-    case forced_verdict::hold: return verdict_kind::hold;
-    case forced_verdict::quarantine: return verdict_kind::quarantine;
-    case forced_verdict::reject: return verdict_kind::reject;
-    case forced_verdict::discard: return verdict_kind::discard;
+    case forced_verdict::none:
+        return verdict_kind::pass;
+    case forced_verdict::tag:
+        return verdict_kind::tag;
+    case forced_verdict::hold:
+        return verdict_kind::hold;
+    case forced_verdict::quarantine:
+        return verdict_kind::quarantine;
+    case forced_verdict::reject:
+        return verdict_kind::reject;
+    case forced_verdict::discard:
+        return verdict_kind::discard;
     }
     return verdict_kind::pass;
 }
@@ -42,11 +48,15 @@ verdict_kind by_score(double score, const config::profile& profile) noexcept {
 int weight(const std::optional<strike_kind>& kind) noexcept {
     if (!kind) return 0;
     switch (*kind) {
-    case strike_kind::virus: return 4;
-    case strike_kind::phish: return 3;
-    case strike_kind::spam: return 2;
+    case strike_kind::virus:
+        return 4;
+    case strike_kind::phish:
+        return 3;
+    case strike_kind::spam:
+        return 2;
     case strike_kind::limit:
-    case strike_kind::manual: return 1;
+    case strike_kind::manual:
+        return 1;
     }
     return 0;
 }
@@ -65,7 +75,8 @@ void configure(std::vector<finding>& findings, const config::profile& profile) {
     });
 }
 
-/// The worse proof of two, for the reason: the graver verdict, then the graver strike; the earlier (higher score) stays on a tie.
+/// The worse proof of two, for the reason: the graver verdict, then the graver strike; the earlier (higher score) stays
+/// on a tie.
 bool outweighs(const finding& a, const finding& b) noexcept {
     if (a.action != b.action) return kind_of(a.action) > kind_of(b.action);
     return weight(a.strikes) > weight(b.strikes);
@@ -86,7 +97,8 @@ void apply_forced(verdict& v) {
 }
 
 void apply_score(verdict& v, const config::profile& profile) {
-    // A forced verdict that stops the message stands: a virus for the quarantine is not bounced because its score is high as well.
+    // A forced verdict that stops the message stands: a virus for the quarantine is not bounced because its score is
+    // high as well.
     if (v.kind >= verdict_kind::hold) return;
     const auto kind = by_score(v.score, profile);
     if (kind <= v.kind) return;
@@ -123,21 +135,31 @@ verdict decide(std::vector<finding> findings, const verdict_policy& policy) {
 
 std::string_view to_string(verdict_kind v) noexcept {
     switch (v) {
-    case verdict_kind::pass: return "pass";
-    case verdict_kind::tag: return "tag";
-    case verdict_kind::tempfail: return "tempfail";
-    case verdict_kind::hold: return "hold";
-    case verdict_kind::quarantine: return "quarantine";
-    case verdict_kind::reject: return "reject";
-    case verdict_kind::discard: return "discard";
+    case verdict_kind::pass:
+        return "pass";
+    case verdict_kind::tag:
+        return "tag";
+    case verdict_kind::tempfail:
+        return "tempfail";
+    case verdict_kind::hold:
+        return "hold";
+    case verdict_kind::quarantine:
+        return "quarantine";
+    case verdict_kind::reject:
+        return "reject";
+    case verdict_kind::discard:
+        return "discard";
     }
     return "pass";
 }
 
-std::ostream& operator<<(std::ostream& out, verdict_kind v) { return out << to_string(v); }
+std::ostream& operator<<(std::ostream& out, verdict_kind v) {
+    return out << to_string(v);
+}
 
 std::ostream& operator<<(std::ostream& out, const finding& f) {
-    out << f.symbol << " score=" << f.score << " group=" << f.group << " action=" << action_name(f.action) << " reason=" << to_string(f.why);
+    out << f.symbol << " score=" << f.score << " group=" << f.group << " action=" << action_name(f.action)
+        << " reason=" << to_string(f.why);
     if (f.strikes) out << " strike=" << to_string(*f.strikes);
     if (f.temperror) out << " temperror";
     return out << " evidence=\"" << f.evidence << '"';
@@ -156,7 +178,8 @@ std::string describe(const verdict& v) {
     for (const auto& f : v.findings) {
         text += number(f.score) + "  " + f.symbol + std::string(width - f.symbol.size(), ' ');
         const auto action = action_name(f.action);
-        text += "  " + (f.action == forced_verdict::none ? std::string(10, ' ') : std::string{action} + std::string(10 - action.size(), ' '));
+        text += "  " + (f.action == forced_verdict::none ? std::string(10, ' ')
+                                                         : std::string{action} + std::string(10 - action.size(), ' '));
         text += "  " + f.group + ": " + printable(f.evidence) + "\n";
     }
     if (v.findings.empty()) text += "nothing was found\n";

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From findings to a verdict. A check reports, configuration decides: decide() is pure, and `postsluice message test` prints what it did.
-// All checks run and all findings reach decide(). A check that errs yields a temperror finding, never absence. The order of severity:
-// pass < tag < hold < quarantine < reject < discard; tempfail (on_error) stands where nothing worse than tag was found.
-// Score thresholds come from the profile; a finding may force a verdict (a virus -> quarantine), which the profile may change by symbol.
+// From findings to a verdict. A check reports, configuration decides: decide() is pure, and `postsluice message test`
+// prints what it did. All checks run and all findings reach decide(). A check that errs yields a temperror finding,
+// never absence. The order of severity: pass < tag < hold < quarantine < reject < discard; tempfail (on_error) stands
+// where nothing worse than tag was found. Score thresholds come from the profile; a finding may force a verdict (a
+// virus -> quarantine), which the profile may change by symbol.
 #pragma once
 
 #include "shared/config/settings.hpp"
@@ -18,14 +19,14 @@
 namespace postsluice::contentfilter {
 
 struct finding {
-    std::string symbol;            ///< "EXECUTABLE_FILE"
+    std::string symbol; ///< "EXECUTABLE_FILE"
     double score = 0;
-    std::string group;             ///< "attachments"
-    std::string evidence;          ///< for operators: a file name, a host; never body text
+    std::string group;    ///< "attachments"
+    std::string evidence; ///< for operators: a file name, a host; never body text
     config::forced_verdict action = config::forced_verdict::none; ///< what the check or rule file asks for
-    reason why = reason::score;    ///< the reason, where this finding decides
+    reason why = reason::score;                                   ///< the reason, where this finding decides
     std::optional<strike_kind> strikes; ///< what it proves about the account, where it decides
-    bool temperror = false;        ///< the check could not finish; symbol is CHECK_FAILED
+    bool temperror = false;             ///< the check could not finish; symbol is CHECK_FAILED
     bool operator==(const finding&) const = default;
 };
 std::ostream& operator<<(std::ostream& out, const finding& f);
@@ -49,10 +50,11 @@ struct verdict_policy {
     config::filter_error_policy on_error;
     bool observe; ///< global or profile observe mode
 };
-/// A forced verdict of hold or worse stands whatever the score is (a virus for the quarantine is not bounced because it scores high);
-/// below that the worse of the two counts. A threshold of 0 or less is off. Temperrors cannot be re-scored or switched off by symbol.
-/// The reason is that of the gravest finding (verdict, then strike, then score); strikes is the worst proof among all that would have
-/// stopped the message by themselves, or that added to the score which did.
+/// A forced verdict of hold or worse stands whatever the score is (a virus for the quarantine is not bounced because it
+/// scores high); below that the worse of the two counts. A threshold of 0 or less is off. Temperrors cannot be
+/// re-scored or switched off by symbol. The reason is that of the gravest finding (verdict, then strike, then score);
+/// strikes is the worst proof among all that would have stopped the message by themselves, or that added to the score
+/// which did.
 [[nodiscard]] verdict decide(std::vector<finding> findings, const verdict_policy& policy);
 /// The findings as a table and the verdict in a last line, for people (`postsluice message test`).
 [[nodiscard]] std::string describe(const verdict& v);

@@ -77,9 +77,9 @@ void log_escaped(std::exception_ptr error) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
-        log::error("strike failed").kv("why", e.what());
+        log::error("a write failed").kv("why", e.what());
     } catch (...) {
-        log::error("strike failed");
+        log::error("a write failed");
     }
 }
 
@@ -101,8 +101,9 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         co_return decision{};
     }
     if (what.instance != from.current.id.instance || comes_before(what, from.current)) {
-        if (!from.current.id.instance.empty()) {
-            co_await abandon(from);
+        // The release is applied before anything else is asked, but shares its commit with what comes: one turn, not two.
+        if (transaction over = std::exchange(from.current, {}); conclude(over)) {
+            asio::co_spawn(executor_, release(std::move(over), from.number), &log_escaped);
         }
         begin(what, from);
     }
@@ -141,17 +142,25 @@ void pipeline::begin(const request& what, speaker& from) {
     from.current.seen_by = &hooks_.at(what.server_port, what.policy_context);
 }
 
-asio::awaitable<void> pipeline::abandon(speaker& from) {
-    const transaction over = std::exchange(from.current, {});
+// Takes note that the transaction is over. True: something is reserved that wants releasing.
+bool pipeline::conclude(const transaction& over) {
     if (over.seen_by == nullptr) {
-        co_return;
+        return false;
     }
     hooks_.transaction_over(*over.seen_by, over.data, over.ended, settings_->policyd.accounting);
-    if (!over.reserved) {
-        co_return;
+    return over.reserved;
+}
+
+asio::awaitable<void> pipeline::abandon(speaker& from) {
+    transaction over = std::exchange(from.current, {});
+    if (conclude(over)) {
+        co_await release(std::move(over), from.number);
     }
+}
+
+asio::awaitable<void> pipeline::release(transaction over, std::uint64_t connection) {
     const bool hooked = over.seen_by->end_of_message > 0;
-    const auto done = co_await with_.accounts.abort(over.id, from.number, hooked);
+    const auto done = co_await with_.accounts.abort(over.id, connection, hooked);
     if (!done) { // its lease will end it
         ++counts_.trouble;
         log::warning("abort failed").kv("instance", over.id.instance).kv("why", done.error().message());

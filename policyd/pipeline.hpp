@@ -59,6 +59,8 @@ private:
     decision trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why);
     decision ticket_for(const request& what, std::string_view account, std::string_view login);
     void begin(const request& what, speaker& from);
+    bool conclude(const transaction& over);
+    boost::asio::awaitable<void> release(transaction over, std::uint64_t connection);
     void strike_for(const rule_context& context, const decision& d);
     static bool comes_before(const request& what, const transaction& current) noexcept;
 

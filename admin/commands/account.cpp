@@ -22,7 +22,8 @@ void print_accounts(context& ctx, const json& accounts) {
 }
 
 int list(context& ctx, const arguments& given) {
-    const auto r = ctx.ask(daemon::policyd, {{"verb", "account list"}, {"most", std::stoi(given.get("--most").value_or("1000"))}});
+    const auto r =
+        ctx.ask(daemon::policyd, {{"verb", "account list"}, {"most", std::stoi(given.get("--most").value_or("1000"))}});
     if (!r.ok()) return ctx.fail(r);
     if (ctx.json()) return ctx.print_json(r.body), exit_done;
     print_accounts(ctx, part_of(r.body, "accounts"));
@@ -33,7 +34,8 @@ void print_history(context& ctx, const json& account) {
     table refusals{{"REF", "REASON", ">TIMES", "LAST", "WHAT"}};
     for (const auto& r : part_of(account, "refusals"))
         refusals.row({text_of(r, "reference"), text_of(r, "reason") + (flag_of(r, "observed") ? " (observed)" : ""),
-                      std::to_string(number_of(r, "count")), say_time(time_of(r, "last"), ctx.now()), text_of(r, "detail")});
+                      std::to_string(number_of(r, "count")), say_time(time_of(r, "last"), ctx.now()),
+                      text_of(r, "detail")});
     ctx.out << "\nRefusals\n";
     refusals.print(ctx.out, "Nothing was refused.", 2);
 
@@ -46,8 +48,8 @@ void print_history(context& ctx, const json& account) {
 
     table strikes{{"TIME", "KIND", ">WEIGHT", "REF"}};
     for (const auto& s : part_of(account, "strikes"))
-        strikes.row({say_time(time_of(s, "at"), ctx.now()), text_of(s, "kind"), std::to_string(number_of(s, "weight", 1)),
-                     text_of(s, "reference")});
+        strikes.row({say_time(time_of(s, "at"), ctx.now()), text_of(s, "kind"),
+                     std::to_string(number_of(s, "weight", 1)), text_of(s, "reference")});
     ctx.out << "\nStrikes\n";
     strikes.print(ctx.out, "No strikes are remembered.", 2);
 }
@@ -93,7 +95,8 @@ int unlock(context& ctx, const arguments& given) {
     if (!r.ok()) return ctx.fail(r);
     if (ctx.json()) return ctx.print_json(r.body), exit_done;
     ctx.out << printable(text_of(r.body, "account", given["ACCOUNT"]))
-            << (flag_of(r.body, "was_locked") ? " is open again.\n" : " was not locked; its strikes and unlocks count anew.\n");
+            << (flag_of(r.body, "was_locked") ? " is open again.\n"
+                                              : " was not locked; its strikes and unlocks count anew.\n");
     return exit_done;
 }
 
@@ -101,7 +104,8 @@ int reset(context& ctx, const arguments& given) {
     const auto r = ctx.ask(daemon::policyd, change("account reset", given));
     if (!r.ok()) return ctx.fail(r);
     if (ctx.json()) return ctx.print_json(r.body), exit_done;
-    ctx.out << printable(text_of(r.body, "account", given["ACCOUNT"])) << " is open; its use, strikes and unlocks are forgotten.\n";
+    ctx.out << printable(text_of(r.body, "account", given["ACCOUNT"]))
+            << " is open; its use, strikes and unlocks are forgotten.\n";
     return exit_done;
 }
 
@@ -111,7 +115,12 @@ std::vector<command> account_commands() {
     const argument account{"ACCOUNT", "a login, or the name of an [[account]]"};
     const argument why{"--why", "words for the history and the notice", false};
     return {
-        {"account", "list", "accounts that sent lately or are locked", {{"--most", "how many", false, "NUMBER"}}, "", list},
+        {"account",
+         "list",
+         "accounts that sent lately or are locked",
+         {{"--most", "how many", false, "NUMBER"}},
+         "",
+         list},
         {"account", "show", "one account: profile, limits, refusals, locks, strikes", {account}, "", show},
         {"account", "lock", "lock it until somebody unlocks it", {account, why}, "lock", lock},
         {"account", "unlock", "open it, and begin a clean slate", {account, why}, "unlock", unlock},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands of each noun; one source file each. What the daemons' answers hold is documented beside the verbs of their control
-// sockets (control_verbs.hpp of each daemon); commands read it leniently (human.hpp), since the daemon may be of another version.
+// The commands of each noun; one source file each. What the daemons' answers hold is documented beside the verbs of
+// their control sockets (control_verbs.hpp of each daemon); commands read it leniently (human.hpp), since the daemon
+// may be of another version.
 #pragma once
 
 #include "admin/command.hpp"

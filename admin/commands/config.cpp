@@ -32,7 +32,8 @@ int check(context& ctx, const arguments&) {
     if (good)
         ctx.out << ctx.config_file().string() << ": no errors\n";
     else
-        ctx.err << ctx.config_file().string() << ": " << say_count(static_cast<std::int64_t>(loaded.errors.size()), "error") << '\n';
+        ctx.err << ctx.config_file().string() << ": "
+                << say_count(static_cast<std::int64_t>(loaded.errors.size()), "error") << '\n';
     return good ? exit_done : exit_config;
 }
 
@@ -50,7 +51,8 @@ int reload_one(context& ctx, daemon whom, json& merged) {
     const auto r = ctx.ask(whom, {{"verb", "reload"}});
     if (!r.ok()) {
         ctx.note(r.error);
-        merged[short_name(whom)] = {{"reloaded", false}, {"error", r.error}, {"code", r.code}, {"errors", json::array()}};
+        merged[short_name(whom)] = {
+            {"reloaded", false}, {"error", r.error}, {"code", r.code}, {"errors", json::array()}};
         return r.exit;
     }
     const bool reloaded = flag_of(r.body, "reloaded");

@@ -60,8 +60,12 @@ int list(context& ctx, const arguments& given) {
 } // namespace
 
 std::vector<command> limit_commands() {
-    return {{"limit", "list", "the limits of each profile, or of one account with their use",
-             {{"ACCOUNT", "a login, or the name of an [[account]]", false}}, "", list}};
+    return {{"limit",
+             "list",
+             "the limits of each profile, or of one account with their use",
+             {{"ACCOUNT", "a login, or the name of an [[account]]", false}},
+             "",
+             list}};
 }
 
 } // namespace postsluice::admin

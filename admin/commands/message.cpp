@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What would become of a message: the content filter runs its checks on it and decides, and nothing is delivered, counted or kept.
+// What would become of a message: the content filter runs its checks on it and decides, and nothing is delivered,
+// counted or kept.
 #include "admin/commands/commands.hpp"
 #include "admin/context.hpp"
 #include "admin/human.hpp"
@@ -25,7 +26,8 @@ constexpr std::size_t max_message = std::size_t{16} << 20U;
 result<std::string> read_message(const std::string& name) {
     std::ifstream file;
     if (name != "-") file.open(name, std::ios::binary);
-    if (name != "-" && !file) return failure{errc::not_found, name + ": " + std::strerror(errno)}; // NOLINT(concurrency-mt-unsafe)
+    if (name != "-" && !file)
+        return failure{errc::not_found, name + ": " + std::strerror(errno)}; // NOLINT(concurrency-mt-unsafe)
     std::istream& in = name == "-" ? std::cin : file;
     std::string text;
     std::string chunk(65536, '\0');
@@ -39,8 +41,8 @@ result<std::string> read_message(const std::string& name) {
     return text;
 }
 
-/// Mail that was saved on a Unix machine has bare line feeds; on the wire each line ends in CRLF. A file with any CRLF is taken as
-/// it is: bare line feeds are part of what is to be tested then.
+/// Mail that was saved on a Unix machine has bare line feeds; on the wire each line ends in CRLF. A file with any CRLF
+/// is taken as it is: bare line feeds are part of what is to be tested then.
 std::string with_wire_line_ends(std::string text) {
     if (text.find("\r\n") != std::string::npos) return text;
     std::string out;
@@ -54,8 +56,9 @@ std::string with_wire_line_ends(std::string text) {
 
 std::string base64(const std::string& text) {
     std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+    const int size =
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                        reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
     out.resize(static_cast<std::size_t>(size));
     return out;
 }
@@ -72,10 +75,12 @@ void print_verdict(context& ctx, const json& a) {
     facts.add("Verdict", text_of(a, "verdict") + (flag_of(a, "observed") ? " (observe mode: it would go on)" : ""));
     facts.add("Reason", text_of(a, "reason"));
     facts.add("Score", say_score(score_of(a, "score")) + " (tag " + say_score(score_of(thresholds, "tag")) + ", hold " +
-                           say_score(score_of(thresholds, "hold")) + ", reject " + say_score(score_of(thresholds, "reject")) + ")");
+                           say_score(score_of(thresholds, "hold")) + ", reject " +
+                           say_score(score_of(thresholds, "reject")) + ")");
     std::string keys;
     for (const auto& k : part_of(a, "keys"))
-        keys += (keys.empty() ? "" : ", ") + text_of(k, "selector") + "._domainkey." + text_of(k, "domain") + " (" + text_of(k, "algorithm") + ")";
+        keys += (keys.empty() ? "" : ", ") + text_of(k, "selector") + "._domainkey." + text_of(k, "domain") + " (" +
+                text_of(k, "algorithm") + ")";
     facts.add("DKIM", text_of(a, "sign") + (keys.empty() ? "" : " by " + keys));
     facts.add("Size", say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(a, "size"), 0))));
     facts.print(ctx.out);
@@ -83,8 +88,8 @@ void print_verdict(context& ctx, const json& a) {
     table findings{{"SYMBOL", ">SCORE", "GROUP", "ACTION", "EVIDENCE"}};
     for (const auto& f : part_of(a, "findings")) {
         const auto action = text_of(f, "action", "none");
-        findings.row({text_of(f, "symbol"), say_score(score_of(f, "score")), text_of(f, "group"), action == "none" ? "-" : action,
-                      text_of(f, "evidence")});
+        findings.row({text_of(f, "symbol"), say_score(score_of(f, "score")), text_of(f, "group"),
+                      action == "none" ? "-" : action, text_of(f, "evidence")});
     }
     ctx.out << '\n';
     findings.print(ctx.out, "No check found anything.");
@@ -94,7 +99,8 @@ int test(context& ctx, const arguments& given) {
     auto message = read_message(given["FILE"]);
     if (!message) return ctx.fail(exit_refused, message.error().detail, "malformed");
     const std::string wire = with_wire_line_ends(std::move(*message));
-    if (wire.size() > max_message) return ctx.fail(exit_refused, given["FILE"] + ": larger than " + say_size(max_message), "too-large");
+    if (wire.size() > max_message)
+        return ctx.fail(exit_refused, given["FILE"] + ": larger than " + say_size(max_message), "too-large");
     json request = {{"verb", "message test"}, {"content", base64(wire)}};
     if (const auto account = given.get("--as")) request["account"] = *account;
     if (const auto sender = given.get("--sender")) request["sender"] = *sender;
@@ -109,12 +115,15 @@ int test(context& ctx, const arguments& given) {
 } // namespace
 
 std::vector<command> message_commands() {
-    return {{"message", "test", "what every check finds in a message, and the verdict; nothing is sent or counted",
+    return {{"message",
+             "test",
+             "what every check finds in a message, and the verdict; nothing is sent or counted",
              {{"FILE", "the message with its header; - for standard input"},
               {"--as", "as if this account sent it", false, "ACCOUNT"},
               {"--sender", "the envelope sender", false, "ADDRESS"},
               {"--to", "a recipient", false, "ADDRESS"}},
-             "", test}};
+             "",
+             test}};
 }
 
 } // namespace postsluice::admin

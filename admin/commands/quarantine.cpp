@@ -35,8 +35,10 @@ int list(context& ctx, const arguments& given) {
     const json& entries = part_of(r.body, "entries");
     table t{{"ID", "TIME", "ACCOUNT", "TO", "REASON", ">SIZE", "SUBJECT"}};
     for (const auto& e : entries)
-        t.row({text_of(e, "id"), say_time(time_of(e, "at"), ctx.now()), text_of(e, "account"), join(part_of(e, "recipients"), ", ", 2),
-               text_of(e, "reason") + (flag_of(e, "releasing") ? " (being released)" : ""), size_of(e), text_of(e, "subject")});
+        t.row({text_of(e, "id"), say_time(time_of(e, "at"), ctx.now()), text_of(e, "account"),
+               join(part_of(e, "recipients"), ", ", 2),
+               text_of(e, "reason") + (flag_of(e, "releasing") ? " (being released)" : ""), size_of(e),
+               text_of(e, "subject")});
     t.print(ctx.out, account ? "Nothing of " + printable(*account) + " is in quarantine." : "The quarantine is empty.");
     const auto total = number_of(r.body, "total");
     if (!account && total > static_cast<std::int64_t>(entries.size()))
@@ -73,7 +75,8 @@ int show(context& ctx, const arguments& given) {
 
 int release(context& ctx, const arguments& given) {
     // The next hop may take its time for each recipient.
-    const auto r = ctx.ask(daemon::contentfilter, {{"verb", "quarantine release"}, {"id", id_of(given)}}, std::chrono::seconds{60});
+    const auto r = ctx.ask(daemon::contentfilter, {{"verb", "quarantine release"}, {"id", id_of(given)}},
+                           std::chrono::seconds{60});
     if (!r.ok()) return ctx.fail(r);
     const bool complete = flag_of(r.body, "complete");
     if (ctx.json()) return ctx.print_json(r.body), complete ? exit_done : exit_refused;
@@ -99,8 +102,12 @@ int remove(context& ctx, const arguments& given) {
 std::vector<command> quarantine_commands() {
     const argument id{"ID", "the reference of the message"};
     return {
-        {"quarantine", "list", "what is in quarantine, newest first",
-         {{"--account", "of this account only", false, "ACCOUNT"}, {"--most", "how many", false, "NUMBER"}}, "", list},
+        {"quarantine",
+         "list",
+         "what is in quarantine, newest first",
+         {{"--account", "of this account only", false, "ACCOUNT"}, {"--most", "how many", false, "NUMBER"}},
+         "",
+         list},
         {"quarantine", "show", "one message: why, and its header", {id}, "", show},
         {"quarantine", "release", "sign it and send it on, without scanning it again", {id}, "release", release},
         {"quarantine", "delete", "remove it for good", {id}, "", remove},

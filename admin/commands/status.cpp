@@ -43,14 +43,17 @@ void print_policyd(context& ctx, const json& a) {
     const json& state = part_of(a, "state");
     const json& tickets = part_of(a, "tickets");
     fact_list facts;
-    facts.add("requests", std::to_string(number_of(requests, "total")) + " (" + say_count(number_of(requests, "violations"), "violation") +
-                              " of the protocol), connections " + std::to_string(number_of(connections, "now")) + " of " +
-                              std::to_string(number_of(connections, "limit")));
+    facts.add("requests", std::to_string(number_of(requests, "total")) + " (" +
+                              say_count(number_of(requests, "violations"), "violation") +
+                              " of the protocol), connections " + std::to_string(number_of(connections, "now")) +
+                              " of " + std::to_string(number_of(connections, "limit")));
     facts.add("accepted", std::to_string(number_of(part_of(a, "decisions"), "accepted")));
     facts.add("refused", say_counts(part_of(a, "decisions"), {"accepted", "none"}));
     facts.add("observed", say_counts(part_of(a, "observed")));
-    facts.add("tickets", std::to_string(number_of(tickets, "issued")) + " issued" +
-                             (number_of(tickets, "failed") > 0 ? ", " + std::to_string(number_of(tickets, "failed")) + " failed" : ""));
+    facts.add(
+        "tickets",
+        std::to_string(number_of(tickets, "issued")) + " issued" +
+            (number_of(tickets, "failed") > 0 ? ", " + std::to_string(number_of(tickets, "failed")) + " failed" : ""));
     facts.add("notices", say_if_any(a, "notices_waiting", "notice", " waiting to be mailed"));
     if (state.contains("healthy") && !flag_of(state, "healthy"))
         facts.add("state", "TROUBLE: it cannot be written; on_error = " + text_of(a, "on_error"));
@@ -60,16 +63,18 @@ void print_policyd(context& ctx, const json& a) {
 void print_accounts(context& ctx, const json& a) {
     table accounts{{"ACCOUNT", "PROFILE", "LOCKED", "LAST SEEN", "USE"}};
     for (const auto& account : part_of(a, "accounts"))
-        accounts.row({text_of(account, "account"), text_of(account, "profile"), flag_of(account, "locked") ? "locked" : "-",
-                      say_time(time_of(account, "last_seen"), ctx.now()), say_uses(part_of(account, "use"))});
+        accounts.row({text_of(account, "account"), text_of(account, "profile"),
+                      flag_of(account, "locked") ? "locked" : "-", say_time(time_of(account, "last_seen"), ctx.now()),
+                      say_uses(part_of(account, "use"))});
     ctx.out << "\nAccounts\n";
     accounts.print(ctx.out, "No account has sent anything that is still counted.", 2);
 
     table locks{{"ACCOUNT", "KIND", "UNTIL", "CAUSE", "REF"}};
     for (const auto& lock : part_of(a, "locks"))
-        locks.row({text_of(lock, "account"), text_of(lock, "kind"),
-                   text_of(lock, "kind") == "timed" ? say_time(time_of(lock, "until"), ctx.now()) : "somebody unlocks it",
-                   text_of(lock, "cause"), text_of(lock, "reference")});
+        locks.row(
+            {text_of(lock, "account"), text_of(lock, "kind"),
+             text_of(lock, "kind") == "timed" ? say_time(time_of(lock, "until"), ctx.now()) : "somebody unlocks it",
+             text_of(lock, "cause"), text_of(lock, "reference")});
     ctx.out << "\nLocked\n";
     locks.print(ctx.out, "No account is locked.", 2);
 }
@@ -82,24 +87,29 @@ void print_filter(context& ctx, const json& a) {
     const json& quarantine = part_of(a, "quarantine");
     const json& state = part_of(a, "state");
     fact_list facts;
-    facts.add("messages", std::to_string(number_of(messages, "total")) + " (" +
-                              say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(messages, "octets"), 0))) + "), " +
-                              std::to_string(number_of(messages, "in_progress")) + " in progress, connections " +
-                              std::to_string(number_of(connections, "now")) + " of " + std::to_string(number_of(connections, "limit")));
+    facts.add("messages",
+              std::to_string(number_of(messages, "total")) + " (" +
+                  say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(messages, "octets"), 0))) +
+                  "), " + std::to_string(number_of(messages, "in_progress")) + " in progress, connections " +
+                  std::to_string(number_of(connections, "now")) + " of " +
+                  std::to_string(number_of(connections, "limit")));
     facts.add("verdicts", say_counts(part_of(a, "verdicts")));
     facts.add("reasons", say_counts(part_of(a, "reasons")));
     facts.add("observed", say_counts(part_of(a, "observed")));
     facts.add("no ticket", say_if_any(messages, "no_ticket", "message"));
     facts.add("own trouble", say_if_any(messages, "tempfailed", "message", " put off"));
-    facts.add("signed", std::to_string(number_of(a, "signed")) + " with " + say_count(static_cast<std::int64_t>(part_of(a, "keys").size()), "key"));
+    facts.add("signed", std::to_string(number_of(a, "signed")) + " with " +
+                            say_count(static_cast<std::int64_t>(part_of(a, "keys").size()), "key"));
     facts.add("unsigned", say_counts(part_of(a, "unsigned")));
     for (const auto& e : part_of(a, "key_errors"))
         if (e.is_string()) facts.add("KEY ERROR", e.get<std::string>());
     facts.add("next hop", text_of(hop, "address") + ", reached " + say_time(time_of(hop, "reached"), ctx.now()));
     facts.add("last trouble", text_of(hop, "error"));
-    facts.add("quarantine", say_count(number_of(quarantine, "entries"), "message") + ", " +
-                                say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(quarantine, "octets"), 0))) + " of " +
-                                say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(quarantine, "limit"), 0))));
+    facts.add("quarantine",
+              say_count(number_of(quarantine, "entries"), "message") + ", " +
+                  say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(quarantine, "octets"), 0))) +
+                  " of " +
+                  say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(quarantine, "limit"), 0))));
     if (flag_of(a, "stuck")) facts.add("TROUBLE", "a check is stuck; the daemon finishes its messages and restarts");
     if (state.contains("healthy") && !flag_of(state, "healthy")) facts.add("TROUBLE", "the state cannot be written");
     facts.print(ctx.out, 2);
@@ -113,7 +123,9 @@ int status(context& ctx, const arguments&) {
     for (const auto* r : {&policyd, &filter})
         if (!r->ok()) ctx.note(r->error);
     if (ctx.json()) {
-        const auto part = [](const reply& r) { return r.ok() ? r.body : json{{"ok", false}, {"error", r.error}, {"code", r.code}}; };
+        const auto part = [](const reply& r) {
+            return r.ok() ? r.body : json{{"ok", false}, {"error", r.error}, {"code", r.code}};
+        };
         ctx.print_json({{"ok", worst == exit_done}, {"policyd", part(policyd)}, {"contentfilter", part(filter)}});
         return worst;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reference may belong to a refusal (policyd), to a message (contentfilter), or to a lock and the message that caused it (both):
-// so both daemons are asked, and what either knows is shown.
+// A reference may belong to a refusal (policyd), to a message (contentfilter), or to a lock and the message that caused
+// it (both): so both daemons are asked, and what either knows is shown.
 #include "admin/commands/commands.hpp"
 #include "admin/context.hpp"
 #include "admin/human.hpp"
@@ -17,7 +17,8 @@ namespace {
 using nlohmann::json;
 
 void print_refusal(context& ctx, const json& r) {
-    ctx.out << printable(text_of(r, "sentence")) << (flag_of(r, "observed") ? " (Observe mode: nothing was refused.)" : "") << '\n';
+    ctx.out << printable(text_of(r, "sentence"))
+            << (flag_of(r, "observed") ? " (Observe mode: nothing was refused.)" : "") << '\n';
     fact_list facts;
     facts.add("Account", text_of(r, "account"));
     facts.add("Reason", text_of(r, "reason") + (text_of(r, "subject").empty() ? "" : ": " + text_of(r, "subject")));
@@ -50,7 +51,8 @@ void print_message(context& ctx, const json& answer) {
 int why(context& ctx, const arguments& given) {
     const std::string reference = normalise_reference(given["REF"]);
     if (reference.empty())
-        return ctx.fail(exit_usage, "\"" + given["REF"] + "\" is not a reference; it is eight letters and digits, as K7QM2P4X",
+        return ctx.fail(exit_usage,
+                        "\"" + given["REF"] + "\" is not a reference; it is eight letters and digits, as K7QM2P4X",
                         "malformed");
     const json request = {{"verb", "why"}, {"ref", reference}};
     const reply refused = ctx.ask(daemon::policyd, request);
@@ -83,7 +85,8 @@ int why(context& ctx, const arguments& given) {
 } // namespace
 
 std::vector<command> why_commands() {
-    return {{"why", "", "explain the reference in a refusal", {{"REF", "as it stands in the reply: K7QM2P4X"}}, "", why}};
+    return {
+        {"why", "", "explain the reference in a refusal", {{"REF", "as it stands in the reply: K7QM2P4X"}}, "", why}};
 }
 
 } // namespace postsluice::admin

@@ -11,6 +11,9 @@
 
 #include <algorithm>
 
+// g++ 12 takes Asio's pair of allocation functions for a mismatch once one of them is inlined (GCC PR 109224).
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 namespace postsluice::contentfilter::act {
 
 namespace asio = boost::asio;
@@ -46,18 +49,6 @@ state::quarantine_entry entry_of(const message& what, reason why, std::vector<st
 }
 
 } // namespace
-
-/// Who holds it works on a message alone; others that want the same one wait.
-class quarantine::turn {
-public:
-    turn(quarantine& of, std::string key) : of_{of}, key_{std::move(key)} {}
-    ~turn() { of_.end_turn(key_); }
-    turn(const turn&) = delete;
-
-private:
-    quarantine& of_;
-    std::string key_;
-};
 
 asio::awaitable<void> quarantine::wait_for_turn(std::string key) {
     for (;;) {

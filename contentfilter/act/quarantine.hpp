@@ -71,7 +71,17 @@ private:
         std::string key; ///< digest and queue ID
         std::uint64_t size = 0;
     };
-    class turn;
+    /// Who holds it works on a message alone; others that want the same one wait.
+    class turn {
+    public:
+        turn(quarantine& of, std::string key) : of_{of}, key_{std::move(key)} {}
+        ~turn() { of_.end_turn(key_); }
+        turn(const turn&) = delete;
+
+    private:
+        quarantine& of_;
+        std::string key_;
+    };
     boost::asio::awaitable<result<void>> do_open();
     boost::asio::awaitable<result<kept>> do_keep(message_ptr what, reason why, std::vector<std::string> findings, std::string reference);
     boost::asio::awaitable<result<kept>> do_merge(message_ptr what, std::string id);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A check: one question the content filter asks of a message. One source file, one line in checks.def, one test file, one section of
-// the manual. run() executes on a pool thread, concurrently with the other checks, under its own deadline; it reports findings and
-// decides nothing. Exceptions and time-outs become that check's temperror in the runner. Checks are stateless per message; what they load
-// (rules, the worker pool) comes in check_resources, an immutable snapshot.
+// A check: one question the content filter asks of a message. One source file, one line in checks.def, one test file,
+// one section of the manual. run() executes on a pool thread, concurrently with the other checks, under its own
+// deadline; it reports findings and decides nothing. Exceptions and time-outs become that check's temperror in the
+// runner. Checks are stateless per message; what they load (rules, the worker pool) comes in check_resources, an
+// immutable snapshot.
 #pragma once
 
 #include "contentfilter/intake/message.hpp"
@@ -16,7 +17,9 @@
 
 namespace postsluice::contentfilter {
 
-namespace mime { class tree; }
+namespace mime {
+class tree;
+}
 class pattern_database;
 class scan_workers;
 
@@ -28,7 +31,8 @@ struct check_resources {
 
 struct check_context {
     message_ptr message;
-    std::shared_ptr<const mime::tree> mime; ///< null where the MIME bounds were exceeded (finding MIME_BOUND is there already)
+    std::shared_ptr<const mime::tree>
+        mime; ///< null where the MIME bounds were exceeded (finding MIME_BOUND is there already)
     std::shared_ptr<const check_resources> resources;
 };
 

@@ -14,17 +14,28 @@ namespace {
 using namespace std::string_view_literals;
 
 // What Windows and others run or install on opening.
-constexpr std::array programs{"action"sv, "ade"sv, "adp"sv, "apk"sv, "app"sv, "appref-ms"sv, "appx"sv, "appxbundle"sv, "bas"sv, "bat"sv, "chm"sv, "cmd"sv, "com"sv, "command"sv, "cpl"sv, "desktop"sv, "diagcab"sv, "dll"sv, "drv"sv, "exe"sv, "gadget"sv, "hta"sv, "ins"sv, "isp"sv, "jar"sv, "jnlp"sv, "js"sv, "jse"sv, "lnk"sv, "mde"sv, "msc"sv, "msh"sv, "msi"sv, "msix"sv, "msp"sv, "mst"sv, "ocx"sv, "pif"sv, "ps1"sv, "ps1xml"sv, "ps2"sv, "psc1"sv, "psd1"sv, "psm1"sv, "reg"sv, "scf"sv, "scr"sv, "sct"sv, "settingcontent-ms"sv, "shb"sv, "shs"sv, "sys"sv, "udl"sv, "vb"sv, "vbe"sv, "vbs"sv, "ws"sv, "wsc"sv, "wsf"sv, "wsh"sv, "xbap"sv, "xll"sv};
+constexpr std::array programs{
+    "action"sv,     "ade"sv,     "adp"sv,     "apk"sv, "app"sv,    "appref-ms"sv, "appx"sv,
+    "appxbundle"sv, "bas"sv,     "bat"sv,     "chm"sv, "cmd"sv,    "com"sv,       "command"sv,
+    "cpl"sv,        "desktop"sv, "diagcab"sv, "dll"sv, "drv"sv,    "exe"sv,       "gadget"sv,
+    "hta"sv,        "ins"sv,     "isp"sv,     "jar"sv, "jnlp"sv,   "js"sv,        "jse"sv,
+    "lnk"sv,        "mde"sv,     "msc"sv,     "msh"sv, "msi"sv,    "msix"sv,      "msp"sv,
+    "mst"sv,        "ocx"sv,     "pif"sv,     "ps1"sv, "ps1xml"sv, "ps2"sv,       "psc1"sv,
+    "psd1"sv,       "psm1"sv,    "reg"sv,     "scf"sv, "scr"sv,    "sct"sv,       "settingcontent-ms"sv,
+    "shb"sv,        "shs"sv,     "sys"sv,     "udl"sv, "vb"sv,     "vbe"sv,       "vbs"sv,
+    "ws"sv,         "wsc"sv,     "wsf"sv,     "wsh"sv, "xbap"sv,   "xll"sv};
 
 // What carries programs past other filters.
 constexpr std::array<std::pair<std::string_view, double>, 22> risky{
-    {{"ace", 4},  {"arj", 3},  {"crt", 1},  {"docm", 3}, {"dotm", 3}, {"hlp", 2},  {"img", 4},  {"inf", 2},  {"iso", 4},  {"one", 3}, {"potm", 3},
-     {"ppam", 3}, {"pptm", 3}, {"shtml", 2}, {"svg", 1},  {"url", 3},  {"uue", 3}, {"vhd", 4},  {"vhdx", 4}, {"xlam", 3}, {"xlsm", 3}, {"xz", 1}}};
+    {{"ace", 4}, {"arj", 3}, {"crt", 1},  {"docm", 3}, {"dotm", 3}, {"hlp", 2},   {"img", 4}, {"inf", 2},
+     {"iso", 4}, {"one", 3}, {"potm", 3}, {"ppam", 3}, {"pptm", 3}, {"shtml", 2}, {"svg", 1}, {"url", 3},
+     {"uue", 3}, {"vhd", 4}, {"vhdx", 4}, {"xlam", 3}, {"xlsm", 3}, {"xz", 1}}};
 
 // What a reader takes for harmless when it stands before the real extension.
-constexpr std::array documents{"7z"sv,   "avi"sv, "bmp"sv,  "csv"sv, "doc"sv, "docm"sv, "docx"sv, "eml"sv, "gif"sv, "htm"sv,  "html"sv, "jpeg"sv,
-                               "jpg"sv,  "mp3"sv, "mp4"sv,  "odt"sv, "pdf"sv, "png"sv,  "ppt"sv,  "pptx"sv, "rar"sv, "rtf"sv, "tif"sv,  "tiff"sv,
-                               "txt"sv,  "wav"sv, "xls"sv,  "xlsm"sv, "xlsx"sv, "xml"sv, "zip"sv};
+constexpr std::array documents{"7z"sv,  "avi"sv, "bmp"sv,  "csv"sv,  "doc"sv,  "docm"sv, "docx"sv, "eml"sv,
+                               "gif"sv, "htm"sv, "html"sv, "jpeg"sv, "jpg"sv,  "mp3"sv,  "mp4"sv,  "odt"sv,
+                               "pdf"sv, "png"sv, "ppt"sv,  "pptx"sv, "rar"sv,  "rtf"sv,  "tif"sv,  "tiff"sv,
+                               "txt"sv, "wav"sv, "xls"sv,  "xlsm"sv, "xlsx"sv, "xml"sv,  "zip"sv};
 
 // UTF-8 of characters that cannot be seen, or that look like a dot.
 constexpr std::array overrides{"\u202d"sv, "\u202e"sv};
@@ -76,7 +87,8 @@ std::string without_tricks(std::string_view name) {
 
 /// The name's last component without the blanks and dots that Windows drops at its end.
 std::string_view opened_as(std::string_view name) {
-    if (const auto slash = name.find_last_of("/\\"); slash != std::string_view::npos && slash + 1 < name.size()) name.remove_prefix(slash + 1);
+    if (const auto slash = name.find_last_of("/\\"); slash != std::string_view::npos && slash + 1 < name.size())
+        name.remove_prefix(slash + 1);
     while (!name.empty() && (name.back() == ' ' || name.back() == '.' || name.back() == '\t' || name.back() == '"'))
         name.remove_suffix(1);
     return name;
@@ -88,7 +100,8 @@ std::string extension_of(std::string_view name) {
 }
 
 bool runs(std::string_view extension) {
-    return is_in(programs, extension) || (extension.size() == 38 && extension.front() == '{' && extension.back() == '}'); // a class id
+    return is_in(programs, extension) ||
+           (extension.size() == 38 && extension.front() == '{' && extension.back() == '}'); // a class id
 }
 
 /// One reading of a name; what it finds is added to `judged`.
@@ -116,9 +129,9 @@ name_judgement judge_name(std::string_view name) {
     const bool plain = runs(extension_of(as_sent));
     std::string decoded = as_sent;
     for (int round = 0; round < 3; ++round) {
-        judged.overridden = judged.overridden || std::any_of(overrides.begin(), overrides.end(), [&](std::string_view mark) {
-                                return decoded.find(mark) != std::string::npos;
-                            });
+        judged.overridden = judged.overridden ||
+                            std::any_of(overrides.begin(), overrides.end(),
+                                        [&](std::string_view mark) { return decoded.find(mark) != std::string::npos; });
         // Some systems stop at a NUL, others skip it.
         judge_reading(without_tricks(decoded.substr(0, decoded.find('\0'))), judged);
         judge_reading(without_tricks(decoded), judged);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file name does to the reader who clicks on it, as Windows and mail readers see it: pure, table-tested. A name is judged by
-// its last extension after undoing what hides it: %XX, invisible and bidi characters, look-alike dots, blanks and dots at the end,
-// directories before it, NUL within it.
+// What a file name does to the reader who clicks on it, as Windows and mail readers see it: pure, table-tested. A name
+// is judged by its last extension after undoing what hides it: %XX, invisible and bidi characters, look-alike dots,
+// blanks and dots at the end, directories before it, NUL within it.
 #pragma once
 
 #include <string>
@@ -13,9 +13,11 @@ struct name_judgement {
     bool executable = false; ///< opening it runs a program
     bool twofold = false;    ///< executable and made up as a document: "invoice.pdf.exe"
     bool overridden = false; ///< holds a bidi override: it is shown otherwise than it is
-    bool hidden = false;     ///< executable only after %XX, trailing blanks, look-alike dots or invisible characters were undone
-    double risk = 0;         ///< weight of an extension that is not a program but carries them (images of disks, macro documents)
-    std::string extension;   ///< lower case, without the dot
+    bool hidden =
+        false; ///< executable only after %XX, trailing blanks, look-alike dots or invisible characters were undone
+    double risk =
+        0; ///< weight of an extension that is not a program but carries them (images of disks, macro documents)
+    std::string extension; ///< lower case, without the dot
 };
 [[nodiscard]] name_judgement judge_name(std::string_view name);
 

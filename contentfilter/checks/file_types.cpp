@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// file_types (attachments): EXECUTABLE_FILE for a program under any name (PE, MS-DOS, ELF, Mach-O, Windows shortcut and installer), by
-// the content of the first 64 KiB of each part as libmagic sees it in the scan workers. Scripts are text to libmagic and to us: their names
-// are judged by file_names. A part that begins with nothing but text is not sent to a worker: no program does, and libmagic would take
-// a letter that begins with "MZ" for one. A worker's trouble is this check's temperror.
+// file_types (attachments): EXECUTABLE_FILE for a program under any name (PE, MS-DOS, ELF, Mach-O, Windows shortcut and
+// installer), by the content of the first 64 KiB of each part as libmagic sees it in the scan workers. Scripts are text
+// to libmagic and to us: their names are judged by file_names. A part that begins with nothing but text is not sent to
+// a worker: no program does, and libmagic would take a letter that begins with "MZ" for one. A worker's trouble is this
+// check's temperror.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/scan_workers.hpp"
 #include "contentfilter/mime/tree.hpp"
@@ -16,12 +17,13 @@ namespace postsluice::contentfilter::checks {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> programs{"application/x-dosexec",      "application/vnd.microsoft.portable-executable",
-                                                    "application/x-executable",   "application/x-pie-executable",
-                                                    "application/x-sharedlib",    "application/x-object",
-                                                    "application/x-mach-binary",  "application/x-ms-shortcut",
-                                                    "application/x-msi",          "application/x-ms-ne-executable",
-                                                    "application/x-lx-executable"};
+constexpr std::array<std::string_view, 11> programs{
+    "application/x-dosexec",      "application/vnd.microsoft.portable-executable",
+    "application/x-executable",   "application/x-pie-executable",
+    "application/x-sharedlib",    "application/x-object",
+    "application/x-mach-binary",  "application/x-ms-shortcut",
+    "application/x-msi",          "application/x-ms-ne-executable",
+    "application/x-lx-executable"};
 
 bool is_plain_text(std::string_view octets) {
     return std::all_of(octets.begin(), octets.end(), [](char c) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // from_alignment (headers): does the header From say who really sends?
-//   FROM_FORBIDDEN        a mailbox in From that the account may not use by its FROM rule, or a From that cannot be read: reject
-//   NO_FROM               no From field, or one without a mailbox
-//   MULTIPLE_FROM         several From fields, or several mailboxes without a Sender field (RFC 5322 section 3.6.2)
-//   DISPLAY_NAME_ADDRESS  the display name holds another address than the real one
+//   FROM_FORBIDDEN        a mailbox in From that the account may not use by its FROM rule, or a From that cannot be
+//   read: reject NO_FROM               no From field, or one without a mailbox MULTIPLE_FROM         several From
+//   fields, or several mailboxes without a Sender field (RFC 5322 section 3.6.2) DISPLAY_NAME_ADDRESS  the display name
+//   holds another address than the real one
 // A message of an unknown account ("-") is not checked: there is nothing to align with.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/mime/fields.hpp"
@@ -39,8 +39,8 @@ mail_address address_of(const std::string& text) {
 /// The first thing in `display` that looks like an address: atoms around an '@', with a dot in the domain.
 std::string address_within(std::string_view display) {
     const auto part_of_address = [](char c) {
-        return static_cast<unsigned char>(c) > 0x7f || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-               c == '.' || c == '-' || c == '_' || c == '+' || c == '=';
+        return static_cast<unsigned char>(c) > 0x7f || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+               (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_' || c == '+' || c == '=';
     };
     for (auto at = display.find('@'); at != std::string_view::npos; at = display.find('@', at + 1)) {
         auto begin = at, end = at + 1;
@@ -80,11 +80,14 @@ boost::asio::awaitable<std::vector<finding>> from_alignment(check_context contex
             if (ruled && (address.is_null() || !account::may_use(*sender.profile, sender.who, address)))
                 found.push_back(forbidden(box.address));
             const auto shown = address_within(box.display);
-            if (!shown.empty() && shown != address.key()) found.push_back(headers_finding("DISPLAY_NAME_ADDRESS", 3, shown));
+            if (!shown.empty() && shown != address.key())
+                found.push_back(headers_finding("DISPLAY_NAME_ADDRESS", 3, shown));
         }
     }
-    if (mailboxes == 0) found.push_back(headers_finding("NO_FROM", 3, fields.empty() ? "no From field" : "From without an address"));
-    if (fields.size() > 1) found.push_back(headers_finding("MULTIPLE_FROM", 4, std::to_string(fields.size()) + " From fields"));
+    if (mailboxes == 0)
+        found.push_back(headers_finding("NO_FROM", 3, fields.empty() ? "no From field" : "From without an address"));
+    if (fields.size() > 1)
+        found.push_back(headers_finding("MULTIPLE_FROM", 4, std::to_string(fields.size()) + " From fields"));
     else if (mailboxes > 1 && !message.header.find("Sender"))
         found.push_back(headers_finding("MULTIPLE_FROM", 4, std::to_string(mailboxes) + " addresses and no Sender"));
 

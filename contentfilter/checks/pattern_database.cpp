@@ -26,11 +26,13 @@ std::string all_mistakes(const std::vector<pattern_rule>& rules) {
     for (const auto& rule : rules) {
         hs_database_t* database = nullptr;
         hs_compile_error_t* error = nullptr;
-        if (hs_compile(rule.expression.c_str(), flags_of(rule), HS_MODE_STREAM, nullptr, &database, &error) == HS_SUCCESS) {
+        if (hs_compile(rule.expression.c_str(), flags_of(rule), HS_MODE_STREAM, nullptr, &database, &error) ==
+            HS_SUCCESS) {
             hs_free_database(database);
             continue;
         }
-        text += (text.empty() ? "" : "\n") + rule.position() + ": pattern: " + (error ? error->message : "cannot be compiled");
+        text += (text.empty() ? "" : "\n") + rule.position() +
+                ": pattern: " + (error ? error->message : "cannot be compiled");
         hs_free_compile_error(error);
     }
     return text;
@@ -68,30 +70,35 @@ struct pattern_database::compiled {
     }
 };
 
-pattern_database::pattern_database(std::vector<pattern_rule> rules) : rules_{std::move(rules)} {
+pattern_database::pattern_database(std::vector<pattern_rule> rules)
+    : rules_{std::move(rules)} {
     for (const auto& rule : rules_)
         places_ = static_cast<std::uint8_t>(places_ | rule.where);
     if (rules_.empty()) return;
-    if (hs_valid_platform() != HS_SUCCESS) throw std::runtime_error{"patterns: Hyperscan does not run on this processor"};
+    if (hs_valid_platform() != HS_SUCCESS)
+        throw std::runtime_error{"patterns: Hyperscan does not run on this processor"};
     std::vector<const char*> expressions;
     std::vector<unsigned> flags, ids;
     for (const auto& rule : rules_) {
-        if (rule.expression.find('\0') != std::string::npos) throw std::runtime_error{rule.position() + ": pattern: holds a NUL"};
+        if (rule.expression.find('\0') != std::string::npos)
+            throw std::runtime_error{rule.position() + ": pattern: holds a NUL"};
         expressions.push_back(rule.expression.c_str());
         flags.push_back(flags_of(rule));
         ids.push_back(static_cast<unsigned>(ids.size()));
     }
     compiled_ = std::make_unique<compiled>();
     hs_compile_error_t* error = nullptr;
-    const auto outcome = hs_compile_multi(expressions.data(), flags.data(), ids.data(), static_cast<unsigned>(ids.size()),
-                                          HS_MODE_STREAM, nullptr, &compiled_->database, &error);
+    const auto outcome =
+        hs_compile_multi(expressions.data(), flags.data(), ids.data(), static_cast<unsigned>(ids.size()),
+                         HS_MODE_STREAM, nullptr, &compiled_->database, &error);
     if (outcome != HS_SUCCESS) {
         auto text = all_mistakes(rules_);
         if (text.empty()) text = std::string{"patterns: "} + (error ? error->message : "the rules cannot be compiled");
         hs_free_compile_error(error);
         throw std::runtime_error{text};
     }
-    if (hs_alloc_scratch(compiled_->database, &compiled_->prototype) != HS_SUCCESS) throw std::runtime_error{"patterns: no memory"};
+    if (hs_alloc_scratch(compiled_->database, &compiled_->prototype) != HS_SUCCESS)
+        throw std::runtime_error{"patterns: no memory"};
 }
 
 pattern_database::~pattern_database() = default;
@@ -128,15 +135,16 @@ void pattern_database::scan::feed(std::string_view piece) {
     while (impl_->stream && !piece.empty()) {
         const auto now = piece.substr(0, 1U << 24U); // Hyperscan counts in 32 bits
         piece.remove_prefix(now.size());
-        if (hs_scan_stream(impl_->stream, now.data(), static_cast<unsigned>(now.size()), 0, impl_->scratch, impl::on_match,
-                           impl_.get()) != HS_SUCCESS)
+        if (hs_scan_stream(impl_->stream, now.data(), static_cast<unsigned>(now.size()), 0, impl_->scratch,
+                           impl::on_match, impl_.get()) != HS_SUCCESS)
             throw std::runtime_error{"patterns: Hyperscan failed"};
     }
 }
 
 std::vector<std::size_t> pattern_database::scan::finish() {
     // Patterns that end in '$' match only now.
-    if (impl_->stream && hs_close_stream(std::exchange(impl_->stream, nullptr), impl_->scratch, impl::on_match, impl_.get()) != HS_SUCCESS)
+    if (impl_->stream && hs_close_stream(std::exchange(impl_->stream, nullptr), impl_->scratch, impl::on_match,
+                                         impl_.get()) != HS_SUCCESS)
         throw std::runtime_error{"patterns: Hyperscan failed"};
     auto& hits = impl_->hits;
     std::sort(hits.begin(), hits.end());

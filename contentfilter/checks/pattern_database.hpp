@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// All pattern rules compiled into one Hyperscan database (the only file that knows Hyperscan is the .cpp). Immutable after the
-// constructor and used from many threads; working memory is lent per scan. A rule matches only in the places that it names. The
-// database is compiled for streams, so that a match that spans two pieces is found.
+// All pattern rules compiled into one Hyperscan database (the only file that knows Hyperscan is the .cpp). Immutable
+// after the constructor and used from many threads; working memory is lent per scan. A rule matches only in the places
+// that it names. The database is compiled for streams, so that a match that spans two pieces is found.
 #pragma once
 
 #include "contentfilter/checks/pattern_rules.hpp"

@@ -24,12 +24,13 @@ constexpr std::array<std::pair<std::string_view, std::uint8_t>, 6> places{{{"sub
                                                                            {"raw", in_raw},
                                                                            {"url", in_url},
                                                                            {"filename", in_file_name}}};
-constexpr std::array<std::pair<std::string_view, forced_verdict>, 6> actions{{{"none", forced_verdict::none},
-                                                                              {"tag", forced_verdict::tag},
-                                                                              {"hold", forced_verdict::hold},
-                                                                              {"quarantine", forced_verdict::quarantine},
-                                                                              {"reject", forced_verdict::reject},
-                                                                              {"discard", forced_verdict::discard}}};
+constexpr std::array<std::pair<std::string_view, forced_verdict>, 6> actions{
+    {{"none", forced_verdict::none},
+     {"tag", forced_verdict::tag},
+     {"hold", forced_verdict::hold},
+     {"quarantine", forced_verdict::quarantine},
+     {"reject", forced_verdict::reject},
+     {"discard", forced_verdict::discard}}};
 constexpr std::array<std::pair<std::string_view, reason>, 5> reasons{{{"score", reason::score},
                                                                       {"spam", reason::spam},
                                                                       {"phish", reason::phish},
@@ -79,8 +80,10 @@ std::string set_option(pattern_rule& rule, std::string_view key, std::string_vie
         return {};
     }
     std::string wrong;
-    if (key == "action") wrong = look_up(value, actions, rule.found.action);
-    else if (key == "reason") wrong = look_up(value, reasons, rule.found.why);
+    if (key == "action")
+        wrong = look_up(value, actions, rule.found.action);
+    else if (key == "reason")
+        wrong = look_up(value, reasons, rule.found.why);
     else if (key == "strike") {
         strike_kind kind{};
         wrong = look_up(value, strikes, kind);
@@ -92,7 +95,8 @@ std::string set_option(pattern_rule& rule, std::string_view key, std::string_vie
         if (value.find_first_not_of("ism") != std::string_view::npos) wrong = "only i, s and m are flags";
     } else {
         const auto near = did_you_mean(key, keys);
-        return "unknown option \"" + printable(key, 40) + "\"" + (near.empty() ? "" : "; did you mean " + std::string{near} + "?");
+        return "unknown option \"" + printable(key, 40) + "\"" +
+               (near.empty() ? "" : "; did you mean " + std::string{near} + "?");
     }
     return wrong.empty() ? wrong : std::string{key} + ": " + wrong;
 }
@@ -117,10 +121,12 @@ std::string parse_line(std::string_view line, pattern_rule& rule) {
         const auto word = take_word(line);
         const auto equals = word.find('=');
         if (equals == std::string_view::npos) return "\"" + printable(word, 40) + "\" is not option=value";
-        if (auto wrong = set_option(rule, word.substr(0, equals), word.substr(equals + 1)); !wrong.empty()) return wrong;
+        if (auto wrong = set_option(rule, word.substr(0, equals), word.substr(equals + 1)); !wrong.empty())
+            return wrong;
     }
     line.remove_prefix(std::string_view{"pattern="}.size());
-    if (line.size() < 3 || line.front() != '/' || line.back() != '/') return "a pattern stands last on its line, between slashes: pattern=/.../";
+    if (line.size() < 3 || line.front() != '/' || line.back() != '/')
+        return "a pattern stands last on its line, between slashes: pattern=/.../";
     if (rule.where == 0) return "where= is missing";
     rule.expression = line.substr(1, line.size() - 2);
     return {};
@@ -128,7 +134,8 @@ std::string parse_line(std::string_view line, pattern_rule& rule) {
 
 } // namespace
 
-void parse_rules(std::string_view text, const std::string& file, std::vector<pattern_rule>& rules, std::vector<std::string>& errors) {
+void parse_rules(std::string_view text, const std::string& file, std::vector<pattern_rule>& rules,
+                 std::vector<std::string>& errors) {
     unsigned number = 0;
     for (auto line : split(text, '\n')) {
         ++number;
@@ -137,12 +144,15 @@ void parse_rules(std::string_view text, const std::string& file, std::vector<pat
         pattern_rule rule;
         rule.file = file;
         rule.line = number;
-        if (auto wrong = parse_line(line, rule); wrong.empty()) rules.push_back(std::move(rule));
-        else errors.push_back(rule.position() + ": " + wrong);
+        if (auto wrong = parse_line(line, rule); wrong.empty())
+            rules.push_back(std::move(rule));
+        else
+            errors.push_back(rule.position() + ": " + wrong);
     }
 }
 
-std::vector<pattern_rule> read_rule_files(const std::vector<std::filesystem::path>& globs, std::vector<std::string>& errors) {
+std::vector<pattern_rule> read_rule_files(const std::vector<std::filesystem::path>& globs,
+                                          std::vector<std::string>& errors) {
     std::vector<pattern_rule> rules;
     for (const auto& glob : globs) {
         std::vector<std::filesystem::path> files;
@@ -157,8 +167,10 @@ std::vector<pattern_rule> read_rule_files(const std::vector<std::filesystem::pat
             std::ifstream in{file, std::ios::binary};
             std::ostringstream text;
             if (in) text << in.rdbuf();
-            if (in && !in.bad()) parse_rules(text.str(), file.string(), rules, errors);
-            else errors.push_back(file.string() + ":0: the file cannot be read");
+            if (in && !in.bad())
+                parse_rules(text.str(), file.string(), rules, errors);
+            else
+                errors.push_back(file.string() + ":0: the file cannot be read");
         }
     }
     return rules;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rule files for the patterns check: one rule a line, read strictly, all mistakes reported as "file:line: what is wrong". The syntax is
-// explained at the top of contentfilter/rules.d/eicar.rules. Pure but for reading the files.
+// Rule files for the patterns check: one rule a line, read strictly, all mistakes reported as "file:line: what is
+// wrong". The syntax is explained at the top of contentfilter/rules.d/eicar.rules. Pure but for reading the files.
 #pragma once
 
 #include "contentfilter/verdict.hpp"
@@ -24,7 +24,7 @@ enum pattern_place : std::uint8_t {
 };
 
 struct pattern_rule {
-    finding found;              ///< what a match yields, without evidence
+    finding found; ///< what a match yields, without evidence
     std::uint8_t where = 0;
     bool caseless = false, dot_all = false, multi_line = false; ///< flags i, s, m
     std::string expression;
@@ -34,9 +34,11 @@ struct pattern_rule {
 };
 
 /// Adds the rules of `text`; what is wrong with it goes to `errors`.
-void parse_rules(std::string_view text, const std::string& file, std::vector<pattern_rule>& rules, std::vector<std::string>& errors);
+void parse_rules(std::string_view text, const std::string& file, std::vector<pattern_rule>& rules,
+                 std::vector<std::string>& errors);
 
 /// Reads all files of `globs` ('*' in the last component; such a glob may match nothing, a plain path must exist).
-[[nodiscard]] std::vector<pattern_rule> read_rule_files(const std::vector<std::filesystem::path>& globs, std::vector<std::string>& errors);
+[[nodiscard]] std::vector<pattern_rule> read_rule_files(const std::vector<std::filesystem::path>& globs,
+                                                        std::vector<std::string>& errors);
 
 } // namespace postsluice::contentfilter

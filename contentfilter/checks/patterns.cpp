@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// patterns (content): the operator's and the shipped rule files. Each part is read once, up to max_pattern_input octets of it; octets,
-// text and URLs are looked at in that one pass. A part whose text is its octets (ASCII, UTF-8) is scanned once for both. Without a
-// MIME tree (MIME_BOUND) the message as it is counts as one raw input. Evidence is the part, never its text.
+// patterns (content): the operator's and the shipped rule files. Each part is read once, up to max_pattern_input octets
+// of it; octets, text and URLs are looked at in that one pass. A part whose text is its octets (ASCII, UTF-8) is
+// scanned once for both. Without a MIME tree (MIME_BOUND) the message as it is counts as one raw input. Evidence is the
+// part, never its text.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/pattern_database.hpp"
 #include "contentfilter/mime/decoders.hpp"
@@ -17,11 +18,15 @@ namespace postsluice::contentfilter::checks {
 
 namespace {
 
-std::uint8_t both(std::uint8_t a, int b) { return static_cast<std::uint8_t>(a | b); }
+std::uint8_t both(std::uint8_t a, int b) {
+    return static_cast<std::uint8_t>(a | b);
+}
 
 class matcher {
 public:
-    matcher(const pattern_database& database, std::uint64_t most) : database_{database}, most_{most} {}
+    matcher(const pattern_database& database, std::uint64_t most)
+        : database_{database}
+        , most_{most} {}
 
     /// Scans a short text that is there as a whole.
     void short_text(std::string_view text, std::uint8_t where, const std::string& evidence) {
@@ -37,9 +42,13 @@ public:
         mime::charset_decoder charset{p.fields.charset};
         const bool same = p.is_text() && !charset.converts();
         std::optional<pattern_database::scan> octets, text;
-        if (const auto where = same ? both(in_raw, text_place) : static_cast<std::uint8_t>(in_raw); database_.places() & where)
+        if (const auto where = same ? both(in_raw, text_place) : static_cast<std::uint8_t>(in_raw);
+            database_.places() & where)
             octets.emplace(database_, where);
         if (p.is_text() && !same && (database_.places() & text_place)) text.emplace(database_, text_place);
+        const auto evidence = "part " + p.label();
+        for (const auto& name : p.fields.names)
+            short_text(name, in_file_name, evidence + ", its name");
         if (!octets && !text && !wants_urls) return;
         mime::url_finder urls;
         const auto read = mime::decoded(p, most_, [&](std::string_view piece) {
@@ -51,14 +60,11 @@ public:
             return true;
         });
         if (!read) throw std::runtime_error{"part " + p.path + ": " + read.error().message()};
-        const auto evidence = "part " + p.label();
         if (octets) note(*octets, evidence);
         if (text) note(*text, evidence);
         urls.finish();
         for (const auto& url : urls.urls())
             short_text(url, in_url, evidence + ", a URL");
-        for (const auto& name : p.fields.names)
-            short_text(name, in_file_name, evidence + ", its name");
     }
 
     void whole_message(const spool& content) {

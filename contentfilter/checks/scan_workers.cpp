@@ -53,10 +53,12 @@ struct spawn_setup { // posix_spawn's attributes and actions, released whatever 
     spawn_setup(const spawn_setup&) = delete;
 };
 
-/// Starts `program` with nothing of ours: no environment, no descriptors but `end` as the channel, no blocked or ignored signals.
+/// Starts `program` with nothing of ours: no environment, no descriptors but `end` as the channel, no blocked or
+/// ignored signals.
 result<pid_t> start_program(const std::filesystem::path& program, int end) {
     spawn_setup setup;
-    posix_spawn_file_actions_adddup2(&setup.actions, end, worker::channel); // also clears close-on-exec where both are the same
+    posix_spawn_file_actions_adddup2(&setup.actions, end,
+                                     worker::channel); // also clears close-on-exec where both are the same
     posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&setup.actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addclosefrom_np(&setup.actions, worker::channel + 1);
@@ -70,7 +72,8 @@ result<pid_t> start_program(const std::filesystem::path& program, int end) {
     std::array<char*, 2> arguments{name.data(), nullptr};
     std::array<char*, 1> environment{nullptr};
     pid_t pid = 0;
-    const int error = posix_spawn(&pid, name.c_str(), &setup.actions, &setup.attributes, arguments.data(), environment.data());
+    const int error =
+        posix_spawn(&pid, name.c_str(), &setup.actions, &setup.attributes, arguments.data(), environment.data());
     if (error != 0) return failure{errc::unavailable, name + ": " + std::strerror(error)};
     return pid;
 }
@@ -86,7 +89,8 @@ bool has_something(int fd) {
 /// Everything below but processes() runs on the one thread of `context`.
 struct scan_workers::impl {
     struct slot {
-        explicit slot(asio::io_context& context) : socket{context} {}
+        explicit slot(asio::io_context& context)
+            : socket{context} {}
         asio::local::stream_protocol::socket socket;
         std::atomic<pid_t> pid{0};
         bool busy = false;
@@ -95,7 +99,11 @@ struct scan_workers::impl {
     struct lease {
         impl& owner;
         slot& held;
-        lease(impl& o, slot& s) : owner{o}, held{s} { held.busy = true; }
+        lease(impl& o, slot& s)
+            : owner{o}
+            , held{s} {
+            held.busy = true;
+        }
         ~lease() {
             held.busy = false;
             if (!owner.waiting.empty()) owner.waiting.front()->cancel();
@@ -110,7 +118,8 @@ struct scan_workers::impl {
     std::deque<asio::steady_timer*> waiting;
     std::thread thread;
 
-    explicit impl(options o) : how{std::move(o)} {}
+    explicit impl(options o)
+        : how{std::move(o)} {}
     ~impl() {
         context.stop();
         if (thread.joinable()) thread.join();
@@ -181,7 +190,8 @@ struct scan_workers::impl {
     }
 
     asio::awaitable<result<std::string>> exchange(slot& s, std::string octets) {
-        // Closing the socket is what ends every wait below. The handler may be on its way when the answer comes: `done` disarms it.
+        // Closing the socket is what ends every wait below. The handler may be on its way when the answer comes: `done`
+        // disarms it.
         struct progress {
             bool late = false, done = false;
         };
@@ -194,12 +204,16 @@ struct scan_workers::impl {
             s.socket.close(ignored);
         });
         result<std::string> answer = std::string{};
-        if (auto running = co_await ensure_running(s); !running) answer = running.error();
-        else if (!octets.empty()) answer = co_await send_and_receive(s, std::move(octets));
+        if (auto running = co_await ensure_running(s); !running)
+            answer = running.error();
+        else if (!octets.empty())
+            answer = co_await send_and_receive(s, std::move(octets));
         state->done = true;
         if (state->late) answer = failure{errc::timed_out, "scan worker"};
         if (!answer) {
-            log::warning("scan-worker-failed").kv("pid", static_cast<long>(s.pid.load())).kv("detail", answer.error().message());
+            log::warning("scan-worker-failed")
+                .kv("pid", static_cast<long>(s.pid.load()))
+                .kv("detail", answer.error().message());
             end(s);
         }
         co_return answer;
@@ -208,7 +222,8 @@ struct scan_workers::impl {
     static asio::awaitable<result<file_kind>> serve(impl* self, std::string octets) {
         const auto patience = std::chrono::steady_clock::now() + self->how.timeout;
         for (;;) {
-            const auto free = std::find_if(self->slots.begin(), self->slots.end(), [](const slot& s) { return !s.busy; });
+            const auto free =
+                std::find_if(self->slots.begin(), self->slots.end(), [](const slot& s) { return !s.busy; });
             if (free != self->slots.end()) {
                 const lease held{*self, *free};
                 auto answer = co_await self->exchange(*free, std::move(octets));
@@ -221,8 +236,10 @@ struct scan_workers::impl {
                 }
                 co_return file_kind{answer->substr(1, nul - 1), answer->substr(nul + 1)};
             }
-            if (std::chrono::steady_clock::now() >= patience) co_return failure{errc::timed_out, "no scan worker was free"};
-            if (self->waiting.size() >= self->how.max_waiting) co_return failure{errc::unavailable, "too many files wait for a scan worker"};
+            if (std::chrono::steady_clock::now() >= patience)
+                co_return failure{errc::timed_out, "no scan worker was free"};
+            if (self->waiting.size() >= self->how.max_waiting)
+                co_return failure{errc::unavailable, "too many files wait for a scan worker"};
             asio::steady_timer turn{self->context, patience};
             self->waiting.push_back(&turn);
             co_await turn.async_wait(as_result);
@@ -240,7 +257,8 @@ struct scan_workers::impl {
     }
 };
 
-scan_workers::scan_workers(options how) : impl_{std::make_unique<impl>(std::move(how))} {
+scan_workers::scan_workers(options how)
+    : impl_{std::make_unique<impl>(std::move(how))} {
     auto* self = impl_.get();
     for (std::size_t i = 0; i < std::max<std::size_t>(self->how.processes, 1); ++i)
         self->slots.emplace_back(self->context);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The filter's end of its scan workers: N processes of postsluice-scan-worker, each confined by seccomp, one request at a time each.
-// A worker that crashes, answers garbage or is late is killed and started again; the request at hand fails (the check's temperror), others
-// do not notice. All sockets and timers live on one thread of its own; identify() may be awaited on any executor. Callers keep the object
-// alive until identify() has answered. Requests wait in a bounded queue.
+// The filter's end of its scan workers: N processes of postsluice-scan-worker, each confined by seccomp, one request at
+// a time each. A worker that crashes, answers garbage or is late is killed and started again; the request at hand fails
+// (the check's temperror), others do not notice. All sockets and timers live on one thread of its own; identify() may
+// be awaited on any executor. Callers keep the object alive until identify() has answered. Requests wait in a bounded
+// queue.
 #pragma once
 
 #include "shared/core/result.hpp"
@@ -39,8 +40,8 @@ public:
     ~scan_workers();
     scan_workers(const scan_workers&) = delete;
 
-    /// The kind of a file that begins with `octets` (at most looks_at are sent). errc::timed_out, errc::protocol (it crashed or answered
-    /// garbage), errc::unavailable (too many requests wait, or no worker can be started).
+    /// The kind of a file that begins with `octets` (at most looks_at are sent). errc::timed_out, errc::protocol (it
+    /// crashed or answered garbage), errc::unavailable (too many requests wait, or no worker can be started).
     boost::asio::awaitable<result<file_kind>> identify(std::string octets);
     /// The process ids, for status and tests; 0 where a worker is not running now.
     [[nodiscard]] std::vector<pid_t> processes() const;

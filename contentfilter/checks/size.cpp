@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// size (size): MESSAGE_TOO_LARGE where the message is over the profile's max_message_size (0: no bound but the listener's): reject.
+// size (size): MESSAGE_TOO_LARGE where the message is over the profile's max_message_size (0: no bound but the
+// listener's): reject.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/mime/tree.hpp"
 
@@ -22,7 +23,8 @@ boost::asio::awaitable<std::vector<finding>> size(check_context context) {
     f.evidence = std::to_string(message.content->size()) + " octets of " + to_string(bound) + " allowed";
     if (context.mime) {
         const auto& parts = context.mime->parts();
-        const auto attachments = std::count_if(parts.begin(), parts.end(), [](const auto& p) { return p.is_attachment(); });
+        const auto attachments =
+            std::count_if(parts.begin(), parts.end(), [](const auto& p) { return p.is_attachment(); });
         f.evidence += ", " + std::to_string(attachments) + (attachments == 1 ? " attachment" : " attachments");
     }
     found.push_back(std::move(f));

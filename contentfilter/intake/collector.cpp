@@ -1,41 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/intake/collector.hpp"
 
-#include <openssl/evp.h>
-
-#include <array>
-#include <stdexcept>
-
 namespace postsluice::contentfilter {
-
-struct collector::hash {
-    hash() : context{EVP_MD_CTX_new()} {
-        if (!context || EVP_DigestInit_ex(context, EVP_sha256(), nullptr) != 1) throw std::runtime_error("SHA-256 is not available");
-    }
-    ~hash() { EVP_MD_CTX_free(context); }
-    hash(const hash&) = delete;
-    void update(std::string_view octets) { EVP_DigestUpdate(context, octets.data(), octets.size()); }
-    std::string hex() {
-        std::array<unsigned char, EVP_MAX_MD_SIZE> octets{};
-        unsigned size = 0;
-        EVP_DigestFinal_ex(context, octets.data(), &size);
-        constexpr std::string_view digits = "0123456789abcdef";
-        std::string out;
-        for (unsigned i = 0; i < size; ++i) {
-            out += digits[octets[i] >> 4U];
-            out += digits[octets[i] & 15U];
-        }
-        return out;
-    }
-    EVP_MD_CTX* context;
-};
 
 collector::collector(config::settings_ptr settings)
     : settings_{std::move(settings)},
-      spool_{std::make_shared<spool>(settings_->contentfilter.spool_memory, settings_->contentfilter.spool_directory)},
-      hash_{std::make_unique<hash>()} {}
-
-collector::~collector() = default;
+      spool_{std::make_shared<spool>(settings_->contentfilter.spool_memory, settings_->contentfilter.spool_directory)} {}
 
 void collector::add(std::string_view content) {
     if (problem_ || content.empty()) return;
@@ -43,7 +13,7 @@ void collector::add(std::string_view content) {
         problem_ = written.error();
         return;
     }
-    hash_->update(content);
+    hash_.update(content);
     count_boundaries(content);
 }
 
@@ -72,7 +42,7 @@ result<std::shared_ptr<message>> collector::finish(smtp::envelope envelope) {
     out->envelope = std::move(envelope);
     out->content = spool_;
     out->header = std::move(*header);
-    out->digest = hash_->hex();
+    out->digest = hash_.hex();
     out->boundary_lines = boundary_lines_;
     return out;
 }

@@ -4,6 +4,7 @@
 // fails (no room, no descriptor) is remembered and told at the end; the rest of the content is dropped. One thread at a time.
 #pragma once
 
+#include "contentfilter/intake/digest.hpp"
 #include "contentfilter/intake/identity.hpp"
 
 #include <memory>
@@ -13,8 +14,6 @@ namespace postsluice::contentfilter {
 class collector {
 public:
     explicit collector(config::settings_ptr settings);
-    ~collector();
-    collector(const collector&) = delete;
 
     void add(std::string_view content);
     /// What went wrong, where something did: the spool's own failure.
@@ -25,12 +24,11 @@ public:
     [[nodiscard]] result<std::shared_ptr<message>> finish(smtp::envelope envelope);
 
 private:
-    struct hash;
     void count_boundaries(std::string_view content);
 
     config::settings_ptr settings_;
     std::shared_ptr<spool> spool_;
-    std::unique_ptr<hash> hash_;
+    sha256 hash_;
     std::optional<failure> problem_;
     std::size_t boundary_lines_ = 0;
     char last_ = '\n'; // the octet before the content that comes: at first a line begins

@@ -9,7 +9,9 @@ namespace postsluice::contentfilter {
 
 namespace {
 
-bool blank(char c) noexcept { return c == ' ' || c == '\t'; }
+bool blank(char c) noexcept {
+    return c == ' ' || c == '\t';
+}
 
 std::string_view without_line_end(std::string_view line) {
     if (line.ends_with('\n')) line.remove_suffix(1);
@@ -21,7 +23,10 @@ std::string_view without_line_end(std::string_view line) {
 class header_scan {
 public:
     header_scan(std::string_view text, bool whole, std::size_t max_octets, std::size_t max_fields)
-        : text_{text}, whole_{whole}, max_octets_{max_octets}, max_fields_{max_fields} {}
+        : text_{text}
+        , whole_{whole}
+        , max_octets_{max_octets}
+        , max_fields_{max_fields} {}
 
     /// False where `text` ends before the header does and there is more to read.
     bool run() {
@@ -67,7 +72,7 @@ private:
     bool whole_;
     std::size_t max_octets_, max_fields_;
     header_block block_;
-    std::size_t position_ = 0;         // of the line at hand
+    std::size_t position_ = 0;        // of the line at hand
     std::size_t begin_ = 0, end_ = 0; // of the field at hand, without its final line end
     bool open_ = false;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A received message: envelope, spool, raw header fields, who sent it. Built by the session, read-only for checks and acts. The header
-// fields are the raw ones in order (folding kept, no final CRLF); the MIME tree (mime/tree) is built from the spool on demand.
+// A received message: envelope, spool, raw header fields, who sent it. Built by the session, read-only for checks and
+// acts. The header fields are the raw ones in order (folding kept, no final CRLF); the MIME tree (mime/tree) is built
+// from the spool on demand.
 #pragma once
 
 #include "contentfilter/intake/spool.hpp"
@@ -18,7 +19,7 @@
 namespace postsluice::contentfilter {
 
 struct header_field {
-    std::string raw;  ///< "Subject: =?utf-8?..." with folds, without final CRLF
+    std::string raw;                              ///< "Subject: =?utf-8?..." with folds, without final CRLF
     [[nodiscard]] std::string_view name() const;  ///< as written, without trailing blanks
     [[nodiscard]] std::string_view value() const; ///< after the colon, as written
     [[nodiscard]] std::string unfolded() const;   ///< value, folds to one blank, trimmed
@@ -26,22 +27,24 @@ struct header_field {
 
 struct header_block {
     std::vector<header_field> fields;
-    std::uint64_t body_offset = 0;   ///< in the spool, after the empty line (or size() where there is no body)
-    bool truncated = false;          ///< more or longer fields than allowed: the rest counts as body
+    std::uint64_t body_offset = 0; ///< in the spool, after the empty line (or size() where there is no body)
+    bool truncated = false;        ///< more or longer fields than allowed: the rest counts as body
     [[nodiscard]] const header_field* find(std::string_view name) const; ///< first of that name
     [[nodiscard]] std::vector<const header_field*> all(std::string_view name) const;
 };
-/// Parses the header of `from`; at most max_header octets and max_header_count fields. A line that is neither a field nor a
-/// continuation ends the header and is the first line of the body, as in Postfix (cleanup_message.c); a line ends with LF, with
-/// or without CR before it. Fails only where the spool cannot be read.
+/// Parses the header of `from`; at most max_header octets and max_header_count fields. A line that is neither a field
+/// nor a continuation ends the header and is the first line of the body, as in Postfix (cleanup_message.c); a line ends
+/// with LF, with or without CR before it. Fails only where the spool cannot be read.
 [[nodiscard]] result<header_block> parse_header(const spool& from, const config::filter_settings& bounds);
-/// The same for a text that is all there is (an embedded message's header, a part's header); body_offset counts within it.
+/// The same for a text that is all there is (an embedded message's header, a part's header); body_offset counts within
+/// it.
 [[nodiscard]] header_block parse_header_text(std::string_view text, std::size_t max_octets, std::size_t max_fields);
-/// Is this a line that begins a header field: printable ASCII, optional blanks, a colon (RFC 5322 sections 2.2 and 4.5)?
+/// Is this a line that begins a header field: printable ASCII, optional blanks, a colon (RFC 5322 sections 2.2
+/// and 4.5)?
 [[nodiscard]] bool is_field_line(std::string_view line) noexcept;
 
 struct sender_identity {
-    std::string account;   ///< "-" where unknown
+    std::string account; ///< "-" where unknown
     enum class proof { ticket, uid, none } by = proof::none;
     std::optional<account::ticket> ticket;
     account::identity who;
@@ -54,9 +57,10 @@ struct message {
     std::shared_ptr<const spool> content;
     header_block header;
     sender_identity sender;
-    std::string digest;            ///< SHA-256 of the content, hex
-    std::string queue_id;          ///< XFORWARD IDENT, or "-"
-    std::size_t boundary_lines = 0; ///< lines that begin with "--", counted while spooling; over max_parts the MIME tree is not built
+    std::string digest;             ///< SHA-256 of the content, hex
+    std::string queue_id;           ///< XFORWARD IDENT, or "-"
+    std::size_t boundary_lines = 0; ///< lines that may be boundaries: at least as many as parts. A diff has as many:
+                                    ///< the tree counts parts itself
 };
 using message_ptr = std::shared_ptr<const message>;
 

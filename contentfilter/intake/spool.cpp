@@ -67,15 +67,19 @@ result<std::size_t> read_at(int fd, std::uint64_t offset, char* to, std::size_t 
 } // namespace
 
 spool::spool(byte_count memory, std::filesystem::path directory)
-    : memory_limit_{static_cast<std::size_t>(memory.value)}, directory_{std::move(directory)} {}
+    : memory_limit_{static_cast<std::size_t>(memory.value)}
+    , directory_{std::move(directory)} {}
 
 spool::~spool() {
     if (fd_ >= 0) ::close(fd_);
 }
 
 spool::spool(spool&& other) noexcept
-    : memory_limit_{other.memory_limit_}, directory_{std::move(other.directory_)}, memory_{std::move(other.memory_)},
-      fd_{std::exchange(other.fd_, -1)}, size_{std::exchange(other.size_, 0)} {
+    : memory_limit_{other.memory_limit_}
+    , directory_{std::move(other.directory_)}
+    , memory_{std::move(other.memory_)}
+    , fd_{std::exchange(other.fd_, -1)}
+    , size_{std::exchange(other.size_, 0)} {
     other.memory_.clear();
 }
 

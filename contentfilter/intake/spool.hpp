@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a message lies while it is scanned: memory up to spool_memory, then an unlinked file below spool_directory (never on tmpfs:
-// start-up warns). Written once by the session, then read-only and shared by checks and the sender. errc::disk_full where there is no room.
+// Where a message lies while it is scanned: memory up to spool_memory, then an unlinked file below spool_directory
+// (never on tmpfs: start-up warns). Written once by the session, then read-only and shared by checks and the sender.
+// errc::disk_full where there is no room.
 #pragma once
 
 #include "shared/core/result.hpp"

@@ -17,11 +17,12 @@ void* const no_conversion = reinterpret_cast<void*>(-1); // what iconv_open() re
 
 void* open_conversion(std::string_view charset) {
     const auto known = [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' ||
-               c == ':';
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+               c == '.' || c == ':';
     };
     // No "//TRANSLIT" and no paths from strangers reach iconv_open().
-    if (charset.empty() || charset.size() > 40 || !std::all_of(charset.begin(), charset.end(), known)) return no_conversion;
+    if (charset.empty() || charset.size() > 40 || !std::all_of(charset.begin(), charset.end(), known))
+        return no_conversion;
     for (const std::string_view same : {"utf-8", "utf8", "us-ascii", "ascii"})
         if (iequals(charset, same)) return no_conversion;
     // GMime knows the names that mailers invented ("x-sjis", "cp-850").
@@ -39,10 +40,14 @@ struct transfer_decoder::impl {
 transfer_decoder::transfer_decoder(transfer_encoding encoding) {
     const auto known = [&] {
         switch (encoding) {
-        case transfer_encoding::base64: return GMIME_CONTENT_ENCODING_BASE64;
-        case transfer_encoding::quoted_printable: return GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
-        case transfer_encoding::uuencode: return GMIME_CONTENT_ENCODING_UUENCODE;
-        case transfer_encoding::identity: break;
+        case transfer_encoding::base64:
+            return GMIME_CONTENT_ENCODING_BASE64;
+        case transfer_encoding::quoted_printable:
+            return GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
+        case transfer_encoding::uuencode:
+            return GMIME_CONTENT_ENCODING_UUENCODE;
+        case transfer_encoding::identity:
+            break;
         }
         return GMIME_CONTENT_ENCODING_DEFAULT;
     }();
@@ -59,14 +64,21 @@ std::string_view transfer_decoder::step(std::string_view encoded, bool last) {
     const auto size = run(&impl_->state, encoded.data(), encoded.size(), impl_->out.data());
     return std::string_view{impl_->out}.substr(0, size);
 }
-std::string_view transfer_decoder::feed(std::string_view encoded) { return impl_ ? step(encoded, false) : encoded; }
-std::string_view transfer_decoder::finish() { return impl_ ? step("", true) : std::string_view{}; }
+std::string_view transfer_decoder::feed(std::string_view encoded) {
+    return impl_ ? step(encoded, false) : encoded;
+}
+std::string_view transfer_decoder::finish() {
+    return impl_ ? step("", true) : std::string_view{};
+}
 
-charset_decoder::charset_decoder(std::string_view charset) : handle_{open_conversion(charset)} {}
+charset_decoder::charset_decoder(std::string_view charset)
+    : handle_{open_conversion(charset)} {}
 charset_decoder::~charset_decoder() {
     if (converts()) iconv_close(static_cast<iconv_t>(handle_));
 }
-bool charset_decoder::converts() const noexcept { return handle_ != no_conversion; }
+bool charset_decoder::converts() const noexcept {
+    return handle_ != no_conversion;
+}
 
 std::string_view charset_decoder::feed(std::string_view octets) {
     if (!converts()) return octets;
@@ -76,13 +88,14 @@ std::string_view charset_decoder::feed(std::string_view octets) {
         rest_.clear();
         octets = joined;
     }
-    out_.resize(octets.size() * 3 + 64); // most characters of most charsets fit; E2BIG grows it
+    out_.resize(octets.size() * 3 + 64);         // most characters of most charsets fit; E2BIG grows it
     char* in = const_cast<char*>(octets.data()); // iconv() does not write there
     std::size_t left = octets.size(), used = 0;
     while (left > 0) {
         char* out = out_.data() + used;
         std::size_t room = out_.size() - used;
-        const bool failed = iconv(static_cast<iconv_t>(handle_), &in, &left, &out, &room) == static_cast<std::size_t>(-1);
+        const bool failed =
+            iconv(static_cast<iconv_t>(handle_), &in, &left, &out, &room) == static_cast<std::size_t>(-1);
         const int why = errno;
         used = out_.size() - room;
         if (!failed) break;

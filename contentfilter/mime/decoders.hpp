@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Streaming decoders: pieces in, pieces out, constant memory. transfer_decoder undoes Content-Transfer-Encoding (GMime's steps: what is
-// not base64 is skipped, as every reader does); charset_decoder makes UTF-8 of a declared charset (iconv), what cannot be converted
-// becomes '?'. An unknown charset, US-ASCII and UTF-8 pass as they are. One object serves one part in one thread.
+// Streaming decoders: pieces in, pieces out, constant memory. transfer_decoder undoes Content-Transfer-Encoding
+// (GMime's steps: what is not base64 is skipped, as every reader does); charset_decoder makes UTF-8 of a declared
+// charset (iconv), what cannot be converted becomes '?'. An unknown charset, US-ASCII and UTF-8 pass as they are. One
+// object serves one part in one thread.
 #pragma once
 
 #include "contentfilter/mime/fields.hpp"

@@ -13,7 +13,8 @@ namespace postsluice::contentfilter::mime {
 
 namespace {
 
-// GMime looks each parameter up in a list of those before it and descends into groups: 16 KiB bound the square and the stack.
+// GMime looks each parameter up in a list of those before it and descends into groups: 16 KiB bound the square and the
+// stack.
 constexpr std::size_t max_parsed_field = 16384;
 constexpr std::ptrdiff_t max_colons_in_addresses = 256;
 
@@ -60,15 +61,18 @@ void add_name(std::vector<std::string>& names, std::string name) {
     names.push_back(std::move(name));
 }
 
-/// The name as a reader would take it that knows no quoting and no encoding: what stands between "name=" and the next semicolon.
+/// The name as a reader would take it that knows no quoting and no encoding: what stands between "name=" and the next
+/// semicolon.
 void add_crude_names(std::vector<std::string>& names, std::string_view value) {
     const auto lower = to_lower(value);
     for (std::size_t at = lower.find("name="); at != std::string::npos; at = lower.find("name=", at)) {
         at += 5;
         auto name = trim(value.substr(at, value.find(';', at) - at));
         if (name.size() > 1 && name.front() == '"' && name.back() == '"') name = name.substr(1, name.size() - 2);
-        if (name.starts_with('"')) continue; // a quoted name with a semicolon inside: only the real parser's view makes sense
-        if (name.find('\\') == std::string_view::npos && name.find("=?") == std::string_view::npos) add_name(names, std::string{name});
+        if (name.starts_with('"'))
+            continue; // a quoted name with a semicolon inside: only the real parser's view makes sense
+        if (name.find('\\') == std::string_view::npos && name.find("=?") == std::string_view::npos)
+            add_name(names, std::string{name});
     }
 }
 
@@ -112,10 +116,14 @@ void read_disposition(content_fields& found, const std::string& value, bool firs
 
 transfer_encoding read_encoding(std::string_view value) {
     switch (g_mime_content_encoding_from_string(c_text(value).c_str())) {
-    case GMIME_CONTENT_ENCODING_BASE64: return transfer_encoding::base64;
-    case GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE: return transfer_encoding::quoted_printable;
-    case GMIME_CONTENT_ENCODING_UUENCODE: return transfer_encoding::uuencode;
-    default: return transfer_encoding::identity;
+    case GMIME_CONTENT_ENCODING_BASE64:
+        return transfer_encoding::base64;
+    case GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE:
+        return transfer_encoding::quoted_printable;
+    case GMIME_CONTENT_ENCODING_UUENCODE:
+        return transfer_encoding::uuencode;
+    default:
+        return transfer_encoding::identity;
     }
 }
 
@@ -150,8 +158,10 @@ result<content_fields> read_content_fields(std::span<const header_field> header,
         }
         if (field.raw.size() > max_parsed_field) return failure{errc::too_large, std::string{name} + " field"};
         const auto value = c_text(field.value());
-        if (type) read_type(found, value, !std::exchange(type_seen, true));
-        else read_disposition(found, value, !std::exchange(disposition_seen, true));
+        if (type)
+            read_type(found, value, !std::exchange(type_seen, true));
+        else
+            read_disposition(found, value, !std::exchange(disposition_seen, true));
         add_crude_names(found.names, field.unfolded());
     }
     return found;

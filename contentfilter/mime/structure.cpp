@@ -16,7 +16,9 @@ bool is_message(std::string_view type) {
     return type == "message/rfc822" || type == "message/global" || type == "message/news";
 }
 
-failure bound(std::string what) { return {errc::too_large, "MIME structure: " + std::move(what)}; }
+failure bound(std::string what) {
+    return {errc::too_large, "MIME structure: " + std::move(what)};
+}
 
 } // namespace
 
@@ -39,7 +41,8 @@ result<void> structure::scan(std::shared_ptr<const spool> content, const header_
         return {};
     }
     result<void> outcome;
-    auto read = source_->for_each(header.body_offset, [&](std::string_view piece) { return (outcome = feed(piece)).has_value(); });
+    auto read = source_->for_each(header.body_offset,
+                                  [&](std::string_view piece) { return (outcome = feed(piece)).has_value(); });
     if (!read) return read;
     if (!outcome) return outcome;
     if (partial_size_ > 0) {
@@ -151,7 +154,8 @@ result<void> structure::header_line(const line& at) {
     header_.append(at.text).append("\r\n");
     header_octets_ += at.end - at.begin;
     // All parts together may have as much header as the message itself, and a few lines more for each part.
-    if (header_octets_ > bounds_.max_header.value * 2 || ++header_lines_ > bounds_.max_header_count + 20 * bounds_.max_parts)
+    if (header_octets_ > bounds_.max_header.value * 2 ||
+        ++header_lines_ > bounds_.max_header_count + 20 * bounds_.max_parts)
         return bound("headers of all parts");
     return {};
 }

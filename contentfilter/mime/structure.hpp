@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the parts of a message in one pass over its lines (RFC 2046 section 5.1), with a stack of the multiparts that are open. Memory
-// is that of one part's header and of the parts found; both are bounded. Where readers of mail differ it takes the view that shows more:
-// a boundary of an outer multipart ends the inner ones; a multipart without a boundary, or in which none occurs, is one part of text; a
-// boundary line inside a part's header ends the part. Used by tree.cpp alone.
+// Finds the parts of a message in one pass over its lines (RFC 2046 section 5.1), with a stack of the multiparts that
+// are open. Memory is that of one part's header and of the parts found; both are bounded. Where readers of mail differ
+// it takes the view that shows more: a boundary of an outer multipart ends the inner ones; a multipart without a
+// boundary, or in which none occurs, is one part of text; a boundary line inside a part's header ends the part. Used by
+// tree.cpp alone.
 #pragma once
 
 #include "contentfilter/mime/tree.hpp"
@@ -12,10 +13,13 @@ namespace postsluice::contentfilter::mime {
 class structure {
 public:
     /// `parts` collects all parts, over nested messages too; the header octets of all of them share one budget.
-    structure(const config::filter_settings& bounds, std::vector<part>& parts) : bounds_{bounds}, parts_{parts} {}
+    structure(const config::filter_settings& bounds, std::vector<part>& parts)
+        : bounds_{bounds}
+        , parts_{parts} {}
 
     /// Scans `content` from the end of `header` on; the root becomes a child of `parent` (an index of parts, or none).
-    [[nodiscard]] result<void> scan(std::shared_ptr<const spool> content, const header_block& header, std::size_t parent);
+    [[nodiscard]] result<void> scan(std::shared_ptr<const spool> content, const header_block& header,
+                                    std::size_t parent);
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
 private:
@@ -53,11 +57,11 @@ private:
     std::vector<std::size_t> open_; // parts whose end is not known yet, outermost first
     std::size_t parent_ = none;     // of the part whose header is read
     bool in_header_ = false, digest_ = false;
-    std::string header_;            // of the part at hand
-    std::string partial_;           // a line that began in an earlier piece
+    std::string header_;             // of the part at hand
+    std::string partial_;            // a line that began in an earlier piece
     std::uint64_t partial_size_ = 0; // its true length so far
     std::uint64_t offset_ = 0;
-    std::size_t last_ending_ = 0;   // of the line before: it belongs to the boundary that follows
+    std::size_t last_ending_ = 0; // of the line before: it belongs to the boundary that follows
 };
 
 } // namespace postsluice::contentfilter::mime

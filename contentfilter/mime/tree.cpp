@@ -15,7 +15,8 @@ namespace {
 result<std::shared_ptr<const spool>> unpack(const part& of, const config::filter_settings& bounds) {
     auto unpacked = std::make_shared<spool>(bounds.spool_memory, bounds.spool_directory);
     result<void> written;
-    auto read = decoded(of, ~std::uint64_t{0}, [&](std::string_view piece) { return (written = unpacked->append(piece)).has_value(); });
+    auto read = decoded(of, ~std::uint64_t{0},
+                        [&](std::string_view piece) { return (written = unpacked->append(piece)).has_value(); });
     if (!read) return read.error();
     if (!written) return written.error();
     return std::shared_ptr<const spool>{std::move(unpacked)};
@@ -23,13 +24,17 @@ result<std::shared_ptr<const spool>> unpack(const part& of, const config::filter
 
 } // namespace
 
-bool part::is_html() const { return fields.type == "text/html" || fields.type == "application/xhtml+xml"; }
+bool part::is_html() const {
+    return fields.type == "text/html" || fields.type == "application/xhtml+xml";
+}
 
 bool part::is_text() const {
     return !container && (fields.type.starts_with("text/") || is_html() || fields.type.starts_with("multipart/"));
 }
 
-bool part::is_attachment() const { return !fields.names.empty() || fields.disposition == "attachment"; }
+bool part::is_attachment() const {
+    return !fields.names.empty() || fields.disposition == "attachment";
+}
 
 std::string part::label() const {
     return fields.names.empty() ? path : path + " (" + printable(fields.names.front(), 100) + ")";
@@ -40,11 +45,13 @@ result<std::shared_ptr<const tree>> tree::build(const std::shared_ptr<const spoo
     auto made = std::make_shared<tree>();
     structure finder{bounds, made->parts_};
     if (auto done = finder.scan(content, header, structure::none); !done) return done.error();
-    // Messages that travel as base64 or quoted-printable, against the RFC: readers open them all the same. The list grows while it is
-    // walked; each level decodes to less than it was, and depth and number of parts are bounded as ever.
+    // Messages that travel as base64 or quoted-printable, against the RFC: readers open them all the same. The list
+    // grows while it is walked; each level decodes to less than it was, and depth and number of parts are bounded as
+    // ever.
     for (std::size_t i = 0; i < made->parts_.size(); ++i) {
         const auto& p = made->parts_[i];
-        if (p.container || !p.fields.type.starts_with("message/") || p.fields.encoding == transfer_encoding::identity) continue;
+        if (p.container || !p.fields.type.starts_with("message/") || p.fields.encoding == transfer_encoding::identity)
+            continue;
         if (p.fields.type != "message/rfc822" && p.fields.type != "message/global") continue;
         const auto unpacked = unpack(p, bounds);
         if (!unpacked) return unpacked.error();

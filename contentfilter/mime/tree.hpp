@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of a message, read once from its spool and immutable after: all checks use one tree concurrently. No part is kept in
-// memory: a leaf is a range of the spool that decoded() and text() read in pieces. Structure is found by one pass over the lines
-// (structure.cpp) so that neither a long preamble nor a million parts cost memory; what header fields mean is GMime's work
-// (fields.cpp). Embedded messages are descended into, also those that were sent as base64. Over max_parts, max_part_depth, or the header
-// bounds there is no tree: errc::too_large (the runner's finding MIME_BOUND).
+// The parts of a message, read once from its spool and immutable after: all checks use one tree concurrently. No part
+// is kept in memory: a leaf is a range of the spool that decoded() and text() read in pieces. Structure is found by one
+// pass over the lines (structure.cpp) so that neither a long preamble nor a million parts cost memory; what header
+// fields mean is GMime's work (fields.cpp). Embedded messages are descended into, also those that were sent as base64.
+// Over max_parts, max_part_depth, or the header bounds there is no tree: errc::too_large (the runner's finding
+// MIME_BOUND).
 #pragma once
 
 #include "contentfilter/intake/message.hpp"
@@ -17,10 +18,11 @@
 namespace postsluice::contentfilter::mime {
 
 struct part {
-    std::string path;        ///< "1", "1.2", "1.2.1": root, its second child, the first below that (a message's content is its child)
-    unsigned depth = 0;      ///< 0 for the root
-    content_fields fields;   ///< type, charset, disposition, all file names
-    bool container = false;  ///< a multipart or message/rfc822 whose content is further parts
+    std::string
+        path; ///< "1", "1.2", "1.2.1": root, its second child, the first below that (a message's content is its child)
+    unsigned depth = 0;                  ///< 0 for the root
+    content_fields fields;               ///< type, charset, disposition, all file names
+    bool container = false;              ///< a multipart or message/rfc822 whose content is further parts
     std::shared_ptr<const spool> source; ///< where the content lies: the message, or what was decoded of it
     std::uint64_t begin = 0, end = 0;    ///< the encoded content there
 
@@ -34,7 +36,8 @@ class tree {
 public:
     /// Fails with errc::too_large at a bound, and where the spool cannot be read.
     [[nodiscard]] static result<std::shared_ptr<const tree>> build(const std::shared_ptr<const spool>& content,
-                                                                   const header_block& header, const config::filter_settings& bounds);
+                                                                   const header_block& header,
+                                                                   const config::filter_settings& bounds);
 
     [[nodiscard]] const std::vector<part>& parts() const noexcept { return parts_; }
 

@@ -14,7 +14,8 @@ constexpr std::array<std::string_view, 4> beginnings{"http://", "https://", "ftp
 constexpr std::size_t longest_beginning = 8;
 
 bool ends_url(char c) {
-    return static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '\\' || c == '`' || c == '{' || c == '}';
+    return static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '\\' ||
+           c == '`' || c == '{' || c == '}';
 }
 
 /// Where a URL begins at or after `from`.

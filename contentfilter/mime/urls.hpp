@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds URLs in text and in HTML source, fed in pieces: what begins with a scheme of the web or "www." and goes on to a blank, a quote
-// or a bracket. HTML's "&amp;" is undone. Bounded in number and length; distinct.
+// Finds URLs in text and in HTML source, fed in pieces: what begins with a scheme of the web or "www." and goes on to a
+// blank, a quote or a bracket. HTML's "&amp;" is undone. Bounded in number and length; distinct.
 #pragma once
 
 #include <set>

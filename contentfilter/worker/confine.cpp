@@ -50,7 +50,8 @@ void confine(std::chrono::seconds cpu) {
     if (!filter) throw std::runtime_error{"seccomp: no memory"};
     const auto allow = [&](int call) { check(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0)); };
     const auto allow_on = [&](int call, int fd) {
-        check(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(fd))));
+        check(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
+                               SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(fd))));
     };
     const auto allow_no_code = [&](int call) { // memory that can be executed is what an attacker would want next
         check(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));

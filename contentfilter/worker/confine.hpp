@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives up everything that a scan worker does not need: limits on memory, CPU time and files, then a seccomp filter under which any
-// system call but reading and writing the channel, memory and exit kills the process. There is no way back. Throws std::runtime_error
-// where the kernel refuses: a worker that is not confined must not run.
+// Gives up everything that a scan worker does not need: limits on memory, CPU time and files, then a seccomp filter
+// under which any system call but reading and writing the channel, memory and exit kills the process. There is no way
+// back. Throws std::runtime_error where the kernel refuses: a worker that is not confined must not run.
 #pragma once
 
 #include <chrono>

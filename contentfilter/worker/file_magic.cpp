@@ -9,11 +9,13 @@
 namespace postsluice::contentfilter::worker {
 
 namespace {
-// Looking into compressed data would start programs; the ELF pass wants a file to seek in, and the rules know ELF without it.
+// Looking into compressed data would start programs; the ELF pass wants a file to seek in, and the rules know ELF
+// without it.
 constexpr int base_flags = MAGIC_NO_CHECK_COMPRESS | MAGIC_NO_CHECK_ELF;
 } // namespace
 
-file_magic::file_magic() : magic_{magic_open(base_flags)} {
+file_magic::file_magic()
+    : magic_{magic_open(base_flags)} {
     if (!magic_) throw std::runtime_error{"libmagic: no memory"};
     if (magic_load(magic_, nullptr) != 0) {
         const char* why = magic_error(magic_);
@@ -28,7 +30,9 @@ file_magic::file_magic() : magic_{magic_open(base_flags)} {
     ::localtime_r(&now, &parts);
     (void)identify("warm up"); // what is loaded lazily is loaded now
 }
-file_magic::~file_magic() { magic_close(magic_); }
+file_magic::~file_magic() {
+    magic_close(magic_);
+}
 
 std::string file_magic::identify(std::string_view octets) const {
     std::string answer;

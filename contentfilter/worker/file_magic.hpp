@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file is, by its content: libmagic (the only file that knows it is file_magic.cpp). Loads libmagic's own database once; all it
-// would read later (time zone, database) is read then, since afterwards the worker may open nothing.
+// What a file is, by its content: libmagic (the only file that knows it is file_magic.cpp). Loads libmagic's own
+// database once; all it would read later (time zone, database) is read then, since afterwards the worker may open
+// nothing.
 #pragma once
 
 #include <string>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// postsluice-scan-worker: names the type of files that strangers sent, in a process that can do nothing else (contentfilter starts it
-// and talks to it over descriptor 3, see protocol.hpp). It ends at the end of the channel, and after a share of CPU time, so that
-// memory that libmagic might lose comes back.
+// postsluice-scan-worker: names the type of files that strangers sent, in a process that can do nothing else
+// (contentfilter starts it and talks to it over descriptor 3, see protocol.hpp). It ends at the end of the channel, and
+// after a share of CPU time, so that memory that libmagic might lose comes back.
 #include "contentfilter/worker/confine.hpp"
 #include "contentfilter/worker/file_magic.hpp"
 #include "contentfilter/worker/protocol.hpp"
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -73,6 +74,10 @@ int serve(const file_magic& magic) {
 
 int main() {
     int status = 1;
+    // A service manager that stops the daemon signals us as well: the filter still has messages to finish, and its end
+    // is ours.
+    std::signal(SIGTERM, SIG_IGN);
+    std::signal(SIGINT, SIG_IGN);
     try {
         const file_magic magic;
         confine(cpu_hard_limit);

@@ -57,7 +57,8 @@ boost::asio::awaitable<rule_answer> limits(const rule_context& context) {
         co_return answer.error();
     }
     if (answer->breach && !context.observe) {
-        context.current.reserved = before;
+        // With a queue ID recipients were accepted before: then whoever spoke last owns what they reserved.
+        context.current.reserved = before || !context.what.queue_id.empty();
         co_return refuse_breach(*answer->breach, context.now);
     }
     context.current.counted = true;

@@ -1,125 +1,240 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/config/codec.hpp"
 
+#include "shared/core/text.hpp"
+
+#include <charconv>
+#include <cmath>
+
 namespace postsluice::config {
 namespace {
 
-// A number in words that codec<double>::print() shares with ranges.
-std::string plain(double value) {
-    if (value == std::floor(value) && std::abs(value) < 1e15) return std::to_string(static_cast<std::int64_t>(value));
-    std::ostringstream out;
-    out << value;
-    return out.str();
+std::string expected(std::string_view what, const node& from) {
+    return "must be " + std::string{what} + ", not " + std::string{from.describe()};
 }
 
-template <class Print>
-std::string range_of(const bounds& within, Print print) {
-    if (std::isinf(within.most)) return "at least " + print(within.least);
-    return print(within.least) + " to " + print(within.most);
-}
-
-std::string duration_text(double value) { return to_string(seconds{static_cast<std::int64_t>(value)}); }
-std::string size_text(double value) { return to_string(byte_count{static_cast<std::uint64_t>(value)}); }
-
-std::string wrong_kind(std::string_view wanted, const toml::node& node) {
-    return "must be " + std::string{wanted} + ", not " + std::string{kind_of(node)};
+std::string spell(double value) {
+    char text[32];
+    const auto [end, problem] = std::to_chars(text, text + sizeof text, value);
+    return problem == std::errc{} ? std::string{text, end} : std::string{"0"};
 }
 
 } // namespace
 
-std::string in_quotes(std::string_view text) {
+std::string quote(std::string_view text) {
+    constexpr std::string_view hex = "0123456789ABCDEF";
     std::string out = "\"";
     for (const char c : text) {
-        if (c == '"' || c == '\\') out.push_back('\\');
-        if (static_cast<unsigned char>(c) < 0x20) {
-            out.push_back('?');
-            continue;
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out.push_back('\\');
+            out.push_back(c);
+        } else if (byte < 0x20 || byte == 0x7F) {
+            out.append("\\u00").append(1, hex[byte >> 4U]).append(1, hex[byte & 15U]);
+        } else {
+            out.push_back(c);
         }
-        out.push_back(c);
     }
-    return out + "\"";
+    out.push_back('"');
+    return out;
 }
 
-std::string suggest(std::string_view word, std::span<const std::string_view> candidates) {
-    const auto near = did_you_mean(word, candidates);
-    return near.empty() ? std::string{} : "; did you mean " + in_quotes(near) + "?";
+std::string quote_list(const std::vector<std::string>& texts) {
+    std::string out = "[";
+    for (const auto& text : texts)
+        out += (out.size() > 1 ? ", " : "") + quote(text);
+    return out + "]";
 }
 
-std::string_view kind_of(const toml::node& node) {
-    switch (node.type()) {
-    case toml::node_type::table: return "a table";
-    case toml::node_type::array: return "an array";
-    case toml::node_type::string: return "a string";
-    case toml::node_type::integer: return "a number";
-    case toml::node_type::floating_point: return "a fraction";
-    case toml::node_type::boolean: return "true or false";
-    default: return "a date or time";
+std::string alternatives(const std::vector<std::string>& words) {
+    std::string out;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (i > 0) out += i + 1 == words.size() ? " or " : ", ";
+        out += quote(words[i]);
     }
+    return out;
 }
 
-complaint codec<std::string>::read(const toml::node& node, std::string& out, const bounds&) {
-    const auto* text = node.as_string();
-    if (text == nullptr) return wrong_kind("a string", node);
-    out = text->get();
-    return {};
+std::string not_one_of(std::string_view word, const std::vector<std::string>& words) {
+    const std::vector<std::string_view> known{words.begin(), words.end()};
+    const auto near = did_you_mean(word, known);
+    const auto right = near.empty() ? "use " + alternatives(words) : "did you mean " + quote(near) + "?";
+    return quote(printable(word, 60)) + " is not known here; " + right;
 }
 
-complaint codec<std::filesystem::path>::read(const toml::node& node, std::filesystem::path& out, const bounds&) {
-    const auto* text = node.as_string();
-    if (text == nullptr) return wrong_kind("a path", node);
-    if (!text->get().starts_with('/')) return in_quotes(text->get()) + " is not an absolute path";
-    out = text->get();
-    return {};
+const std::string* as_string(const node& from, const report& to) {
+    if (from.is(node::kind::string)) return &from.text;
+    to.add(from, expected("a string", from) + "; put it in quotes");
+    return nullptr;
 }
 
-complaint codec<bool>::read(const toml::node& node, bool& out, const bounds&) {
-    const auto* value = node.as_boolean();
-    if (value == nullptr) return wrong_kind("true or false", node);
-    out = value->get();
-    return {};
+bool for_each_string(const node& from, const report& to, const std::function<std::string(const std::string&)>& use) {
+    if (!from.is(node::kind::array)) {
+        to.add(from, expected("a list of strings", from) + R"(; write ["...", "..."])");
+        return false;
+    }
+    bool good = true;
+    for (const auto& item : from.items) {
+        const auto* text = as_string(item, to);
+        const auto wrong = text == nullptr ? std::string{} : use(*text);
+        if (!wrong.empty()) to.add(item, wrong);
+        good = good && text != nullptr && wrong.empty();
+    }
+    return good;
 }
 
-complaint codec<double>::read(const toml::node& node, double& out, const bounds& within) {
-    if (!node.is_number()) return wrong_kind("a number", node);
-    const auto value = node.value<double>();
-    if (!value || !(*value >= within.least && *value <= within.most)) return "is out of range; use " + range(within);
-    out = *value;
-    return {};
+std::optional<std::uint64_t> read_integer(const node& from, std::uint64_t least, std::uint64_t most, const report& to) {
+    const auto range = std::to_string(least) + " to " + std::to_string(most);
+    if (!from.is(node::kind::integer)) {
+        to.add(from, expected("a whole number", from) + "; " + range);
+    } else if (from.integer < 0 || static_cast<std::uint64_t>(from.integer) < least || static_cast<std::uint64_t>(from.integer) > most) {
+        to.add(from, std::to_string(from.integer) + " is out of range; " + range);
+    } else {
+        return static_cast<std::uint64_t>(from.integer);
+    }
+    return std::nullopt;
 }
-std::string codec<double>::print(double value) { return plain(value); }
-std::string codec<double>::range(const bounds& within) { return range_of(within, plain); }
 
-complaint codec<seconds>::read(const toml::node& node, seconds& out, const bounds& within) {
-    const auto* text = node.as_string();
-    if (text == nullptr) return wrong_kind("a duration such as \"30 minutes\"", node);
-    const auto value = parse_duration(text->get());
-    if (!value) return value.error().detail;
-    const auto count = static_cast<double>(value->count());
-    if (count < within.least || count > within.most) return in_quotes(text->get()) + " is out of range; use " + range(within);
-    out = *value;
-    return {};
+codec<bool> booleans() {
+    return {[](const node& from, bool& into, const report& to) {
+                if (from.is(node::kind::boolean))
+                    into = from.boolean;
+                else
+                    to.add(from, expected("true or false", from) + "; write it without quotes");
+            },
+            [](const bool& value) { return std::string{value ? "true" : "false"}; }, "true or false"};
 }
-std::string codec<seconds>::range(const bounds& within) { return range_of(within, duration_text); }
 
-complaint codec<byte_count>::read(const toml::node& node, byte_count& out, const bounds& within) {
-    const auto* text = node.as_string();
-    if (text == nullptr) return wrong_kind("a size such as \"100 MiB\"", node);
-    const auto value = parse_bytes(text->get());
-    if (!value) return value.error().detail;
-    const auto count = static_cast<double>(value->value);
-    if (count < within.least || count > within.most) return in_quotes(text->get()) + " is out of range; use " + range(within);
-    out = *value;
-    return {};
+codec<double> reals(double least, double most) {
+    const auto range = spell(least) + " to " + spell(most);
+    return {[=](const node& from, double& into, const report& to) {
+                const double value = from.is(node::kind::integer) ? static_cast<double>(from.integer) : from.real;
+                if (!from.is(node::kind::integer) && !from.is(node::kind::real))
+                    to.add(from, expected("a number", from) + "; " + range);
+                else if (!std::isfinite(value) || value < least || value > most)
+                    to.add(from, spell(value) + " is out of range; " + range);
+                else
+                    into = value;
+            },
+            [](const double& value) { return spell(value); }, range};
 }
-std::string codec<byte_count>::range(const bounds& within) { return range_of(within, size_text); }
 
-complaint codec<ip_network>::read(const toml::node& node, ip_network& out, const bounds&) {
-    const auto* text = node.as_string();
-    if (text == nullptr) return wrong_kind("a network such as \"192.0.2.0/24\"", node);
-    const auto value = ip_network::parse(text->get());
-    if (!value) return value.error().detail + "; write it as \"192.0.2.0/24\" or \"2001:db8::/64\"";
-    out = *value;
+codec<std::string> texts(text_rule rule, std::string range) {
+    return {[=](const node& from, std::string& into, const report& to) {
+                const auto* text = as_string(from, to);
+                if (text == nullptr) return;
+                if (auto wrong = rule(*text); !wrong.empty())
+                    to.add(from, std::move(wrong));
+                else
+                    into = *text;
+            },
+            [](const std::string& value) { return quote(value); }, std::move(range)};
+}
+
+codec<std::string> choices(std::vector<std::string> words) {
+    return {[=](const node& from, std::string& into, const report& to) {
+                const auto* text = as_string(from, to);
+                if (text == nullptr) return;
+                for (const auto& word : words)
+                    if (word == *text) return void(into = word);
+                to.add(from, not_one_of(*text, words));
+            },
+            [](const std::string& value) { return quote(value); }, alternatives(words)};
+}
+
+codec<std::vector<std::string>> text_lists(text_rule rule, std::string range, std::size_t least) {
+    return {[=](const node& from, std::vector<std::string>& into, const report& to) {
+                std::vector<std::string> out;
+                const bool good = for_each_string(from, to, [&](const std::string& text) {
+                    out.push_back(text);
+                    return rule(text);
+                });
+                if (good && out.size() < least)
+                    to.add(from, "is empty; name at least one");
+                else if (good)
+                    into = std::move(out);
+            },
+            [](const std::vector<std::string>& values) { return quote_list(values); }, std::move(range)};
+}
+
+namespace {
+std::string wrong_path(const std::string& text) {
+    if (text.find('\0') != std::string::npos) return "a path cannot hold a NUL";
+    if (text.size() > 4000) return "the path is too long; 4000 octets at most";
+    if (!text.starts_with('/')) return quote(printable(text, 100)) + R"( is not an absolute path; begin it with "/")";
     return {};
 }
+} // namespace
+
+codec<std::filesystem::path> paths() {
+    return {[](const node& from, std::filesystem::path& into, const report& to) {
+                const auto* text = as_string(from, to);
+                if (text == nullptr) return;
+                if (auto wrong = wrong_path(*text); !wrong.empty())
+                    to.add(from, std::move(wrong));
+                else
+                    into = *text;
+            },
+            [](const std::filesystem::path& value) { return quote(value.string()); }, "an absolute path"};
+}
+
+codec<std::vector<std::filesystem::path>> path_lists() {
+    return {[](const node& from, std::vector<std::filesystem::path>& into, const report& to) {
+                std::vector<std::filesystem::path> out;
+                const bool good = for_each_string(from, to, [&](const std::string& text) {
+                    out.emplace_back(text);
+                    return wrong_path(text);
+                });
+                if (good) into = std::move(out);
+            },
+            [](const std::vector<std::filesystem::path>& values) {
+                std::vector<std::string> out;
+                for (const auto& value : values)
+                    out.push_back(value.string());
+                return quote_list(out);
+            },
+            "a list of absolute paths"};
+}
+
+codec<std::vector<ip_network>> network_lists() {
+    return {[](const node& from, std::vector<ip_network>& into, const report& to) {
+                std::vector<ip_network> out;
+                const bool good = for_each_string(from, to, [&](const std::string& text) -> std::string {
+                    const auto network = ip_network::parse(text);
+                    if (!network) return network.error().detail + R"(; write it as in "192.0.2.0/28" or "2001:db8:5::/64")";
+                    out.push_back(*network);
+                    return {};
+                });
+                if (good) into = std::move(out);
+            },
+            [](const std::vector<ip_network>& values) {
+                std::vector<std::string> out;
+                for (const auto& value : values)
+                    out.push_back(value.to_string());
+                return quote_list(out);
+            },
+            "a list of addresses and networks"};
+}
+
+namespace {
+/// For what has a unit: `parse` is parse_duration or parse_bytes.
+template <class T> codec<T> measured(T least, T most, result<T> (*parse)(std::string_view), std::string example) {
+    const auto range = to_string(least) + " to " + to_string(most);
+    return {[=](const node& from, T& into, const report& to) {
+                if (!from.is(node::kind::string)) return to.add(from, expected("a string with a unit", from) + "; as in " + quote(example));
+                const auto value = parse(from.text);
+                if (!value)
+                    to.add(from, value.error().detail + (value.error().code == errc::too_large ? " is out of range; " + range : "; as in " + quote(example)));
+                else if (*value < least || *value > most)
+                    to.add(from, to_string(*value) + " is out of range; " + range);
+                else
+                    into = *value;
+            },
+            [](const T& value) { return quote(to_string(value)); }, range};
+}
+} // namespace
+
+codec<seconds> durations(seconds least, seconds most) { return measured<seconds>(least, most, parse_duration, "30 minutes"); }
+codec<byte_count> sizes(byte_count least, byte_count most) { return measured<byte_count>(least, most, parse_bytes, "100 MiB"); }
 
 } // namespace postsluice::config

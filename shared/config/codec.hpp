@@ -1,184 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a value of each type is read from TOML, checked against its range, and printed as TOML. Internal to shared/config: the only
-// folder that knows toml++. read() returns what is wrong and what would be right, or nothing.
+// How one kind of value is read from the file and printed to it again: a codec per kind, made with its range. Reading leaves
+// the target as it was where it reports an error. What a codec prints, it reads back to the same value (print_defaults()
+// and the sample stand on that). Text rules say what a string may hold: they return what is wrong, or nothing.
 #pragma once
 
-#include "shared/config/settings.hpp"
-#include "shared/core/text.hpp"
+#include "shared/config/document.hpp"
 
-#include <toml++/toml.h>
-
-#include <cmath>
-#include <concepts>
-#include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <limits>
-#include <optional>
-#include <sstream>
-#include <string>
-#include <type_traits>
-#include <vector>
+#include <utility>
 
 namespace postsluice::config {
 
-using complaint = std::optional<std::string>;
-
-/// The range of a number, of a duration in seconds, of a size in octets; text and lists ignore it.
-struct bounds {
-    double least = 0;
-    double most = std::numeric_limits<double>::infinity();
+template <class T> struct codec {
+    std::function<void(const node&, T&, const report&)> read;
+    std::function<std::string(const T&)> print;
+    std::string range; ///< "1 to 100", "\"enforce\" or \"observe\""
 };
 
-[[nodiscard]] std::string in_quotes(std::string_view text);
-[[nodiscard]] std::string suggest(std::string_view word, std::span<const std::string_view> candidates);
-/// "a string", "an array": what stands there, for messages.
-[[nodiscard]] std::string_view kind_of(const toml::node& node);
+/// What is wrong with a string, as "..; what would be right"; empty: nothing.
+using text_rule = std::string (*)(std::string_view);
+namespace rules {
+std::string line(std::string_view text);             ///< one printable line of at most 400 octets, or nothing
+std::string name(std::string_view text);             ///< letters, digits, '.', '_', '-'
+std::string domain(std::string_view text);           ///< a domain name
+std::string domain_or_nothing(std::string_view text);
+std::string address(std::string_view text);          ///< local@domain
+std::string address_or_nothing(std::string_view text);
+std::string login(std::string_view text);            ///< a login; '*' stands for any run of characters
+std::string account_name(std::string_view text);     ///< what an [[account]] may be called
+std::string endpoint(std::string_view text);         ///< unix:/path or inet:address:port
+std::string service(std::string_view text);          ///< the same with lmtp: or smtp: in front, or without
+std::string header_name(std::string_view text);      ///< RFC 5322 section 2.2
+} // namespace rules
 
-/// Names of an enum's values in order; specialised per enum below.
-template <class T>
-struct enum_names;
-template <>
-struct enum_names<run_mode> {
-    static constexpr std::string_view value[] = {"enforce", "observe"};
-};
-template <>
-struct enum_names<error_policy> {
-    static constexpr std::string_view value[] = {"defer", "dunno"};
-};
-template <>
-struct enum_names<account_source> {
-    static constexpr std::string_view value[] = {"sasl", "network"};
-};
-template <>
-struct enum_names<accounting_mode> {
-    static constexpr std::string_view value[] = {"end-of-message", "data", "recipient"};
-};
-template <>
-struct enum_names<no_ticket_policy> {
-    static constexpr std::string_view value[] = {"default-profile", "hold", "tempfail"};
-};
-template <>
-struct enum_names<locked_reply> {
-    static constexpr std::string_view value[] = {"tempfail", "reject"};
-};
-template <>
-struct enum_names<filter_error_policy> {
-    static constexpr std::string_view value[] = {"tempfail", "hold", "pass"};
-};
-template <>
-struct enum_names<dkim_signer> {
-    static constexpr std::string_view value[] = {"own", "libopendkim"};
-};
-template <>
-struct enum_names<forced_verdict> {
-    static constexpr std::string_view value[] = {"none", "tag", "hold", "quarantine", "reject", "discard"};
-};
+/// TOML spelling of a string, of a list of strings.
+[[nodiscard]] std::string quote(std::string_view text);
+[[nodiscard]] std::string quote_list(const std::vector<std::string>& texts);
+/// "a", "b" or "c"
+[[nodiscard]] std::string alternatives(const std::vector<std::string>& words);
+/// `"wrod" is not one of these; did you mean "word"?`
+[[nodiscard]] std::string not_one_of(std::string_view word, const std::vector<std::string>& words);
+/// Reports where it is not a string, or not a list of strings.
+[[nodiscard]] const std::string* as_string(const node& from, const report& to);
+/// Each string of a list that `use` takes: it returns what is wrong, or nothing. False where anything was.
+bool for_each_string(const node& from, const report& to, const std::function<std::string(const std::string&)>& use);
 
-template <class T>
-struct codec;
+[[nodiscard]] codec<bool> booleans();
+[[nodiscard]] codec<double> reals(double least, double most);
+[[nodiscard]] codec<std::string> texts(text_rule rule, std::string range);
+[[nodiscard]] codec<std::string> choices(std::vector<std::string> words);
+[[nodiscard]] codec<std::vector<std::string>> text_lists(text_rule rule, std::string range, std::size_t least = 0);
+[[nodiscard]] codec<std::filesystem::path> paths();
+[[nodiscard]] codec<std::vector<std::filesystem::path>> path_lists();
+[[nodiscard]] codec<std::vector<ip_network>> network_lists();
+[[nodiscard]] codec<seconds> durations(seconds least, seconds most);
+[[nodiscard]] codec<byte_count> sizes(byte_count least, byte_count most);
 
-template <>
-struct codec<std::string> {
-    static complaint read(const toml::node& node, std::string& out, const bounds&);
-    static std::string print(const std::string& value) { return in_quotes(value); }
-    static std::string range(const bounds&) { return "text"; }
-};
-template <>
-struct codec<std::filesystem::path> {
-    static complaint read(const toml::node& node, std::filesystem::path& out, const bounds&);
-    static std::string print(const std::filesystem::path& value) { return in_quotes(value.string()); }
-    static std::string range(const bounds&) { return "an absolute path"; }
-};
-template <>
-struct codec<bool> {
-    static complaint read(const toml::node& node, bool& out, const bounds&);
-    static std::string print(bool value) { return value ? "true" : "false"; }
-    static std::string range(const bounds&) { return "true or false"; }
-};
-template <>
-struct codec<double> {
-    static complaint read(const toml::node& node, double& out, const bounds& within);
-    static std::string print(double value);
-    static std::string range(const bounds& within);
-};
-template <std::unsigned_integral T>
-struct codec<T> {
-    static complaint read(const toml::node& node, T& out, const bounds& within) {
-        double number = 0;
-        if (!node.is_integer()) return std::string{"must be a whole number, not "} + std::string{kind_of(node)};
-        if (auto wrong = codec<double>::read(node, number, within)) return wrong;
-        out = static_cast<T>(number);
-        return {};
-    }
-    static std::string print(T value) { return std::to_string(value); }
-    static std::string range(const bounds& within) { return codec<double>::range(within); }
-};
-template <>
-struct codec<seconds> {
-    static complaint read(const toml::node& node, seconds& out, const bounds& within);
-    static std::string print(seconds value) { return in_quotes(to_string(value)); }
-    static std::string range(const bounds& within);
-};
-template <>
-struct codec<byte_count> {
-    static complaint read(const toml::node& node, byte_count& out, const bounds& within);
-    static std::string print(byte_count value) { return in_quotes(to_string(value)); }
-    static std::string range(const bounds& within);
-};
-template <>
-struct codec<ip_network> {
-    static complaint read(const toml::node& node, ip_network& out, const bounds&);
-    static std::string print(const ip_network& value) { return in_quotes(value.to_string()); }
-    static std::string range(const bounds&) { return "an address or network"; }
-};
+[[nodiscard]] std::optional<std::uint64_t> read_integer(const node& from, std::uint64_t least, std::uint64_t most, const report& to);
 
-template <class T>
-    requires std::is_enum_v<T>
-struct codec<T> {
-    static complaint read(const toml::node& node, T& out, const bounds&) {
-        const auto text = node.value<std::string_view>();
-        if (!node.is_string() || !text) return "must be " + range({}) + ", not " + std::string{kind_of(node)};
-        std::size_t index = 0;
-        for (const auto name : enum_names<T>::value) {
-            if (name == *text) {
-                out = static_cast<T>(index);
-                return {};
-            }
-            ++index;
-        }
-        return in_quotes(*text) + " is not known; use " + range({}) + suggest(*text, enum_names<T>::value);
-    }
-    static std::string print(T value) { return in_quotes(enum_names<T>::value[static_cast<std::size_t>(value)]); }
-    static std::string range(const bounds&) {
-        std::string out;
-        for (const auto name : enum_names<T>::value) out += (out.empty() ? "" : ", ") + in_quotes(name);
-        return "one of " + out;
-    }
-};
+template <class Integer> codec<Integer> integers(Integer least, Integer most) {
+    return {[=](const node& from, Integer& into, const report& to) {
+                if (const auto value = read_integer(from, least, most, to)) into = static_cast<Integer>(*value);
+            },
+            [](const Integer& value) { return std::to_string(value); }, std::to_string(least) + " to " + std::to_string(most)};
+}
 
-template <class T>
-struct codec<std::vector<T>> {
-    static complaint read(const toml::node& node, std::vector<T>& out, const bounds& within) {
-        std::vector<T> values;
-        if (const auto* list = node.as_array()) {
-            for (const auto& element : *list) {
-                T value{};
-                if (auto wrong = codec<T>::read(element, value, within)) return wrong;
-                values.push_back(std::move(value));
-            }
-        } else { // one value stands for a list of one
-            T value{};
-            if (auto wrong = codec<T>::read(node, value, within)) return wrong;
-            values.push_back(std::move(value));
-        }
-        out = std::move(values);
-        return {};
-    }
-    static std::string print(const std::vector<T>& values) {
-        std::string out = "[";
-        for (const auto& value : values) out += (out.size() > 1 ? ", " : "") + codec<T>::print(value);
-        return out + "]";
-    }
-    static std::string range(const bounds& within) { return "a list, each " + codec<T>::range(within); }
-};
+template <class Enum> using word_rows = std::vector<std::pair<Enum, std::string>>;
+
+template <class Enum> std::vector<std::string> words_of(const word_rows<Enum>& rows) {
+    std::vector<std::string> out;
+    for (const auto& row : rows)
+        out.push_back(row.second);
+    return out;
+}
+template <class Enum> std::optional<Enum> value_of(const word_rows<Enum>& rows, std::string_view word) {
+    for (const auto& [value, name] : rows)
+        if (name == word) return value;
+    return std::nullopt;
+}
+template <class Enum> std::string word_of(const word_rows<Enum>& rows, const Enum& value) {
+    for (const auto& [known, name] : rows)
+        if (known == value) return name;
+    return {};
+}
+
+/// A value of an enum, or a bool, by its word.
+template <class Enum> codec<Enum> words(word_rows<Enum> rows) {
+    const auto known = words_of(rows);
+    return {[=](const node& from, Enum& into, const report& to) {
+                const auto* text = as_string(from, to);
+                if (text == nullptr) return;
+                if (const auto value = value_of(rows, *text))
+                    into = *value;
+                else
+                    to.add(from, not_one_of(*text, known));
+            },
+            [=](const Enum& value) { return quote(word_of(rows, value)); }, alternatives(known)};
+}
+
+/// Some of an enum's words, in an order, each once.
+template <class Enum> codec<std::vector<Enum>> word_lists(word_rows<Enum> rows) {
+    const auto known = words_of(rows);
+    return {[=](const node& from, std::vector<Enum>& into, const report& to) {
+                std::vector<Enum> out;
+                const bool good = for_each_string(from, to, [&](const std::string& text) -> std::string {
+                    const auto value = value_of(rows, text);
+                    if (!value) return not_one_of(text, known);
+                    for (const auto& before : out)
+                        if (before == *value) return quote(text) + " stands there twice; name it once";
+                    out.push_back(*value);
+                    return {};
+                });
+                if (good && out.empty()) to.add(from, "is empty; name at least one of " + alternatives(known));
+                if (good && !out.empty()) into = std::move(out);
+            },
+            [=](const std::vector<Enum>& values) {
+                std::vector<std::string> out;
+                for (const auto& value : values)
+                    out.push_back(word_of(rows, value));
+                return quote_list(out);
+            },
+            "a list of " + alternatives(known)};
+}
 
 } // namespace postsluice::config

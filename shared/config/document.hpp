@@ -27,7 +27,7 @@ struct node {
     bool boolean = false;
     std::vector<node> items;
     std::map<std::string, node, std::less<>> members;
-    std::shared_ptr<const std::string> file = std::make_shared<const std::string>();
+    std::shared_ptr<const std::string> file;
     unsigned line = 0; ///< of the key, for a member of a table; of the value, for one of an array
 
     [[nodiscard]] const node* find(std::string_view key) const;
@@ -40,7 +40,9 @@ struct node {
 class report {
 public:
     report(std::vector<config_error>& into, std::string key) : into_{&into}, key_{std::move(key)} {}
-    void add(const node& where, std::string text) const { into_->push_back({*where.file, where.line, key_, std::move(text)}); }
+    void add(const node& where, std::string text) const {
+        into_->push_back({where.file ? *where.file : "", where.line, key_, std::move(text)});
+    }
     /// The same for a key below this one.
     [[nodiscard]] report at(std::string_view key) const;
     [[nodiscard]] const std::string& key() const noexcept { return key_; }

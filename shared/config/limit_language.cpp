@@ -46,7 +46,7 @@ constexpr std::array<std::string_view, 7> later_periods = {"message", "week", "w
 constexpr std::string_view grammar = R"(write it as in "300 recipients per hour")";
 
 failure wrong(std::string what) { return {errc::malformed, std::move(what)}; }
-std::string quoted(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
+std::string in_quotes(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
 
 template <class Rows> std::vector<std::string_view> names_of(const Rows& rows) {
     std::vector<std::string_view> out;
@@ -87,8 +87,8 @@ bool links(std::string_view word) { return iequals(word, "per") || iequals(word,
 result<std::uint64_t> read_count(std::string_view word) {
     if (iequals(word, "unlimited")) return limit::unlimited;
     const auto count = number(word);
-    if (!count) return wrong(quoted(word) + " is not a count; begin with a number or \"unlimited\"");
-    if (*count > max_count) return wrong(quoted(word) + " is more than can be counted; write \"unlimited\"");
+    if (!count) return wrong(in_quotes(word) + " is not a count; begin with a number or \"unlimited\"");
+    if (*count > max_count) return wrong(in_quotes(word) + " is more than can be counted; write \"unlimited\"");
     return *count;
 }
 
@@ -97,8 +97,8 @@ result<limit_unit> read_unit(const std::string& text) {
     for (const auto& row : units)
         if (row.name == text) return row.unit;
     if (std::find(later_units.begin(), later_units.end(), text) != later_units.end())
-        return wrong("a limit in " + quoted(text) + " is not offered by this version; use messages or recipients");
-    return wrong(quoted(text) + " is not a unit; " + suggest(text, names_of(units), "use messages or recipients"));
+        return wrong("a limit in " + in_quotes(text) + " is not offered by this version; use messages or recipients");
+    return wrong(in_quotes(text) + " is not a unit; " + suggest(text, names_of(units), "use messages or recipients"));
 }
 
 result<seconds> read_period(std::span<const std::string_view> words) {
@@ -114,10 +114,10 @@ result<seconds> read_period(std::span<const std::string_view> words) {
     if (row == periods.end()) {
         if (std::find(later_periods.begin(), later_periods.end(), name) != later_periods.end())
             return wrong("a limit per " + name + " is not offered by this version; use minute, hour or day");
-        return wrong(quoted(name) + " is not a period; " + suggest(name, names_of(periods), "use minute, hour or day"));
+        return wrong(in_quotes(name) + " is not a period; " + suggest(name, names_of(periods), "use minute, hour or day"));
     }
     if (words.size() > 1)
-        return wrong(quoted(joined(words.subspan(1))) + " after the period is not offered by this version; " + std::string{grammar});
+        return wrong(in_quotes(joined(words.subspan(1))) + " after the period is not offered by this version; " + std::string{grammar});
     if (times == 0 || times > max_periods)
         return wrong(std::to_string(times) + " " + name + " is no period; 1 to " + std::to_string(max_periods) + " can be counted");
     return row->length * static_cast<std::int64_t>(times);
@@ -129,7 +129,7 @@ result<seconds> read_window(std::span<const std::string_view> words) {
     const auto window = parse_duration(text);
     if (!window) return wrong(window.error().detail);
     if (*window < seconds{1} || *window > strike_memory)
-        return wrong(quoted(text) + " is no time to count strikes in; 1 second to " + to_string(strike_memory) + " are remembered");
+        return wrong(in_quotes(text) + " is no time to count strikes in; 1 second to " + to_string(strike_memory) + " are remembered");
     return *window;
 }
 
@@ -163,12 +163,12 @@ result<lock_trigger> parse_trigger(std::string_view text) {
     const auto words = words_of(text);
     const std::span<const std::string_view> all{words};
     const std::string example = R"(write it as in "5 spam in 10 minutes")";
-    if (words.size() < 2) return wrong(quoted(text) + " is no trigger; " + example);
+    if (words.size() < 2) return wrong(in_quotes(text) + " is no trigger; " + example);
     lock_trigger out;
     const auto count = number(words.front());
-    if (!count) return wrong(quoted(words.front()) + " is not a count; " + example);
+    if (!count) return wrong(in_quotes(words.front()) + " is not a count; " + example);
     if (*count == 0 || *count > max_trigger_count)
-        return wrong(quoted(words.front()) + " strikes cannot be counted; 1 to " + std::to_string(max_trigger_count) + " can");
+        return wrong(in_quotes(words.front()) + " strikes cannot be counted; 1 to " + std::to_string(max_trigger_count) + " can");
     out.count = static_cast<std::uint32_t>(*count);
     const auto link = std::find_if(words.begin(), words.end(), links);
     const auto before = static_cast<std::size_t>(link - words.begin());
@@ -176,9 +176,9 @@ result<lock_trigger> parse_trigger(std::string_view text) {
     if (const auto known = parse_strike_kind(kind)) {
         out.kind = *known;
     } else if (std::find(later_kinds.begin(), later_kinds.end(), kind) != later_kinds.end()) {
-        return wrong("strikes for " + quoted(kind) + " are not offered by this version; use spam, phish, virus, limit or manual");
+        return wrong("strikes for " + in_quotes(kind) + " are not offered by this version; use spam, phish, virus, limit or manual");
     } else {
-        return wrong(quoted(kind) + " is not a kind of strike; " + suggest(kind, kinds, "use spam, phish, virus, limit or manual"));
+        return wrong(in_quotes(kind) + " is not a kind of strike; " + suggest(kind, kinds, "use spam, phish, virus, limit or manual"));
     }
     out.window = strike_memory;
     if (link == words.end()) return out;

@@ -1,77 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
-// The option table printed: defaults, the commented sample, and rows for programs.
-#include "shared/config/load.hpp"
+// What is printed from the option rows: the defaults, the commented sample, and the list that `config defaults --json` and the
+// manual's lint take.
 #include "shared/config/options.hpp"
+#include "shared/config/print.hpp"
 
 namespace postsluice::config {
 namespace {
 
-std::string_view section_of(std::string_view key) {
-    const auto dot = key.find('.');
-    return dot == std::string_view::npos ? std::string_view{} : key.substr(0, dot);
-}
-std::string_view name_in_section(std::string_view key) { return key.substr(key.find('.') + 1); }
+constexpr std::size_t width = 110;
 
-// `line` writes one option; sections get their heading when they begin.
-template <class Line>
-std::string by_section(Line line) {
-    std::string out;
-    std::string_view section;
-    const settings defaults;
-    for (const auto& row : setting_options()) {
-        if (section_of(row.key) != section) {
-            section = section_of(row.key);
-            out += "\n[" + std::string{section} + "]\n";
+/// "# ..." lines of at most `width` octets.
+std::string comment(std::string_view text) {
+    std::string out, line = "#";
+    while (!text.empty()) {
+        const auto blank = text.find(' ');
+        const auto word = text.substr(0, blank);
+        text.remove_prefix(blank == std::string_view::npos ? text.size() : blank + 1);
+        if (line.size() + 1 + word.size() > width) {
+            out += line + "\n";
+            line = "#";
         }
-        out += line(row, defaults);
+        line.append(" ").append(word);
     }
+    return out + line + "\n";
+}
+
+template <class Section> std::string values(const Section& section, const options<Section>& rows) {
+    std::string out;
+    for (const auto& row : rows)
+        out += row.key + " = " + row.print(section) + "\n";
     return out;
 }
 
-template <class Subject>
-void describe(std::vector<option_info>& out, const std::string& prefix, const std::vector<option<Subject>>& rows, const Subject& defaults) {
-    for (const auto& row : rows) out.push_back({prefix + std::string{row.key}, row.print(defaults), row.range, std::string{row.help}});
+template <class Section> std::string sample(const Section& section, const options<Section>& rows) {
+    std::string out;
+    for (const auto& row : rows) {
+        const auto value = row.print(section);
+        const bool bare = value == "\"\"" || value == "[]" || value == "{}" || value == "\"0 B\"";
+        out += comment(row.help + " (" + row.range + ")") + "#" + row.key + " = " + (bare && !row.example.empty() ? row.example : value) + "\n";
+    }
+    return out + "\n";
+}
+
+template <class Section>
+void describe(std::vector<option_info>& into, const std::string& prefix, const Section& section, const options<Section>& rows) {
+    for (const auto& row : rows)
+        into.push_back({prefix + row.key, row.print(section), row.range, row.help});
+}
+
+profile_entry as_entry(const profile& p) {
+    profile_entry out;
+    static_cast<profile&>(out) = p;
+    return out;
 }
 
 } // namespace
 
-std::string print_defaults() {
-    std::string out = by_section([](const option<settings>& row, const settings& defaults) {
-        return std::string{name_in_section(row.key)} + " = " + row.print(defaults) + "\n";
+std::string print_settings(const settings& s) {
+    std::string out = values(s, top_options());
+    for_each_section(s, [&out](const std::string& name, std::string_view, const auto& section, const auto& rows) {
+        out += "\n[" + name + "]\n" + values(section, rows);
     });
-    out += "\n[profile.default]\n";
-    const profile p = default_profile();
-    for (const auto& row : profile_options()) out += std::string{row.key} + " = " + row.print(p) + "\n";
+    for (const auto& [name, known] : s.profiles)
+        out += "\n[profile." + quote(name) + "]\n" + values(as_entry(*known), profile_options());
+    for (const auto& entry : s.accounts)
+        out += "\n[[account]]\n" + values(entry, account_options());
+    for (const auto& entry : s.assigns)
+        out += "\n[[assign]]\n" + values(entry, assign_options());
     return out;
 }
 
+std::string print_defaults() {
+    settings s;
+    s.profiles["default"] = std::make_shared<profile>(built_in_profile());
+    return print_settings(s);
+}
+
 std::string print_sample() {
-    std::string out = "# Postsluice: /etc/postsluice/postsluice.toml. Every option with its default; remove the # to change it.\n"
-                      "# Files in conf.d/ beside this one are read too, in the order of their names.\n";
-    const auto line = [](const auto& row, const auto& defaults) {
-        return "# " + std::string{row.help} + "\n#   " + row.range + "\n#" + std::string{name_in_section(row.key)} + " = " + row.print(defaults) + "\n";
-    };
-    out += by_section(line);
-    out += "\n# A profile: what an account may do. Without `inherits` it has no limits but its own.\n[profile.default]\n";
-    const profile p = default_profile();
-    for (const auto& row : profile_options()) out += line(row, p);
-    out += "# The profile whose values this one begins with.\n#inherits = \"default\"\n";
-    out += "\n# Accounts that are not simply a login: first match wins.\n#[[account]]\n";
-    const account_entry account;
-    for (const auto& row : account_options()) out += line(row, account);
-    out += "\n# Who gets which profile: first match wins, then \"default\".\n#[[assign]]\n";
-    const assign_entry assign;
-    for (const auto& row : assign_options()) out += line(row, assign);
+    const settings s;
+    std::string out = comment("Postsluice: /etc/postsluice/postsluice.toml; files in conf.d/*.toml beside it are read as well, in name order. Every "
+                              "option is here with its default, or an example of it where it is empty. `postsluice config check` reports every error.") +
+                      "\n" + sample(s, top_options());
+    for_each_section(s, [&out](const std::string& name, std::string_view help, const auto& section, const auto& rows) {
+        out += comment(help) + "[" + name + "]\n\n" + sample(section, rows);
+    });
+    out += comment("What every account may do unless [[assign]] says otherwise. A profile takes from the one that it inherits what it does not name.") +
+           "[profile.default]\n\n" + sample(built_in_profile(), profile_options());
+    out += comment("Accounts: the first that matches; every SASL login is an account by default.") + "#[[account]]\n\n" + sample(account_entry{}, account_options());
+    out += comment("Who has which profile: the first that matches, then \"default\".") + "#[[assign]]\n\n" + sample(assign_entry{}, assign_options());
+    out.pop_back(); // one line end is enough
     return out;
 }
 
 std::vector<option_info> describe_options() {
+    const settings s;
     std::vector<option_info> out;
-    describe(out, "", setting_options(), settings{});
-    describe(out, "profile.NAME.", profile_options(), default_profile());
-    out.push_back({"profile.NAME.inherits", "", "the name of a profile", "The profile whose values this one begins with."});
-    describe(out, "account.", account_options(), account_entry{});
-    describe(out, "assign.", assign_options(), assign_entry{});
+    describe(out, "", s, top_options());
+    for_each_section(s, [&out](const std::string& name, std::string_view, const auto& section, const auto& rows) {
+        describe(out, name + ".", section, rows);
+    });
+    describe(out, "profile.NAME.", built_in_profile(), profile_options());
+    describe(out, "account.", account_entry{}, account_options());
+    describe(out, "assign.", assign_entry{}, assign_options());
     return out;
 }
 

@@ -4,9 +4,9 @@
 namespace postsluice::config {
 
 std::vector<config_error> snapshot::reload() {
-    load_result fresh = load(file_);
-    if (fresh.errors.empty()) current_.store(std::move(fresh.settings));
-    return std::move(fresh.errors);
+    auto loaded = load(file_);
+    if (loaded.errors.empty() && loaded.settings) set(std::move(loaded.settings));
+    return std::move(loaded.errors);
 }
 
 } // namespace postsluice::config

@@ -24,7 +24,8 @@ constexpr std::size_t max_answer = 64U << 20U;
 
 class descriptor {
 public:
-    explicit descriptor(int fd) : fd_{fd} {}
+    explicit descriptor(int fd)
+        : fd_{fd} {}
     ~descriptor() {
         if (fd_ >= 0) ::close(fd_);
     }
@@ -41,12 +42,16 @@ failure from_errno(int error, const std::string& detail) {
     switch (error) {
     case ENOENT:
     case ECONNREFUSED:
-    case ENOTDIR: return {errc::unavailable, text};
+    case ENOTDIR:
+        return {errc::unavailable, text};
     case EACCES:
-    case EPERM: return {errc::denied, text};
+    case EPERM:
+        return {errc::denied, text};
     case ECONNRESET:
-    case EPIPE: return {errc::closed, text};
-    default: return {errc::internal, text};
+    case EPIPE:
+        return {errc::closed, text};
+    default:
+        return {errc::internal, text};
     }
 }
 
@@ -69,7 +74,8 @@ result<void> connect_to(int fd, const std::filesystem::path& socket, steady_cloc
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     const std::string path = socket.string();
-    if (path.size() >= sizeof address.sun_path) return failure{errc::malformed, path + ": too long for a socket's path"};
+    if (path.size() >= sizeof address.sun_path)
+        return failure{errc::malformed, path + ": too long for a socket's path"};
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     while (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         if (errno == EINTR) continue;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control protocol: one JSON object a line, over a unix socket (0660, group postsluice-admin; SO_PEERCRED names the actor).
-// Request {"verb": "account lock", ...arguments}; answer {"ok": true, ...} or {"ok": false, "error": "sentence",
-// "code": "not-found"}. Requests up to 1 MiB (a constructor parameter), 30 s each: to arrive whole, to be handled, and for the
-// answer to be taken; at most 64 connections. A verb that is unknown answers errc::unsupported, a handler that throws
-// errc::internal, a line that is no JSON object errc::malformed; a line that is too long is answered and the connection closed.
-// The operator's command, the pipe client and later a web panel are its clients; none of them writes LMDB.
+// The control protocol: one JSON object a line, over a unix socket (0660, group postsluice-admin; SO_PEERCRED names the
+// actor). Request {"verb": "account lock", ...arguments}; answer {"ok": true, ...} or {"ok": false, "error":
+// "sentence", "code": "not-found"}. Requests up to 1 MiB (a constructor parameter), 30 s each: to arrive whole, to be
+// handled, and for the answer to be taken; at most 64 connections. A verb that is unknown answers errc::unsupported, a
+// handler that throws errc::internal, a line that is no JSON object errc::malformed; a line that is too long is
+// answered and the connection closed. The operator's command, the pipe client and later a web panel are its clients;
+// none of them writes LMDB.
 #pragma once
 
 #include "shared/core/result.hpp"
@@ -28,7 +29,8 @@ struct request_context {
     std::string actor; ///< login name of the peer's uid, or "uid 1000"
 };
 /// A handler gets the request object and returns the answer's members ("ok" is added) or a failure.
-using handler = std::function<boost::asio::awaitable<result<nlohmann::json>>(request_context, std::shared_ptr<const nlohmann::json>)>;
+using handler = std::function<boost::asio::awaitable<result<nlohmann::json>>(request_context,
+                                                                             std::shared_ptr<const nlohmann::json>)>;
 
 /// A handler's success. (json converts to and from everything, so that result<json> cannot be made of it by itself.)
 [[nodiscard]] result<nlohmann::json> success(nlohmann::json members);
@@ -43,7 +45,8 @@ class server {
 public:
     static constexpr std::size_t default_max_request_bytes = 1U << 20U;
 
-    /// Binds `socket` (mode 0660; group set where it exists, else a warning). Throws std::runtime_error where it cannot.
+    /// Binds `socket` (mode 0660; group set where it exists, else a warning). Throws std::runtime_error where it
+    /// cannot.
     server(boost::asio::any_io_executor executor, std::filesystem::path socket, std::string group,
            std::size_t max_request_bytes = default_max_request_bytes, server_bounds bounds = {});
     /// Stops.
@@ -65,9 +68,11 @@ private:
 [[nodiscard]] std::string_view code_name(errc code) noexcept;
 [[nodiscard]] std::optional<errc> parse_code(std::string_view name) noexcept;
 
-/// One blocking call, for the command line. The answer object as it came, "ok" true or false; the failures here are those of
-/// the way there: errc::unavailable where nobody listens ("is postsluice-policyd running?"), denied, timed_out, closed
-/// (no whole answer), protocol (no JSON object), too_large (an answer over 64 MiB), malformed (a path too long for a socket).
-[[nodiscard]] result<nlohmann::json> call(const std::filesystem::path& socket, const nlohmann::json& request, std::chrono::seconds timeout);
+/// One blocking call, for the command line. The answer object as it came, "ok" true or false; the failures here are
+/// those of the way there: errc::unavailable where nobody listens ("is postsluice-policyd running?"), denied,
+/// timed_out, closed (no whole answer), protocol (no JSON object), too_large (an answer over 64 MiB), malformed (a path
+/// too long for a socket).
+[[nodiscard]] result<nlohmann::json> call(const std::filesystem::path& socket, const nlohmann::json& request,
+                                          std::chrono::seconds timeout);
 
 } // namespace postsluice::control

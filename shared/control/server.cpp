@@ -36,7 +36,8 @@ using std::chrono::steady_clock;
 constexpr int max_depth = 32;
 
 struct connection {
-    explicit connection(net::stream s) : stream{std::move(s)} {}
+    explicit connection(net::stream s)
+        : stream{std::move(s)} {}
     net::stream stream;
     std::string buffer;      ///< received, not yet consumed
     std::size_t scanned = 0; ///< octets of it that hold no line end
@@ -53,7 +54,8 @@ std::string actor_name(const net::stream& stream) {
     std::array<char, 16384> storage{};
     passwd entry{};
     passwd* found = nullptr;
-    if (::getpwuid_r(*uid, &entry, storage.data(), storage.size(), &found) == 0 && found != nullptr) return found->pw_name;
+    if (::getpwuid_r(*uid, &entry, storage.data(), storage.size(), &found) == 0 && found != nullptr)
+        return found->pw_name;
     return "uid " + std::to_string(*uid);
 }
 
@@ -73,7 +75,8 @@ result<json> parse_request(std::string_view line) {
 
 /// A handler under way. It goes on alone where its time is over: whatever it does to the state is whole either way.
 struct pending {
-    explicit pending(const asio::any_io_executor& executor) : timer{executor} {}
+    explicit pending(const asio::any_io_executor& executor)
+        : timer{executor} {}
     asio::steady_timer timer;
     std::optional<result<json>> answer;
 };
@@ -83,7 +86,9 @@ asio::awaitable<void> run_handler(std::shared_ptr<pending> p, handler what, requ
     try {
         p->answer.emplace(co_await what(std::move(context), request));
     } catch (const std::exception& e) {
-        log::error("control: a handler failed").kv("verb", request->at("verb").get<std::string>()).kv("error", e.what());
+        log::error("control: a handler failed")
+            .kv("verb", request->at("verb").get<std::string>())
+            .kv("error", e.what());
         p->answer.emplace(failure{errc::internal, {}});
     }
     p->timer.cancel();
@@ -101,9 +106,14 @@ void log_end(const std::exception_ptr& error) {
 } // namespace
 
 struct server::impl : std::enable_shared_from_this<impl> {
-    impl(const asio::any_io_executor& ex, std::filesystem::path where, std::size_t max_bytes, server_bounds b, int listener)
-        : executor{ex}, strand{asio::make_strand(ex)}, path{std::move(where)}, max_request_bytes{max_bytes}, bounds{b},
-          acceptor{strand, listener} {}
+    impl(const asio::any_io_executor& ex, std::filesystem::path where, std::size_t max_bytes, server_bounds b,
+         int listener)
+        : executor{ex}
+        , strand{asio::make_strand(ex)}
+        , path{std::move(where)}
+        , max_request_bytes{max_bytes}
+        , bounds{b}
+        , acceptor{strand, listener} {}
 
     static asio::awaitable<void> accept_loop(std::shared_ptr<impl> self);
     static asio::awaitable<void> session(std::shared_ptr<impl> self, std::shared_ptr<connection> c);
@@ -155,7 +165,8 @@ asio::awaitable<void> server::impl::accept_loop(std::shared_ptr<impl> self) {
     }
 }
 
-asio::awaitable<result<std::string>> server::impl::read_line(std::shared_ptr<impl> self, std::shared_ptr<connection> c) {
+asio::awaitable<result<std::string>> server::impl::read_line(std::shared_ptr<impl> self,
+                                                             std::shared_ptr<connection> c) {
     const auto deadline = steady_clock::now() + self->bounds.request_timeout;
     std::array<char, 16384> chunk; // NOLINT: filled by the read
     for (;;) {
@@ -168,7 +179,8 @@ asio::awaitable<result<std::string>> server::impl::read_line(std::shared_ptr<imp
         }
         c->scanned = c->buffer.size();
         if (c->buffer.size() > self->max_request_bytes)
-            co_return failure{errc::too_large, "a request has at most " + std::to_string(self->max_request_bytes) + " octets"};
+            co_return failure{errc::too_large,
+                              "a request has at most " + std::to_string(self->max_request_bytes) + " octets"};
         const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
         if (left <= milliseconds::zero()) co_return failure{errc::timed_out, "no whole request came in time"};
         const auto got = co_await net::read_some(c->stream, asio::buffer(chunk), left);
@@ -267,8 +279,8 @@ void set_group(const std::filesystem::path& socket, const std::string& group) {
 
 } // namespace
 
-server::server(asio::any_io_executor executor, std::filesystem::path socket, std::string group, std::size_t max_request_bytes,
-               server_bounds bounds) {
+server::server(asio::any_io_executor executor, std::filesystem::path socket, std::string group,
+               std::size_t max_request_bytes, server_bounds bounds) {
     net::endpoint where;
     where.kind = net::endpoint::family::unix_socket;
     where.path = socket.string();
@@ -279,9 +291,17 @@ server::server(asio::any_io_executor executor, std::filesystem::path socket, std
     (void)::lstat(impl_->path.c_str(), &impl_->bound);
 }
 
-server::~server() { impl_->stop(); }
-void server::on(std::string verb, handler what) { impl_->handlers.insert_or_assign(std::move(verb), std::move(what)); }
-void server::start() { asio::co_spawn(impl_->strand, impl::accept_loop(impl_), log_end); }
-void server::stop() { impl_->stop(); }
+server::~server() {
+    impl_->stop();
+}
+void server::on(std::string verb, handler what) {
+    impl_->handlers.insert_or_assign(std::move(verb), std::move(what));
+}
+void server::start() {
+    asio::co_spawn(impl_->strand, impl::accept_loop(impl_), log_end);
+}
+void server::stop() {
+    impl_->stop();
+}
 
 } // namespace postsluice::control

@@ -66,16 +66,32 @@ std::optional<int> parse_arguments(int argc, char** argv, std::string_view progr
     out.user.clear();
     bool check = false;
     optind = 0; // from the first argument, also on a second call
-    for (int code = 0; (code = ::getopt_long(argc, argv, "", options.data(), nullptr)) != -1;) { // NOLINT(concurrency-mt-unsafe)
+    for (int code = 0;
+         (code = ::getopt_long(argc, argv, "", options.data(), nullptr)) != -1;) { // NOLINT(concurrency-mt-unsafe)
         switch (code) {
-        case opt_config: out.config_file = optarg; break;
-        case opt_check: check = true; break;
-        case opt_defaults: std::cout << config::print_defaults(); return 0;
-        case opt_sample: std::cout << config::print_sample(); return 0;
-        case opt_user: out.user = optarg; break;
-        case opt_version: std::cout << program << " (" PACKAGE_NAME ") " PACKAGE_VERSION "\n"; return 0;
-        case opt_help: print_help(std::cout, program); return 0;
-        default: return usage_error(program, {}); // getopt has said what is wrong
+        case opt_config:
+            out.config_file = optarg;
+            break;
+        case opt_check:
+            check = true;
+            break;
+        case opt_defaults:
+            std::cout << config::print_defaults();
+            return 0;
+        case opt_sample:
+            std::cout << config::print_sample();
+            return 0;
+        case opt_user:
+            out.user = optarg;
+            break;
+        case opt_version:
+            std::cout << program << " (" PACKAGE_NAME ") " PACKAGE_VERSION "\n";
+            return 0;
+        case opt_help:
+            print_help(std::cout, program);
+            return 0;
+        default:
+            return usage_error(program, {}); // getopt has said what is wrong
         }
     }
     if (optind < argc) return usage_error(program, "\"" + std::string{argv[optind]} + "\" is not an option");

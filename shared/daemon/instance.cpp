@@ -18,13 +18,14 @@ namespace {
     throw std::runtime_error{what + ": " + std::strerror(error)}; // NOLINT(concurrency-mt-unsafe)
 }
 
-// May run as root inside a directory of the unprivileged user: so it follows no link, and changes the owner only of a file that
-// it made itself (an existing name could be a hard link to somebody else's file).
+// May run as root inside a directory of the unprivileged user: so it follows no link, and changes the owner only of a
+// file that it made itself (an existing name could be a hard link to somebody else's file).
 int open_lock(const std::string& file, const std::string& directory) {
     int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
     if (fd >= 0) {
         struct ::stat owner {};
-        if (::geteuid() == 0 && ::stat(directory.c_str(), &owner) == 0 && ::fchown(fd, owner.st_uid, owner.st_gid) != 0) {
+        if (::geteuid() == 0 && ::stat(directory.c_str(), &owner) == 0 &&
+            ::fchown(fd, owner.st_uid, owner.st_gid) != 0) {
             const int why = errno;
             ::close(fd);
             fail(file, why);
@@ -71,6 +72,8 @@ single_instance::single_instance(const std::filesystem::path& state_directory, s
 }
 
 // The file stays: removing it would let two starters lock two files of one name.
-single_instance::~single_instance() { ::close(fd_); }
+single_instance::~single_instance() {
+    ::close(fd_);
+}
 
 } // namespace postsluice::daemon

@@ -22,8 +22,10 @@ public:
 
     signal_keeper(asio::execution_context& context, std::unique_ptr<asio::signal_set> set, std::function<void()> stop,
                   std::function<void()> reload)
-        : asio::execution_context::service{context}, set_{std::move(set)}, stop_{std::move(stop)},
-          reload_{std::move(reload)} {}
+        : asio::execution_context::service{context}
+        , set_{std::move(set)}
+        , stop_{std::move(stop)}
+        , reload_{std::move(reload)} {}
 
     void wait() {
         set_->async_wait([this](boost::system::error_code error, int signal) {
@@ -49,7 +51,9 @@ asio::execution_context::id signal_keeper::id;
 
 } // namespace
 
-void notify(std::string_view state) { (void)::sd_notify(0, std::string{state}.c_str()); }
+void notify(std::string_view state) {
+    (void)::sd_notify(0, std::string{state}.c_str());
+}
 
 void handle_signals(asio::io_context& context, std::function<void()> stop, std::function<void()> reload) {
     auto set = std::make_unique<asio::signal_set>(context, SIGTERM, SIGINT, SIGHUP);

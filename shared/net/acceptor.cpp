@@ -16,7 +16,8 @@ struct acceptor::impl {
     using socket_type = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 
     impl(asio::any_io_executor executor, int family, int fd)
-        : socket{executor, asio::generic::stream_protocol{family, 0}, fd}, pause{executor} {}
+        : socket{executor, asio::generic::stream_protocol{family, 0}, fd}
+        , pause{executor} {}
 
     void report(const boost::system::error_code& problem) {
         const auto now = std::chrono::steady_clock::now();
@@ -51,8 +52,10 @@ bool is_passing(const boost::system::error_code& problem) {
     case ENONET:
     case EHOSTUNREACH:
     case EOPNOTSUPP:
-    case ENETUNREACH: return true;
-    default: return false;
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
     }
 }
 

@@ -18,8 +18,10 @@ failure malformed(std::string_view text, std::string why) {
 }
 
 result<endpoint> parse_unix(std::string_view text, std::string_view path) {
-    if (!path.starts_with('/')) return malformed(text, "a unix socket needs an absolute path, as in unix:/run/postsluice/policy");
-    if (path.size() >= sizeof(sockaddr_un::sun_path)) return malformed(text, "the path is too long for a unix socket (107 octets)");
+    if (!path.starts_with('/'))
+        return malformed(text, "a unix socket needs an absolute path, as in unix:/run/postsluice/policy");
+    if (path.size() >= sizeof(sockaddr_un::sun_path))
+        return malformed(text, "the path is too long for a unix socket (107 octets)");
     endpoint out;
     out.path = path;
     return out;
@@ -98,15 +100,22 @@ socket_address to_socket_address(const endpoint& where) {
 
 errc from_errno(int number) noexcept {
     switch (number) {
-    case EADDRINUSE: return errc::exists;
+    case EADDRINUSE:
+        return errc::exists;
     case EACCES:
-    case EPERM: return errc::denied;
+    case EPERM:
+        return errc::denied;
     case ENOENT:
-    case ENOTDIR: return errc::not_found;
-    case ENAMETOOLONG: return errc::too_large;
-    case ETIMEDOUT: return errc::timed_out;
-    case ENOSPC: return errc::disk_full;
-    default: return errc::unavailable;
+    case ENOTDIR:
+        return errc::not_found;
+    case ENAMETOOLONG:
+        return errc::too_large;
+    case ETIMEDOUT:
+        return errc::timed_out;
+    case ENOSPC:
+        return errc::disk_full;
+    default:
+        return errc::unavailable;
     }
 }
 

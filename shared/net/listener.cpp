@@ -17,8 +17,10 @@ namespace {
 
 class descriptor {
 public:
-    explicit descriptor(int fd) : fd_{fd} {}
-    descriptor(descriptor&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
+    explicit descriptor(int fd)
+        : fd_{fd} {}
+    descriptor(descriptor&& other) noexcept
+        : fd_{std::exchange(other.fd_, -1)} {}
     descriptor(const descriptor&) = delete;
     descriptor& operator=(const descriptor&) = delete;
     descriptor& operator=(descriptor&&) = delete;
@@ -48,8 +50,8 @@ bool same_address(const sockaddr_storage& a, const socket_address& b) {
     return x.sin6_port == y.sin6_port && std::memcmp(&x.sin6_addr, &y.sin6_addr, sizeof x.sin6_addr) == 0;
 }
 
-// The socket that systemd made for `where`, duplicated: systemd's own stays open, so a listener that is closed and opened again on
-// reload finds it again, and its backlog lives on.
+// The socket that systemd made for `where`, duplicated: systemd's own stays open, so a listener that is closed and
+// opened again on reload finds it again, and its backlog lives on.
 std::optional<descriptor> inherited(const endpoint& where) {
     const int count = sd_listen_fds(0);
     for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd) {
@@ -70,12 +72,13 @@ std::optional<descriptor> inherited(const endpoint& where) {
     return std::nullopt;
 }
 
-// Removes what a dead process left at `where`. Nobody answers a connect there: ECONNREFUSED, and only for a socket file does that
-// mean what it says. EAGAIN is a full backlog, so somebody lives.
+// Removes what a dead process left at `where`. Nobody answers a connect there: ECONNREFUSED, and only for a socket file
+// does that mean what it says. EAGAIN is a full backlog, so somebody lives.
 result<void> remove_stale(const endpoint& where, const socket_address& address) {
     struct stat what {};
     if (::lstat(where.path.c_str(), &what) != 0) return errno == ENOENT ? result<void>{} : failed(where, "stat", errno);
-    if (!S_ISSOCK(what.st_mode)) return failure{errc::exists, where.to_string() + ": a file that is no socket is in the way"};
+    if (!S_ISSOCK(what.st_mode))
+        return failure{errc::exists, where.to_string() + ": a file that is no socket is in the way"};
     const descriptor probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (probe.get() < 0) return failed(where, "socket", errno);
     if (::connect(probe.get(), address.get(), address.length) == 0 || (errno != ECONNREFUSED && errno != ENOENT)) {

@@ -75,8 +75,8 @@ diag_request question_for(const inet_name& peer, const inet_name& us) {
     return out;
 }
 
-// The owner of the socket that is bound to `peer` and connected to `us`. A socket without a process (closed by its owner, TIME_WAIT)
-// is reported with uid 0 and inode 0: it proves nothing, or anybody could be root by closing at once.
+// The owner of the socket that is bound to `peer` and connected to `us`. A socket without a process (closed by its
+// owner, TIME_WAIT) is reported with uid 0 and inode 0: it proves nothing, or anybody could be root by closing at once.
 std::optional<uid_t> owner_of(const inet_name& peer, const inet_name& us) {
     const int fd = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (fd < 0) return std::nullopt;

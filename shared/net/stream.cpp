@@ -54,14 +54,16 @@ stream::watch& deadline_scope::watch_of(stream& socket) {
     return *socket.watch_;
 }
 
-deadline_scope::deadline_scope(stream& socket, std::chrono::milliseconds timeout) : watch_{watch_of(socket)} {
+deadline_scope::deadline_scope(stream& socket, std::chrono::milliseconds timeout)
+    : watch_{watch_of(socket)} {
     watch_.waiting = &socket;
     watch_.expired = false;
     watch_.due = std::chrono::steady_clock::now() + timeout;
     if (!watch_.armed || watch_.armed_for > watch_.due) watch_.arm();
 }
 
-asio::awaitable<result<std::size_t>> read_some(stream& from, asio::mutable_buffer buffer, std::chrono::milliseconds timeout) {
+asio::awaitable<result<std::size_t>> read_some(stream& from, asio::mutable_buffer buffer,
+                                               std::chrono::milliseconds timeout) {
     const deadline_scope deadline{from, timeout};
     const auto [problem, size] = co_await from.async_read_some(buffer, as_result);
     if (problem) co_return failed(problem, deadline.expired());
@@ -98,9 +100,10 @@ result<stream> new_socket(const asio::any_io_executor& executor, int family) {
     return stream{executor, asio::generic::stream_protocol{family, 0}, fd};
 }
 
-// A unix socket whose backlog is full says EAGAIN and cannot be waited for: it is asked again, a little later. (Asio would take the
-// unconnected socket's writability for success.)
-asio::awaitable<result<void>> connect_unix(stream& socket, const socket_address& to, std::chrono::milliseconds timeout) {
+// A unix socket whose backlog is full says EAGAIN and cannot be waited for: it is asked again, a little later. (Asio
+// would take the unconnected socket's writability for success.)
+asio::awaitable<result<void>> connect_unix(stream& socket, const socket_address& to,
+                                           std::chrono::milliseconds timeout) {
     const auto due = std::chrono::steady_clock::now() + timeout;
     asio::steady_timer pause{socket.get_executor()};
     while (::connect(socket.native_handle(), to.get(), to.length) != 0) {
@@ -116,7 +119,8 @@ asio::awaitable<result<void>> connect_unix(stream& socket, const socket_address&
     co_return result<void>{};
 }
 
-asio::awaitable<result<void>> connect_inet(stream& socket, const socket_address& to, std::chrono::milliseconds timeout) {
+asio::awaitable<result<void>> connect_inet(stream& socket, const socket_address& to,
+                                           std::chrono::milliseconds timeout) {
     const deadline_scope deadline{socket, timeout};
     const asio::generic::stream_protocol::endpoint peer{to.get(), to.length, 0};
     const auto [problem] = co_await socket.async_connect(peer, as_result);

@@ -33,14 +33,18 @@ smtp::transaction_result not_connected(const mail& what, const failure& why) {
 } // namespace
 
 struct relay_connection::session {
-    session(net::stream connected, const smtp::client_options& options) : socket{std::move(connected)}, client{options} {}
+    session(net::stream connected, const smtp::client_options& options)
+        : socket{std::move(connected)}
+        , client{options} {}
     net::stream socket;
     smtp::client client;
     std::array<char, 8192> input{};
 };
 
 relay_connection::relay_connection(net::endpoint where, smtp::client_options client, deadlines limits)
-    : where_{std::move(where)}, options_{std::move(client)}, limits_{limits} {}
+    : where_{std::move(where)}
+    , options_{std::move(client)}
+    , limits_{limits} {}
 relay_connection::relay_connection(relay_connection&&) noexcept = default;
 relay_connection& relay_connection::operator=(relay_connection&&) noexcept = default;
 relay_connection::~relay_connection() = default;
@@ -49,7 +53,9 @@ bool relay_connection::reusable() {
     return session_ && session_->client.reusable() && !net::is_readable(session_->socket);
 }
 
-void relay_connection::close() noexcept { session_.reset(); }
+void relay_connection::close() noexcept {
+    session_.reset();
+}
 
 // Writes what the machine has to say and feeds it what comes, until it wants something else than input.
 asio::awaitable<smtp::client_action> relay_connection::converse(clock::time_point until) {
@@ -60,7 +66,8 @@ asio::awaitable<smtp::client_action> relay_connection::converse(clock::time_poin
             const auto wrote = co_await net::write_all(s.socket, asio::buffer(s.client.output()), left_until(until));
             s.client.output().clear();
             // A peer that closes may have said why: that is read before the end of the stream is.
-            if (!wrote && wrote.error().code == errc::timed_out) s.client.fail(errc::timed_out, "the peer does not read");
+            if (!wrote && wrote.error().code == errc::timed_out)
+                s.client.fail(errc::timed_out, "the peer does not read");
         }
         if (!std::holds_alternative<smtp::action::want_input>(next)) co_return next;
         if (clock::now() >= until) {
@@ -68,9 +75,12 @@ asio::awaitable<smtp::client_action> relay_connection::converse(clock::time_poin
             continue;
         }
         const auto got = co_await net::read_some(s.socket, asio::buffer(s.input), left_until(until));
-        if (got) s.client.feed({s.input.data(), *got});
-        else if (got.error().code == errc::timed_out) s.client.fail(errc::timed_out, "the peer did not answer in time");
-        else s.client.feed_end();
+        if (got)
+            s.client.feed({s.input.data(), *got});
+        else if (got.error().code == errc::timed_out)
+            s.client.fail(errc::timed_out, "the peer did not answer in time");
+        else
+            s.client.feed_end();
     }
 }
 
@@ -120,15 +130,16 @@ asio::awaitable<bool> relay_connection::run_transaction(mail& what) {
     co_return !client.result().failure;
 }
 
-// The dot goes out in one write with the last of the content, after the last look at everything that speaks against it. A write that
-// fails has not written its last octet, so a failure here is always one before the dot.
+// The dot goes out in one write with the last of the content, after the last look at everything that speaks against it.
+// A write that fails has not written its last octet, so a failure here is always one before the dot.
 asio::awaitable<void> relay_connection::send_content(mail& what) {
     auto& s = *session_;
     smtp::dot_stuffer stuffer;
     std::string out;
     for (bool last = false; !last;) {
         const auto piece = what.content();
-        if (!piece) co_return s.client.fail(piece.error().code, "the content cannot be read: " + piece.error().message());
+        if (!piece)
+            co_return s.client.fail(piece.error().code, "the content cannot be read: " + piece.error().message());
         last = piece->empty();
         stuffer.feed(*piece, out);
         if (!last && out.size() < block) continue;
@@ -136,12 +147,15 @@ asio::awaitable<void> relay_connection::send_content(mail& what) {
         if (what.dot_before) patience = std::min(patience, left_until(*what.dot_before));
         if (patience.count() == 0) co_return s.client.fail(errc::timed_out, "too late for the final dot");
         if (last) {
-            if (net::is_readable(s.socket)) co_return s.client.fail(errc::protocol, "the peer spoke or closed inside the content");
-            if (what.still_wanted && !what.still_wanted()) co_return s.client.abort_content("nobody waits for the message any more");
+            if (net::is_readable(s.socket))
+                co_return s.client.fail(errc::protocol, "the peer spoke or closed inside the content");
+            if (what.still_wanted && !what.still_wanted())
+                co_return s.client.abort_content("nobody waits for the message any more");
             stuffer.finish(out);
         }
         const auto wrote = co_await net::write_all(s.socket, asio::buffer(out), patience);
-        if (!wrote) co_return s.client.fail(wrote.error().code, "the content cannot be written: " + wrote.error().message());
+        if (!wrote)
+            co_return s.client.fail(wrote.error().code, "the content cannot be written: " + wrote.error().message());
         out.clear();
     }
     s.client.content_sent();

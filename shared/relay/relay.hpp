@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hands mail to a next hop: smtp::client on a net::stream. One object is one connection, opened when needed and used for many
-// messages, one at a time, on one executor. The filter re-enters mail through it and the policy daemon sends its notices.
+// Hands mail to a next hop: smtp::client on a net::stream. One object is one connection, opened when needed and used
+// for many messages, one at a time, on one executor. The filter re-enters mail through it and the policy daemon sends
+// its notices.
 //
-// What holds (no loss, no needless duplicate): until the final dot is written, every failure closes the connection without the dot, and
-// the next hop delivers nothing. The dot leaves in the last write, once, and never again: what happens after it (stage dot_sent) is
-// only waited for. A connection that was kept and is found dead before its first reply is opened again, once; no content has
-// been asked for then. Every wait has a deadline, and each phase one for the whole of it, so a peer that trickles gains nothing.
+// What holds (no loss, no needless duplicate): until the final dot is written, every failure closes the connection
+// without the dot, and the next hop delivers nothing. The dot leaves in the last write, once, and never again: what
+// happens after it (stage dot_sent) is only waited for. A connection that was kept and is found dead before its first
+// reply is opened again, once; no content has been asked for then. Every wait has a deadline, and each phase one for
+// the whole of it, so a peer that trickles gains nothing.
 #pragma once
 
 #include "shared/net/endpoint.hpp"
@@ -30,16 +32,19 @@ struct deadlines {
     std::chrono::milliseconds quit{2'000};
 };
 
-/// The content in CRLF lines, not dot-stuffed, piece by piece; an empty piece ends it. A failure ends the transaction without the dot.
+/// The content in CRLF lines, not dot-stuffed, piece by piece; an empty piece ends it. A failure ends the transaction
+/// without the dot.
 using content_source = std::function<result<std::string>()>;
 
 struct mail {
     smtp::envelope envelope;
     std::uint64_t size = 0; ///< announced as SIZE where offered
     content_source content;
-    /// Asked once, when DATA is accepted: result().recipients say who was refused. False: closed without content. Absent: go on.
+    /// Asked once, when DATA is accepted: result().recipients say who was refused. False: closed without content.
+    /// Absent: go on.
     std::function<bool(const smtp::transaction_result&)> go_ahead;
-    /// Asked just before the final dot is written (has our own client gone away?). False: closed without the dot. Absent: go on.
+    /// Asked just before the final dot is written (has our own client gone away?). False: closed without the dot.
+    /// Absent: go on.
     std::function<bool()> still_wanted;
     /// No final dot after this: our own client would have given up, and would send again what we deliver.
     std::optional<std::chrono::steady_clock::time_point> dot_before;
@@ -55,8 +60,9 @@ public:
 
     /// Connects and greets where there is no usable connection; capabilities() are then the next hop's.
     asio::awaitable<result<void>> open();
-    /// One message, over the kept connection where it still lives. Never throws for what the peer does; smtp::outcomes() turns the
-    /// result into a reply per recipient. Trouble of our own (the content source) is errc::internal or its own errc.
+    /// One message, over the kept connection where it still lives. Never throws for what the peer does;
+    /// smtp::outcomes() turns the result into a reply per recipient. Trouble of our own (the content source) is
+    /// errc::internal or its own errc.
     asio::awaitable<smtp::transaction_result> deliver(mail what);
     /// The next deliver() will not need to connect, as far as can be known now.
     [[nodiscard]] bool reusable();

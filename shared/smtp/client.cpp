@@ -9,21 +9,24 @@ namespace postsluice::smtp {
 
 namespace {
 
-// Pipelined commands go out in batches, the next when all of the last are answered: with thousands of recipients both sides could
-// otherwise block in a write, each waiting for the other to read (RFC 2920 section 3.1).
+// Pipelined commands go out in batches, the next when all of the last are answered: with thousands of recipients both
+// sides could otherwise block in a write, each waiting for the other to read (RFC 2920 section 3.1).
 constexpr std::size_t batch_commands = 100;
 constexpr std::size_t batch_octets = 16384;
 
 } // namespace
 
 client::client(client_options options)
-    : options_{std::move(options)}, parser_{options_.max_reply_lines, options_.max_reply_line} {}
+    : options_{std::move(options)}
+    , parser_{options_.max_reply_lines, options_.max_reply_line} {}
 
 void client::feed(std::string_view octets) {
     if (!broken_) parser_.feed(octets);
 }
 
-void client::feed_end() { eof_ = true; }
+void client::feed_end() {
+    eof_ = true;
+}
 
 bool client::reusable() const noexcept {
     return !broken_ && !eof_ && parser_.idle() && (state_ == state::idle || state_ == state::over);
@@ -37,11 +40,13 @@ client_action client::step() {
 
 std::optional<client_action> client::advance() {
     switch (state_) {
-    case state::over: return action::finished{};
+    case state::over:
+        return action::finished{};
     case state::idle:
     case state::content: // nothing is expected now: whatever comes is out of turn
         if (!parser_.idle()) {
-            fail(errc::protocol, state_ == state::idle ? "the peer spoke out of turn" : "the peer spoke before the end of the content");
+            fail(errc::protocol,
+                 state_ == state::idle ? "the peer spoke out of turn" : "the peer spoke before the end of the content");
         } else if (eof_) {
             lost();
         } else if (state_ == state::idle) {
@@ -50,7 +55,8 @@ std::optional<client_action> client::advance() {
             return action::send_content{};
         }
         return std::nullopt;
-    default: return waiting_step();
+    default:
+        return waiting_step();
     }
 }
 
@@ -70,11 +76,15 @@ std::optional<client_action> client::waiting_step() {
 
 void client::take(const reply& r) {
     switch (state_) {
-    case state::greeting: return take_greeting(r);
+    case state::greeting:
+        return take_greeting(r);
     case state::hello:
-    case state::helo: return take_hello(r);
-    case state::envelope: return take_envelope(r);
-    case state::dots: return take_dot(r);
+    case state::helo:
+        return take_hello(r);
+    case state::envelope:
+        return take_envelope(r);
+    case state::dots:
+        return take_dot(r);
     default: // quitting: any answer will do
         broken_ = true;
         state_ = state::over;
@@ -124,7 +134,8 @@ void client::begin(const envelope& what, std::uint64_t size) {
         steps_.push_back({command::rcpt, i, path_line("RCPT TO:", what.recipients[i], std::nullopt)});
     }
     steps_.push_back({command::data, 0, "DATA\r\n"});
-    // A CR or LF inside would be a second command. Nothing that was parsed holds one; a defect of ours must not send it either.
+    // A CR or LF inside would be a second command. Nothing that was parsed holds one; a defect of ours must not send it
+    // either.
     for (const auto& s : steps_) {
         const auto line = std::string_view{s.line}.substr(0, s.line.size() - 2);
         if (line.find_first_of(std::string_view{"\r\n\0", 3}) != std::string_view::npos) {
@@ -171,14 +182,19 @@ void client::take_envelope(const reply& r) {
     case command::xforward:
         if (!r.ok() && !result_.xforward_refused) result_.xforward_refused = r;
         break;
-    case command::mail: if (fits) result_.mail = r; break;
-    case command::rcpt: if (fits && !refused) result_.recipients[step.recipient] = r; break;
+    case command::mail:
+        if (fits) result_.mail = r;
+        break;
+    case command::rcpt:
+        if (fits && !refused) result_.recipients[step.recipient] = r;
+        break;
     case command::data:
         if (refused && r.code == 354) return fail(errc::protocol, "DATA is accepted, MAIL was not");
         if (fits && !refused) result_.data = r;
         break;
     }
-    if (!fits && !(refused && r.klass() != 3)) return fail(errc::protocol, "an answer does not fit its command: " + r.text());
+    if (!fits && !(refused && r.klass() != 3))
+        return fail(errc::protocol, "an answer does not fit its command: " + r.text());
     if (r.code == 421) return fail(errc::closed, "the peer is closing: " + r.text());
     pump();
 }
@@ -215,7 +231,9 @@ void client::complete(bool needs_reset) {
     state_ = state::over;
 }
 
-void client::abort_content(std::string why) { fail(errc::closed, std::move(why)); }
+void client::abort_content(std::string why) {
+    fail(errc::closed, std::move(why));
+}
 
 void client::fail(errc code, std::string why) {
     if (state_ != state::over) {

@@ -11,25 +11,32 @@ namespace postsluice::smtp {
 
 namespace {
 
-constexpr std::size_t xforward_line = 510;    // XFORWARD_README: commands of at most 512 octets
+constexpr std::size_t xforward_line = 510;     // XFORWARD_README: commands of at most 512 octets
 constexpr std::size_t xforward_longest = 1500; // a single attribute beyond this is left out; smtpd takes lines of 2048
 
-std::string_view keyword_of(std::string_view text) { return text.substr(0, text.find_first_of(" =")); }
+std::string_view keyword_of(std::string_view text) {
+    return text.substr(0, text.find_first_of(" ="));
+}
 
 bool any_of(std::string_view keyword, std::initializer_list<std::string_view> names) {
     return std::any_of(names.begin(), names.end(), [&](std::string_view n) { return iequals(n, keyword); });
 }
 
 reply failure_reply(const transaction_result& from) {
-    if (from.stage < client_stage::ready) return make_reply(451, "4.4.1", "The next hop cannot be reached, try again later");
+    if (from.stage < client_stage::ready)
+        return make_reply(451, "4.4.1", "The next hop cannot be reached, try again later");
     switch (from.failure_code) {
     case errc::protocol:
-    case errc::too_large: return make_reply(451, "4.5.0", "The next hop answered out of protocol, try again later");
-    case errc::unsupported: return make_reply(451, "4.6.7", "The next hop does not support SMTPUTF8 now, try again later");
+    case errc::too_large:
+        return make_reply(451, "4.5.0", "The next hop answered out of protocol, try again later");
+    case errc::unsupported:
+        return make_reply(451, "4.6.7", "The next hop does not support SMTPUTF8 now, try again later");
     case errc::unavailable:
     case errc::timed_out:
-    case errc::closed: return make_reply(451, "4.4.2", "The connection to the next hop was lost, try again later");
-    default: return make_reply(451, "4.3.0", "Temporary trouble, try again later");
+    case errc::closed:
+        return make_reply(451, "4.4.2", "The connection to the next hop was lost, try again later");
+    default:
+        return make_reply(451, "4.3.0", "Temporary trouble, try again later");
     }
 }
 
@@ -47,7 +54,8 @@ const std::string* client::capability(std::string_view keyword) const {
     return found == capabilities_.end() ? nullptr : &*found;
 }
 
-std::string client::path_line(std::string_view verb, const path_argument& path, std::optional<std::uint64_t> size) const {
+std::string client::path_line(std::string_view verb, const path_argument& path,
+                              std::optional<std::uint64_t> size) const {
     std::string line{verb};
     line += path.path.empty() ? "<" + path.address.to_smtp() + ">" : path.path;
     if (size && capability("SIZE")) line += " SIZE=" + std::to_string(*size);
@@ -73,12 +81,15 @@ void client::queue_xforward(const envelope& what) {
         line.clear();
     };
     for (const std::string_view name : {"NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"}) {
-        if (std::none_of(names.begin() + 1, names.end(), [&](std::string_view n) { return iequals(n, name); })) continue;
+        if (std::none_of(names.begin() + 1, names.end(), [&](std::string_view n) { return iequals(n, name); }))
+            continue;
         const auto value = what.xforward.find(std::string{name});
         std::string attribute;
         // LOCAL would switch header rewriting on behind us, after the signature.
-        if (name == "SOURCE") attribute = " SOURCE=REMOTE";
-        else if (value != what.xforward.end()) attribute = " " + std::string{name} + "=" + xtext_encode(value->second);
+        if (name == "SOURCE")
+            attribute = " SOURCE=REMOTE";
+        else if (value != what.xforward.end())
+            attribute = " " + std::string{name} + "=" + xtext_encode(value->second);
         if (attribute.empty() || attribute.size() > xforward_longest) continue;
         if (8 + line.size() + attribute.size() > xforward_line) flush();
         line += attribute;

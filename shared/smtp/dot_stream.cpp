@@ -11,10 +11,12 @@ namespace {
 
 constexpr std::size_t tail_length = 8; // CRLF QUIT CRLF
 
-// Where the next CR or LF is. The next LF is remembered, or a run of bare CRs would be searched through again for each of them.
+// Where the next CR or LF is. The next LF is remembered, or a run of bare CRs would be searched through again for each
+// of them.
 class line_ends {
 public:
-    explicit line_ends(std::string_view in) : in_{in} {}
+    explicit line_ends(std::string_view in)
+        : in_{in} {}
     std::size_t after(std::size_t i) {
         if (lf_ < i || !searched_) {
             lf_ = std::min(in_.find('\n', i), in_.size());
@@ -66,8 +68,10 @@ dot_reader::progress dot_reader::read(std::string_view in, std::string& out) {
                 break;
             }
             flush();
-            if (in[i] == '\n') out.push_back(' ');
-            else at_ = at::cr;
+            if (in[i] == '\n')
+                out.push_back(' ');
+            else
+                at_ = at::cr;
             run = ++i;
             break;
         case at::cr:
@@ -98,7 +102,9 @@ dot_reader::progress dot_reader::read(std::string_view in, std::string& out) {
     return {i, false};
 }
 
-bool dot_reader::last_line_is_quit() const noexcept { return tail_.size() == tail_length && iequals(tail_, "\r\nQUIT\r\n"); }
+bool dot_reader::last_line_is_quit() const noexcept {
+    return tail_.size() == tail_length && iequals(tail_, "\r\nQUIT\r\n");
+}
 
 void dot_stuffer::feed(std::string_view crlf_text, std::string& out) {
     const auto in = crlf_text;

@@ -10,27 +10,37 @@ namespace postsluice::smtp {
 
 namespace {
 
-constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
-constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+constexpr bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+constexpr bool is_control(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+}
 
 std::string_view skip_blanks(std::string_view text) {
-    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_blank(text.front()))
+        text.remove_prefix(1);
     return text;
 }
 
-// Where the path ends: behind the matching '>' and what clings to it, or at a blank; neither counts inside quotes. The whole text
-// where brackets or quotes do not close.
+// Where the path ends: behind the matching '>' and what clings to it, or at a blank; neither counts inside quotes. The
+// whole text where brackets or quotes do not close.
 std::size_t path_length(std::string_view text) {
     bool quoted = false;
     const bool bracketed = text.starts_with('<');
     bool open = bracketed;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
-        if (c == '\\') ++i;
-        else if (c == '"') quoted = !quoted;
-        else if (quoted) continue;
-        else if (c == '>' && open) open = false;
-        else if (is_blank(c) && !open) return i;
+        if (c == '\\')
+            ++i;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (quoted)
+            continue;
+        else if (c == '>' && open)
+            open = false;
+        else if (is_blank(c) && !open)
+            return i;
     }
     return text.size();
 }
@@ -86,7 +96,8 @@ result<path_argument> parse_path_argument(std::string_view text) {
 envelope make_envelope(const mail_address& sender, const std::vector<mail_address>& recipients) {
     envelope out;
     out.sender = own_path(sender);
-    for (const auto& r : recipients) out.recipients.push_back(own_path(r));
+    for (const auto& r : recipients)
+        out.recipients.push_back(own_path(r));
     return out;
 }
 
@@ -132,14 +143,17 @@ result<void> apply_xforward(std::string_view argument, std::map<std::string, std
         const auto word = rest.substr(0, rest.find_first_of(" \t"));
         rest.remove_prefix(word.size());
         const auto equals = word.find('=');
-        if (equals == std::string_view::npos || equals == 0) return failure{errc::malformed, "an XFORWARD attribute without a value"};
+        if (equals == std::string_view::npos || equals == 0)
+            return failure{errc::malformed, "an XFORWARD attribute without a value"};
         const auto value = xtext_decode(word.substr(equals + 1));
         if (!value) return value.error();
         const auto name = std::find_if(xforward_names.begin(), xforward_names.end(),
                                        [&](std::string_view n) { return iequals(n, word.substr(0, equals)); });
         if (name == xforward_names.end()) continue;
-        if (value->empty() || iequals(*value, "[UNAVAILABLE]")) merged.erase(std::string{*name});
-        else merged.insert_or_assign(std::string{*name}, *value);
+        if (value->empty() || iequals(*value, "[UNAVAILABLE]"))
+            merged.erase(std::string{*name});
+        else
+            merged.insert_or_assign(std::string{*name}, *value);
     }
     attributes = std::move(merged);
     return {};

@@ -12,14 +12,20 @@ namespace {
 
 constexpr std::size_t max_text = 480; // with "451-4.3.0 " before and CRLF behind it stays under 512
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 std::string_view default_text(int code) {
     switch (code / 100) {
-    case 2: return "Ok";
-    case 3: return "End data with <CR><LF>.<CR><LF>";
-    case 4: return "Temporary failure";
-    default: return "Refused";
+    case 2:
+        return "Ok";
+    case 3:
+        return "End data with <CR><LF>.<CR><LF>";
+    case 4:
+        return "Temporary failure";
+    default:
+        return "Refused";
     }
 }
 
@@ -39,7 +45,8 @@ std::size_t enhanced_code_length(std::string_view text) noexcept {
     for (int part = 0; part < 2; ++part) {
         if (i >= text.size() || text[i] != '.') return 0;
         const std::size_t first = ++i;
-        while (i < text.size() && is_digit(text[i]) && i - first < 3) ++i;
+        while (i < text.size() && is_digit(text[i]) && i - first < 3)
+            ++i;
         if (i == first) return 0;
     }
     return i == text.size() || text[i] == ' ' ? i : 0;
@@ -77,6 +84,8 @@ std::string to_wire(const reply& r) {
     return out;
 }
 
-std::ostream& operator<<(std::ostream& out, const reply& r) { return out << r.text(); }
+std::ostream& operator<<(std::ostream& out, const reply& r) {
+    return out << r.text();
+}
 
 } // namespace postsluice::smtp

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An SMTP reply (RFC 5321 section 4.2, enhanced codes RFC 3463). to_wire() is pure and total: text is made printable, never empty,
-// one CRLF-terminated line per text line, under 512 octets each.
+// An SMTP reply (RFC 5321 section 4.2, enhanced codes RFC 3463). to_wire() is pure and total: text is made printable,
+// never empty, one CRLF-terminated line per text line, under 512 octets each.
 #pragma once
 
 #include "shared/core/result.hpp"
@@ -25,7 +25,8 @@ struct reply {
 [[nodiscard]] std::string to_wire(const reply& r);
 std::ostream& operator<<(std::ostream& out, const reply& r);
 
-/// Length of the enhanced code ("4.3.0", RFC 3463) that `text` begins with, followed by a blank or nothing; 0 where there is none.
+/// Length of the enhanced code ("4.3.0", RFC 3463) that `text` begins with, followed by a blank or nothing; 0 where
+/// there is none.
 [[nodiscard]] std::size_t enhanced_code_length(std::string_view text) noexcept;
 
 } // namespace postsluice::smtp

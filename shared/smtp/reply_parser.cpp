@@ -21,7 +21,8 @@ int code_of(std::string_view line) {
     return separated && code >= 200 && code <= 599 ? code : 0;
 }
 
-// "250-4.1.2 text" lines: the enhanced code of the first line, where its class fits, is taken out of every line that repeats it.
+// "250-4.1.2 text" lines: the enhanced code of the first line, where its class fits, is taken out of every line that
+// repeats it.
 void lift_enhanced_code(reply& r) {
     const auto length = enhanced_code_length(r.lines.front());
     if (length == 0 || r.lines.front()[0] != static_cast<char>('0' + r.klass())) return;
@@ -58,7 +59,8 @@ result<std::optional<reply>> reply_parser::next() {
         if (std::min(end, pending.size()) > max_line_) return failure{errc::too_large, "a reply line is over-long"};
         if (end == std::string_view::npos) return std::optional<reply>{};
         if (end == 0 || pending[end - 1] != '\r') {
-            return failure{errc::protocol, "a reply line ends without CR: \"" + printable(pending.substr(0, end), 80) + "\""};
+            return failure{errc::protocol,
+                           "a reply line ends without CR: \"" + printable(pending.substr(0, end), 80) + "\""};
         }
         at_ += end + 1;
         const auto whole = take(pending.substr(0, end - 1));

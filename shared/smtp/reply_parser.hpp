@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replies out of a stream of octets, for the client machine (RFC 5321 section 4.2.1). Strict where a mistake would lose mail: a line
-// ends at CRLF, begins with a code in 200..599, and all lines of one reply carry the same code. A line that breaks this is
-// errc::protocol, never skipped: a skipped line could shift which reply belongs to which command. The text is free and is made
-// printable. Lines and their number are bounded (errc::too_large). After an error the parser is of no more use.
+// Replies out of a stream of octets, for the client machine (RFC 5321 section 4.2.1). Strict where a mistake would lose
+// mail: a line ends at CRLF, begins with a code in 200..599, and all lines of one reply carry the same code. A line
+// that breaks this is errc::protocol, never skipped: a skipped line could shift which reply belongs to which command.
+// The text is free and is made printable. Lines and their number are bounded (errc::too_large). After an error the
+// parser is of no more use.
 #pragma once
 
 #include "shared/smtp/reply.hpp"
@@ -15,7 +16,9 @@ namespace postsluice::smtp {
 
 class reply_parser {
 public:
-    reply_parser(std::size_t max_lines, std::size_t max_line) : max_lines_{max_lines}, max_line_{max_line} {}
+    reply_parser(std::size_t max_lines, std::size_t max_line)
+        : max_lines_{max_lines}
+        , max_line_{max_line} {}
     void feed(std::string_view octets);
     /// The next whole reply; nullopt: more octets are needed.
     [[nodiscard]] result<std::optional<reply>> next();

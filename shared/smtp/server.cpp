@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t content_piece = 65536; // octets taken per content action: what one message may hold in memory
 }
 
-server::server(server_options options) : options_{std::move(options)} {
+server::server(server_options options)
+    : options_{std::move(options)} {
     say(220, "", options_.hostname + (options_.speaks == protocol::lmtp ? " LMTP Postsluice" : " ESMTP Postsluice"));
 }
 
@@ -22,20 +23,29 @@ void server::feed(std::string_view octets) {
     in_.append(octets);
 }
 
-void server::feed_end() { eof_ = true; }
+void server::feed_end() {
+    eof_ = true;
+}
 
 server_action server::step() {
     for (;;) {
         std::optional<server_action> next;
         switch (state_) {
-        case state::closed: return action::bye{};
-        case state::command: next = command_step(); break;
-        case state::content: next = content_step(); break;
+        case state::closed:
+            return action::bye{};
+        case state::command:
+            next = command_step();
+            break;
+        case state::content:
+            next = content_step();
+            break;
         case state::deciding:
             assert(!begun_ && "begin_message is answered before the next step");
             begun_ = true;
             return action::begin_message{};
-        case state::finishing: assert(false && "end_of_message is answered before the next step"); return action::bye{};
+        case state::finishing:
+            assert(false && "end_of_message is answered before the next step");
+            return action::bye{};
         }
         if (next) return *next;
     }
@@ -58,7 +68,8 @@ std::optional<server_action> server::command_step() {
     return action::bye{};
 }
 
-// A line ends at CRLF and nowhere else. It is over-long as soon as no CRLF begins within the first max_command_line octets and one.
+// A line ends at CRLF and nowhere else. It is over-long as soon as no CRLF begins within the first max_command_line
+// octets and one.
 std::optional<std::string_view> server::next_line() {
     const std::size_t most = options_.max_command_line;
     while (state_ == state::command) {
@@ -81,8 +92,8 @@ std::optional<std::string_view> server::next_line() {
     return std::nullopt;
 }
 
-// Drops an over-long line through its CRLF. A line without end counts as one more error for each further max_command_line octets, so
-// it comes to an end too.
+// Drops an over-long line through its CRLF. A line without end counts as one more error for each further
+// max_command_line octets, so it comes to an end too.
 void server::skip_line() {
     const auto octets = pending();
     const auto end = octets.find("\r\n");
@@ -90,7 +101,8 @@ void server::skip_line() {
     const std::size_t used = whole ? end + 2 : octets.size() - (octets.ends_with('\r') ? 1 : 0);
     at_ += used;
     skipped_ += used;
-    for (const std::size_t more = std::max<std::size_t>(options_.max_command_line, 1); skipped_ > 2 * more; skipped_ -= more) {
+    for (const std::size_t more = std::max<std::size_t>(options_.max_command_line, 1); skipped_ > 2 * more;
+         skipped_ -= more) {
         if (state_ == state::command) count_error();
     }
     skipping_ = !whole;
@@ -105,7 +117,8 @@ std::optional<server_action> server::content_step() {
         if (!eof_) return action::want_input{};
         state_ = state::closed;
         const bool quit = reader_.last_line_is_quit();
-        return action::abort_message{quit ? "the client said QUIT inside the content" : "the client went away inside the content"};
+        return action::abort_message{quit ? "the client said QUIT inside the content"
+                                          : "the client went away inside the content"};
     }
     content_.clear();
     const auto progress = reader_.feed(pending().substr(0, content_piece), content_);
@@ -138,15 +151,20 @@ void server::refuse_data(const reply& why) {
 void server::finish(const std::vector<reply>& replies) {
     assert(state_ == state::finishing);
     assert(replies.size() == (options_.speaks == protocol::lmtp ? envelope_.recipients.size() : 1));
-    for (const auto& r : replies) output_ += to_wire(r);
+    for (const auto& r : replies)
+        output_ += to_wire(r);
     errors_ = 0;
     state_ = state::command;
     reset_transaction();
 }
 
-void server::shut_down() { stopping_ = true; }
+void server::shut_down() {
+    stopping_ = true;
+}
 
-bool server::in_transaction() const noexcept { return mail_ && state_ != state::closed; }
+bool server::in_transaction() const noexcept {
+    return mail_ && state_ != state::closed;
+}
 
 void server::say(int code, std::string enhanced, std::string text) {
     output_ += to_wire(make_reply(code, std::move(enhanced), std::move(text)));

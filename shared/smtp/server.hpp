@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SMTP and LMTP server machine (RFC 5321, RFC 2033, RFC 2920; XFORWARD_README). Sans-I/O: octets in, actions out, replies in
-// output(); no socket, no clock. It answers EHLO/LHLO, XFORWARD, MAIL, RCPT, RSET, NOOP, VRFY (252), QUIT itself;
-// MAIL and RCPT are only recorded (the envelope is replayed to the next hop later), but for configured bounds.
+// The SMTP and LMTP server machine (RFC 5321, RFC 2033, RFC 2920; XFORWARD_README). Sans-I/O: octets in, actions out,
+// replies in output(); no socket, no clock. It answers EHLO/LHLO, XFORWARD, MAIL, RCPT, RSET, NOOP, VRFY (252), QUIT
+// itself; MAIL and RCPT are only recorded (the envelope is replayed to the next hop later), but for configured bounds.
 //
-// Use: feed() octets, then call step() until it says want_input or bye; write and clear output() whenever a wait follows. Replies to
-// pipelined commands so leave in one write. End of data is exactly CRLF.CRLF; a bare CR or LF never ends a line: in content it
-// becomes a blank. No valid recipient: 554 to DATA, never 354. RCPT after a failed MAIL: 503. BDAT, AUTH, STARTTLS are not offered (502).
+// Use: feed() octets, then call step() until it says want_input or bye; write and clear output() whenever a wait
+// follows. Replies to pipelined commands so leave in one write. End of data is exactly CRLF.CRLF; a bare CR or LF never
+// ends a line: in content it becomes a blank. No valid recipient: 554 to DATA, never 354. RCPT after a failed MAIL:
+// 503. BDAT, AUTH, STARTTLS are not offered (502).
 //
-// Errors of the peer (unknown verbs, broken syntax, wrong order, over-long lines) are counted; a finished message clears the count.
-// What follows a refused MAIL or too many recipients is not an error: a pipelining client cannot know. How the octets were cut
-// into feed() calls never changes the outcome.
+// Errors of the peer (unknown verbs, broken syntax, wrong order, over-long lines) are counted; a finished message
+// clears the count. What follows a refused MAIL or too many recipients is not an error: a pipelining client cannot
+// know. How the octets were cut into feed() calls never changes the outcome.
 #pragma once
 
 #include "shared/smtp/dot_stream.hpp"
@@ -31,13 +32,15 @@ enum class protocol : std::uint8_t { smtp, lmtp };
 struct server_options {
     protocol speaks = protocol::lmtp;
     std::string hostname;
-    /// "PIPELINING", "SIZE 1000", ... as EHLO lines; the next hop's last known. Offered are of these 8BITMIME, DSN, SMTPUTF8 and SIZE
-    /// (lowered to max_message_size), and always our own: PIPELINING, ENHANCEDSTATUSCODES, XFORWARD where allowed.
+    /// "PIPELINING", "SIZE 1000", ... as EHLO lines; the next hop's last known. Offered are of these 8BITMIME, DSN,
+    /// SMTPUTF8 and SIZE (lowered to max_message_size), and always our own: PIPELINING, ENHANCEDSTATUSCODES, XFORWARD
+    /// where allowed.
     std::vector<std::string> capabilities;
-    std::size_t max_recipients = 10000;    ///< beyond: 452 4.5.3
+    std::size_t max_recipients = 10000; ///< beyond: 452 4.5.3
     std::size_t max_command_line = 12288;
-    std::size_t max_errors = 20;           ///< then 421
-    std::uint64_t max_message_size = 0;    ///< 0: none; MAIL SIZE= beyond: 552 5.3.4; content beyond: reported at end_of_message
+    std::size_t max_errors = 20; ///< then 421
+    std::uint64_t max_message_size =
+        0; ///< 0: none; MAIL SIZE= beyond: 552 5.3.4; content beyond: reported at end_of_message
     bool allow_xforward = true;
 };
 
@@ -46,11 +49,17 @@ struct want_input {};
 /// DATA is acceptable: answer with accept_data() or refuse_data().
 struct begin_message {};
 /// Content, dot-unstuffed, CRLF line ends. The view is valid until the next call.
-struct content { std::string_view bytes; };
+struct content {
+    std::string_view bytes;
+};
 /// The final dot: answer with finish().
-struct end_of_message { bool too_large = false; };
+struct end_of_message {
+    bool too_large = false;
+};
 /// The client went away, broke off or said QUIT inside DATA: nothing may be delivered.
-struct abort_message { std::string_view why; };
+struct abort_message {
+    std::string_view why;
+};
 /// Write output(), then close.
 struct bye {};
 } // namespace action
@@ -66,7 +75,8 @@ public:
 
     void accept_data();
     void refuse_data(const reply& why);
-    /// SMTP: exactly one reply. LMTP: one per recipient of current(), in order. Ends the transaction; XFORWARD is cleared.
+    /// SMTP: exactly one reply. LMTP: one per recipient of current(), in order. Ends the transaction; XFORWARD is
+    /// cleared.
     void finish(const std::vector<reply>& replies);
     /// Our own stop: 421 at the next command boundary, then bye.
     void shut_down();
@@ -116,13 +126,13 @@ private:
     std::size_t errors_ = 0;
 
     std::string in_;
-    std::size_t at_ = 0;           // in_ before it has been used
-    bool skipping_ = false;        // inside an over-long line
+    std::size_t at_ = 0;    // in_ before it has been used
+    bool skipping_ = false; // inside an over-long line
     std::size_t skipped_ = 0;
     dot_reader reader_;
-    std::string content_;          // what action::content views
+    std::string content_; // what action::content views
     std::uint64_t content_size_ = 0;
-    bool ended_ = false;           // the final dot came
+    bool ended_ = false; // the final dot came
     bool too_large_ = false;
 };
 

@@ -35,7 +35,9 @@ std::optional<std::uint64_t> decimal(std::string_view text) {
     return problem == std::errc{} ? value : UINT64_MAX;
 }
 
-std::string_view keyword_of(std::string_view capability) { return capability.substr(0, capability.find(' ')); }
+std::string_view keyword_of(std::string_view capability) {
+    return capability.substr(0, capability.find(' '));
+}
 
 std::vector<std::string> offered(const server_options& options) {
     std::vector<std::string> out{"PIPELINING"};
@@ -68,24 +70,26 @@ void server::execute(std::string_view line) {
         void (server::*run)(std::string_view);
     };
     static constexpr std::array commands{
-        entry{"MAIL", &server::on_mail},         entry{"RCPT", &server::on_rcpt},
-        entry{"DATA", &server::on_data},         entry{"XFORWARD", &server::on_xforward},
-        entry{"RSET", &server::on_rset},         entry{"NOOP", &server::on_noop},
-        entry{"EHLO", &server::on_hello},        entry{"LHLO", &server::on_hello},
-        entry{"HELO", &server::on_helo},         entry{"QUIT", &server::on_quit},
-        entry{"VRFY", &server::on_vrfy},         entry{"BDAT", &server::on_not_offered},
-        entry{"AUTH", &server::on_not_offered},  entry{"STARTTLS", &server::on_not_offered},
-        entry{"EXPN", &server::on_not_offered},  entry{"HELP", &server::on_not_offered},
-        entry{"ETRN", &server::on_not_offered},  entry{"XCLIENT", &server::on_not_offered},
+        entry{"MAIL", &server::on_mail},        entry{"RCPT", &server::on_rcpt},
+        entry{"DATA", &server::on_data},        entry{"XFORWARD", &server::on_xforward},
+        entry{"RSET", &server::on_rset},        entry{"NOOP", &server::on_noop},
+        entry{"EHLO", &server::on_hello},       entry{"LHLO", &server::on_hello},
+        entry{"HELO", &server::on_helo},        entry{"QUIT", &server::on_quit},
+        entry{"VRFY", &server::on_vrfy},        entry{"BDAT", &server::on_not_offered},
+        entry{"AUTH", &server::on_not_offered}, entry{"STARTTLS", &server::on_not_offered},
+        entry{"EXPN", &server::on_not_offered}, entry{"HELP", &server::on_not_offered},
+        entry{"ETRN", &server::on_not_offered}, entry{"XCLIENT", &server::on_not_offered},
     };
     line = without_blanks(line);
     const auto verb = line.substr(0, line.find_first_of(" \t"));
     const auto argument = without_blanks(line.substr(verb.size()));
     const bool speaks_lmtp = options_.speaks == protocol::lmtp;
     const bool wrong_hello = speaks_lmtp ? iequals(verb, "EHLO") || iequals(verb, "HELO") : iequals(verb, "LHLO");
-    const auto found = std::find_if(commands.begin(), commands.end(), [&](const entry& e) { return iequals(e.verb, verb); });
+    const auto found =
+        std::find_if(commands.begin(), commands.end(), [&](const entry& e) { return iequals(e.verb, verb); });
     if (found == commands.end() || wrong_hello) {
-        return error(500, "5.5.2", speaks_lmtp && wrong_hello ? "Error: this is LMTP, send LHLO" : "Error: command not recognized");
+        return error(500, "5.5.2",
+                     speaks_lmtp && wrong_hello ? "Error: this is LMTP, send LHLO" : "Error: command not recognized");
     }
     (this->*found->run)(argument);
 }
@@ -96,7 +100,8 @@ void server::on_hello(std::string_view argument) {
     envelope_.helo = printable(argument, 255);
     greeted_ = true;
     reply hello{250, "", {options_.hostname}};
-    for (auto& capability : offered(options_)) hello.lines.push_back(std::move(capability));
+    for (auto& capability : offered(options_))
+        hello.lines.push_back(std::move(capability));
     output_ += to_wire(hello);
 }
 
@@ -111,7 +116,8 @@ void server::on_helo(std::string_view argument) {
 void server::on_xforward(std::string_view argument) {
     if (!options_.allow_xforward) return error(550, "5.7.0", "Error: insufficient authorization");
     if (mail_) return error(503, "5.5.1", "Error: MAIL transaction in progress");
-    if (!apply_xforward(argument, envelope_.xforward)) return error(501, "5.5.4", "Syntax: XFORWARD attribute=value...");
+    if (!apply_xforward(argument, envelope_.xforward))
+        return error(501, "5.5.4", "Syntax: XFORWARD attribute=value...");
     say(250, "2.0.0", "Ok");
 }
 
@@ -166,7 +172,9 @@ void server::on_rset(std::string_view argument) {
     say(250, "2.0.0", "Ok");
 }
 
-void server::on_noop(std::string_view) { say(250, "2.0.0", "Ok"); }
+void server::on_noop(std::string_view) {
+    say(250, "2.0.0", "Ok");
+}
 
 void server::on_vrfy(std::string_view argument) {
     if (argument.empty()) return error(501, "5.5.4", "Syntax: VRFY address");
@@ -178,6 +186,8 @@ void server::on_quit(std::string_view) {
     state_ = state::closed;
 }
 
-void server::on_not_offered(std::string_view) { error(502, "5.5.1", "Error: command not offered"); }
+void server::on_not_offered(std::string_view) {
+    error(502, "5.5.1", "Error: command not offered");
+}
 
 } // namespace postsluice::smtp

@@ -147,7 +147,7 @@ result<std::size_t> accounting_lmdb::sweep_refusals(ledger& books, std::size_t m
 
 result<std::size_t> accounting_lmdb::sweep_accounts(ledger& books, std::size_t most) {
     auto& txn = books.txn();
-    std::vector<std::string> over;
+    std::vector<std::string> over, ahead;
     std::size_t visited = 0;
     std::string next;
     if (most == 0) return std::size_t{0};
@@ -157,14 +157,17 @@ result<std::size_t> accounting_lmdb::sweep_accounts(ledger& books, std::size_t m
             return false;
         }
         const auto record = account_record::decode(value);
-        bool used = false;
+        bool used = false, future = false;
         for (const auto& w : record ? record->windows : std::vector<counted_window>{}) {
             used = used || w.window.used(books.now(), w.what.period) != 0;
+            future = future || w.window.from_future(books.now(), w.what.period);
         }
         if (!used) over.emplace_back(key);
+        if (used && future) ahead.emplace_back(key);
         return true;
     });
     sweep_from_ = std::move(next); // empty: the round begins again
+    for (const auto& key : ahead) (void)books.load_account(key, {});
     for (const auto& key : over) {
         if (auto gone = txn.erase(key); !gone) return gone.error();
     }

@@ -79,15 +79,23 @@ result<void> ledger::save(const std::string& key, transaction_record& t, bool fr
     return txn_.put("L" + ascending(t.lease_until) + key.substr(1), "\1");
 }
 
+// Stored at once: while the account is refused nothing else is, and counts that move along with the clock never end.
+void ledger::clamp(const std::string& db_key, account_record& record) {
+    bool moved = false;
+    for (auto& w : record.windows) {
+        if (!w.window.from_future(now_, w.what.period)) continue;
+        (void)w.window.charge(now_, w.what.period, 0);
+        moved = true;
+    }
+    if (!moved) return;
+    remarks_.push_back({"counts from the future clamped", record.key});
+    if (auto put = txn_.put(db_key, record.encode()); !put) remarks_.push_back({put.error().message(), record.key});
+}
+
 account_record ledger::load_account(const std::string& db_key, std::string_view key) {
     if (const auto value = txn_.get(db_key)) {
         if (auto record = account_record::decode(*value)) {
-            for (const auto& w : record->windows) {
-                if (w.window.from_future(now_, w.what.period)) {
-                    remarks_.push_back({"counts from the future clamped", record->key});
-                    break;
-                }
-            }
+            clamp(db_key, *record);
             return std::move(*record);
         }
         remarks_.push_back({"damaged account record starts empty", std::string{key}});

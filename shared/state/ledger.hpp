@@ -55,8 +55,11 @@ public:
     /// in the window errs to the safe side), and the message with the last one.
     [[nodiscard]] result<void> refund(transaction_record& t, std::uint32_t count);
 
-private:
+    /// Counts from the future are pulled back to now, and stored so.
     [[nodiscard]] account_record load_account(const std::string& db_key, std::string_view key);
+
+private:
+    void clamp(const std::string& db_key, account_record& record);
     [[nodiscard]] result<void> give_back(const transaction_record& t, const std::vector<charge>& charges);
 
     write_txn& txn_;

@@ -117,12 +117,14 @@ public:
 
     // May block in begin; nothing after it touches *this (see shared_core).
     result<write_txn> write() override {
-        auto i = begin<txn_impl>(core_, true);
+        const auto core = core_;
+        auto i = begin<txn_impl>(core, true);
         if (!i) return i.error();
         auto& e = *(*i)->where;
         MDB_envinfo info{};
         if (::mdb_env_info(e.env, &info) == 0 && info.me_last_pgno >= e.usable_pages) {
-            (*i)->erase_only = e.free_pages((*i)->txn) < few_pages;
+            const auto reader = begin<txn_impl>(core, false); // LMDB shows its free list to readers only
+            (*i)->erase_only = !reader || e.free_pages((*reader)->txn) < few_pages;
         }
         return make_write(std::move(*i));
     }

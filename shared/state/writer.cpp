@@ -67,6 +67,7 @@ struct writer::impl : std::enable_shared_from_this<impl> {
     bool stopping = false;
     bool abandoned = false; // the writer is gone; nothing that operations refer to may be there any more
     bool worker_ended = false;
+    bool resting = false; // the watchdog has nobody to watch for
     std::thread worker, watchdog;
 
     void work_on();
@@ -84,7 +85,7 @@ bool writer::impl::enqueue(const pending_ptr& p) {
     queue.push_back(p);
     waiting.push_back(p);
     work.notify_one();
-    if (waiting.size() == 1) overdue.notify_one();
+    if (resting) overdue.notify_one();
     return true;
 }
 
@@ -157,9 +158,9 @@ void writer::impl::watch() {
     while (!worker_ended && !abandoned) {
         const auto next = std::find_if(waiting.begin(), waiting.end(), [](const auto& p) { return !p->told; });
         if (next == waiting.end()) {
-            overdue.wait(hold, [this] {
-                return worker_ended || abandoned || (!waiting.empty() && !waiting.back()->told);
-            });
+            resting = true;
+            overdue.wait(hold);
+            resting = false;
             continue;
         }
         const auto deadline = (*next)->deadline;

@@ -45,9 +45,12 @@ public:
 class stand_in {
 public:
     stand_in(const std::filesystem::path& socket, std::map<std::string, json> answers)
-        : server_{context_.get_executor(), socket, "", 24U << 20U}, answers_{std::move(answers)} {
+        : server_{context_.get_executor(), socket, "", 24U << 20U}
+        , answers_{std::move(answers)} {
         for (const auto& [verb, answer] : answers_)
-            server_.on(verb, [this](control::request_context, std::shared_ptr<const json> request) { return reply(this, request); });
+            server_.on(verb, [this](control::request_context, std::shared_ptr<const json> request) {
+                return reply(this, request);
+            });
         server_.start();
         thread_ = std::thread{[this] { context_.run(); }};
     }
@@ -102,41 +105,96 @@ outcome run(std::vector<std::string> words) {
     return {code, out.str(), err.str()};
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
 
-const json use_full = {{"limit", "300 recipients per hour"}, {"subject", "recipients per hour"}, {"unit", "recipients"},
-                       {"period", 3600},                     {"count", 300},                     {"used", 300},
-                       {"frees", "2026-01-01T00:06:52Z"},    {"frees_in", 412}};
-const json lock_timed = {{"account", "bob@example.org"}, {"locked", true}, {"kind", "timed"}, {"since", "2025-12-31T23:50:00Z"},
-                         {"until", "2026-01-01T00:20:00Z"}, {"cause", "2 virus"}, {"actor", "postsluice"}, {"reference", "K7QM2P4X"}};
-const json refusal = {{"reference", "AAAA2222"}, {"reason", "limit"}, {"sentence", "The account reached one of its limits."},
-                      {"account", "alice@example.org"}, {"subject", "recipients per hour"}, {"detail", "300 of 300 recipients"},
-                      {"client", "192.0.2.1"}, {"sender", "alice@example.org"}, {"recipient", "x@example.net"}, {"queue_id", ""},
-                      {"observed", false}, {"count", 3}, {"first", "2025-12-31T23:00:00Z"}, {"last", "2025-12-31T23:53:08Z"}};
-const json event = {{"reference", "K7QM2P4X"}, {"at", "2025-12-31T23:50:00Z"}, {"account", "bob@example.org"},
-                    {"sender", "bob@example.org"}, {"recipients", {"v@example.net"}}, {"queue_id", "4Q"}, {"message_id", "<1@x>"},
-                    {"verdict", "quarantine"}, {"reason", "virus"}, {"sentence", "The message carries malware or an executable."},
-                    {"findings", {"EICAR(20) a.txt"}}, {"observed", false}};
-const json entry = {{"id", "K7QM2P4X"}, {"at", "2025-12-31T23:50:00Z"}, {"account", "bob@example.org"}, {"sender", "bob@example.org"},
-                    {"recipients", {"v@example.net"}}, {"subject", "\x1b[31mred"}, {"reason", "virus"}, {"sentence", "Malware."},
-                    {"findings", {"EICAR(20) a.txt"}}, {"size", 1536}, {"queue_id", "4Q"}, {"digest", "00ff"}, {"releasing", false}};
-const json policyd_status = {{"program", "postsluice-policyd"}, {"version", "0.1.0"}, {"pid", 7}, {"uptime", 412}, {"mode", "enforce"},
-                             {"on_error", "defer"}, {"connections", {{"now", 2}, {"limit", 4096}}},
-                             {"requests", {{"total", 99}, {"violations", 0}}}, {"decisions", {{"accepted", 90}, {"none", 5}, {"limit", 4}}},
-                             {"tickets", {{"issued", 30}, {"failed", 0}}}, {"notices_waiting", 0}, {"state", {{"healthy", true}}},
-                             {"accounts", json::array({{{"account", "alice@example.org"}, {"profile", "default"},
-                                                        {"last_seen", "2025-12-31T23:53:08Z"}, {"locked", false}, {"use", json::array({use_full})}}})},
+const json use_full = {{"limit", "300 recipients per hour"},
+                       {"subject", "recipients per hour"},
+                       {"unit", "recipients"},
+                       {"period", 3600},
+                       {"count", 300},
+                       {"used", 300},
+                       {"frees", "2026-01-01T00:06:52Z"},
+                       {"frees_in", 412}};
+const json lock_timed = {
+    {"account", "bob@example.org"},    {"locked", true},     {"kind", "timed"},       {"since", "2025-12-31T23:50:00Z"},
+    {"until", "2026-01-01T00:20:00Z"}, {"cause", "2 virus"}, {"actor", "postsluice"}, {"reference", "K7QM2P4X"}};
+const json refusal = {{"reference", "AAAA2222"},
+                      {"reason", "limit"},
+                      {"sentence", "The account reached one of its limits."},
+                      {"account", "alice@example.org"},
+                      {"subject", "recipients per hour"},
+                      {"detail", "300 of 300 recipients"},
+                      {"client", "192.0.2.1"},
+                      {"sender", "alice@example.org"},
+                      {"recipient", "x@example.net"},
+                      {"queue_id", ""},
+                      {"observed", false},
+                      {"count", 3},
+                      {"first", "2025-12-31T23:00:00Z"},
+                      {"last", "2025-12-31T23:53:08Z"}};
+const json event = {{"reference", "K7QM2P4X"},
+                    {"at", "2025-12-31T23:50:00Z"},
+                    {"account", "bob@example.org"},
+                    {"sender", "bob@example.org"},
+                    {"recipients", {"v@example.net"}},
+                    {"queue_id", "4Q"},
+                    {"message_id", "<1@x>"},
+                    {"verdict", "quarantine"},
+                    {"reason", "virus"},
+                    {"sentence", "The message carries malware or an executable."},
+                    {"findings", {"EICAR(20) a.txt"}},
+                    {"observed", false}};
+const json entry = {{"id", "K7QM2P4X"},
+                    {"at", "2025-12-31T23:50:00Z"},
+                    {"account", "bob@example.org"},
+                    {"sender", "bob@example.org"},
+                    {"recipients", {"v@example.net"}},
+                    {"subject", "\x1b[31mred"},
+                    {"reason", "virus"},
+                    {"sentence", "Malware."},
+                    {"findings", {"EICAR(20) a.txt"}},
+                    {"size", 1536},
+                    {"queue_id", "4Q"},
+                    {"digest", "00ff"},
+                    {"releasing", false}};
+const json policyd_status = {{"program", "postsluice-policyd"},
+                             {"version", "0.1.0"},
+                             {"pid", 7},
+                             {"uptime", 412},
+                             {"mode", "enforce"},
+                             {"on_error", "defer"},
+                             {"connections", {{"now", 2}, {"limit", 4096}}},
+                             {"requests", {{"total", 99}, {"violations", 0}}},
+                             {"decisions", {{"accepted", 90}, {"none", 5}, {"limit", 4}}},
+                             {"tickets", {{"issued", 30}, {"failed", 0}}},
+                             {"notices_waiting", 0},
+                             {"state", {{"healthy", true}}},
+                             {"accounts", json::array({{{"account", "alice@example.org"},
+                                                        {"profile", "default"},
+                                                        {"last_seen", "2025-12-31T23:53:08Z"},
+                                                        {"locked", false},
+                                                        {"use", json::array({use_full})}}})},
                              {"locks", json::array({lock_timed})}};
-const json filter_status = {{"program", "postsluice-contentfilter"}, {"version", "0.1.0"}, {"pid", 8}, {"uptime", 60}, {"mode", "observe"},
-                            {"connections", {{"now", 0}, {"limit", 200}}}, {"messages", {{"total", 12}, {"octets", 2048}, {"in_progress", 0}}},
-                            {"verdicts", {{"pass", 11}, {"quarantine", 1}, {"tag", 0}}}, {"keys", json::array()}, {"signed", 11},
+const json filter_status = {{"program", "postsluice-contentfilter"},
+                            {"version", "0.1.0"},
+                            {"pid", 8},
+                            {"uptime", 60},
+                            {"mode", "observe"},
+                            {"connections", {{"now", 0}, {"limit", 200}}},
+                            {"messages", {{"total", 12}, {"octets", 2048}, {"in_progress", 0}}},
+                            {"verdicts", {{"pass", 11}, {"quarantine", 1}, {"tag", 0}}},
+                            {"keys", json::array()},
+                            {"signed", 11},
                             {"next_hop", {{"address", "unix:/x"}, {"reached", nullptr}, {"error", ""}}},
-                            {"quarantine", {{"entries", 1}, {"octets", 1536}, {"limit", 1048576}}}, {"state", {{"healthy", true}}}};
+                            {"quarantine", {{"entries", 1}, {"octets", 1536}, {"limit", 1048576}}},
+                            {"state", {{"healthy", true}}}};
 
 struct both {
     both(std::map<std::string, json> policyd_answers, std::map<std::string, json> filter_answers)
-        : policyd{where.path / "policyd.sock", std::move(policyd_answers)},
-          filter{where.path / "contentfilter.sock", std::move(filter_answers)} {}
+        : policyd{where.path / "policyd.sock", std::move(policyd_answers)}
+        , filter{where.path / "contentfilter.sock", std::move(filter_answers)} {}
     outcome run(std::vector<std::string> words) const {
         words.insert(words.begin(), {"--control", where.path.string()});
         return ::run(std::move(words));
@@ -146,7 +204,8 @@ struct both {
 };
 
 struct only_policyd {
-    explicit only_policyd(std::map<std::string, json> answers) : policyd{where.path / "policyd.sock", std::move(answers)} {}
+    explicit only_policyd(std::map<std::string, json> answers)
+        : policyd{where.path / "policyd.sock", std::move(answers)} {}
     outcome run(std::vector<std::string> words) const {
         words.insert(words.begin(), {"--control", where.path.string()});
         return ::run(std::move(words));
@@ -164,10 +223,12 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_exit_code_2_and_suggests) {
         std::vector<std::string> words;
         const char* says;
     };
-    for (const auto& r : {row{{}, "--help"}, row{{"acount"}, "did you mean \"account\""}, row{{"unlok", "x"}, "did you mean \"unlock\""},
-                          row{{"account"}, "--help"}, row{{"account", "dance"}, "--help"}, row{{"account", "show"}, "ACCOUNT"},
-                          row{{"account", "show", "a", "b"}, "--help"}, row{{"status", "--wrong"}, "--wrong"},
-                          row{{"account", "list", "--most", "many"}, "many"}, row{{"account", "list", "--most", "0"}, "--most"}}) {
+    for (const auto& r :
+         {row{{}, "--help"}, row{{"acount"}, "did you mean \"account\""},
+          row{{"unlok", "x"}, "did you mean \"unlock\""}, row{{"account"}, "--help"},
+          row{{"account", "dance"}, "--help"}, row{{"account", "show"}, "ACCOUNT"},
+          row{{"account", "show", "a", "b"}, "--help"}, row{{"status", "--wrong"}, "--wrong"},
+          row{{"account", "list", "--most", "many"}, "many"}, row{{"account", "list", "--most", "0"}, "--most"}}) {
         BOOST_TEST_CONTEXT((r.words.empty() ? "nothing" : r.words.back())) {
             const auto o = run(r.words);
             BOOST_TEST(o.code == 2);
@@ -205,9 +266,10 @@ BOOST_AUTO_TEST_CASE(status_shows_accounts_use_locks_and_verdicts) {
     const both daemons{{{"status", policyd_status}}, {{"status", filter_status}}};
     const auto o = daemons.run({"status"});
     BOOST_TEST(o.code == 0, o.err);
-    for (const char* part : {"postsluice-policyd 0.1.0: up 6 min 52 s", "4 limit", "alice@example.org",
-                             "300 of 300 recipients per hour (next in 6 min 52 s)", "6 min 52 s ago", "bob@example.org", "2 virus",
-                             "in 20 min", "11 pass, 1 quarantine", "observing", "1 message, 1.5 KiB of 1.0 MiB"})
+    for (const char* part :
+         {"postsluice-policyd 0.1.0: up 6 min 52 s", "4 limit", "alice@example.org",
+          "300 of 300 recipients per hour (next in 6 min 52 s)", "6 min 52 s ago", "bob@example.org", "2 virus",
+          "in 20 min", "11 pass, 1 quarantine", "observing", "1 message, 1.5 KiB of 1.0 MiB"})
         BOOST_TEST(has(o.out, part), part << " is missing in\n" << o.out);
 }
 
@@ -216,8 +278,9 @@ BOOST_AUTO_TEST_CASE(status_works_with_one_daemon_down_says_so_and_exits_4) {
     const auto o = one.run({"status"});
     BOOST_TEST(o.code == 4);
     BOOST_TEST(has(o.out, "alice@example.org"));
-    BOOST_TEST(has(o.err, "postsluice-contentfilter does not answer on " + (one.where.path / "contentfilter.sock").string() +
-                              ": is it running?"), o.err);
+    BOOST_TEST(has(o.err, "postsluice-contentfilter does not answer on " +
+                              (one.where.path / "contentfilter.sock").string() + ": is it running?"),
+               o.err);
     const auto j = one.run({"status", "--json"});
     BOOST_TEST(j.code == 4);
     const json merged = json::parse(j.out);
@@ -236,7 +299,8 @@ BOOST_AUTO_TEST_CASE(empty_tables_say_so) {
 }
 
 BOOST_AUTO_TEST_CASE(why_explains_a_refusal) {
-    const both daemons{{{"why", {{"kind", "refusal"}, {"refusal", refusal}, {"lock", nullptr}}}}, {{"why", "not-found"}}};
+    const both daemons{{{"why", {{"kind", "refusal"}, {"refusal", refusal}, {"lock", nullptr}}}},
+                       {{"why", "not-found"}}};
     const auto o = daemons.run({"why", "aaaa2222"});
     BOOST_TEST(o.code == 0, o.err);
     BOOST_TEST(has(o.out, "The account reached one of its limits."));
@@ -249,7 +313,8 @@ BOOST_AUTO_TEST_CASE(why_explains_a_refusal) {
 }
 
 BOOST_AUTO_TEST_CASE(why_shows_the_message_and_the_lock_that_it_caused) {
-    both daemons{{{"why", {{"kind", "lock"}, {"lock", lock_timed}}}}, {{"why", {{"kind", "message"}, {"event", event}, {"quarantined", entry}}}}};
+    both daemons{{{"why", {{"kind", "lock"}, {"lock", lock_timed}}}},
+                 {{"why", {{"kind", "message"}, {"event", event}, {"quarantined", entry}}}}};
     const auto o = daemons.run({"why", "k7qm2p4x"});
     BOOST_TEST(o.code == 0, o.err);
     for (const char* part : {"The message carries malware", "EICAR(20) a.txt", "postsluice release K7QM2P4X", "2 virus",
@@ -278,18 +343,25 @@ BOOST_AUTO_TEST_CASE(why_answers_from_one_daemon_while_the_other_is_down) {
 
 BOOST_AUTO_TEST_CASE(account_verbs_ask_for_what_was_said_and_short_forms_are_the_same) {
     const json open = {{"account", "bob@example.org"}, {"was_locked", true}, {"lock", {{"locked", false}}}};
-    both daemons{{{"account lock", {{"account", "bob@example.org"}, {"lock", lock_timed}}}, {"account unlock", open}, {"account reset", open}}, {}};
+    both daemons{{{"account lock", {{"account", "bob@example.org"}, {"lock", lock_timed}}},
+                  {"account unlock", open},
+                  {"account reset", open}},
+                 {}};
     struct row {
         std::vector<std::string> words;
         json asked;
         const char* says;
     };
-    const json bob = {{"account", "bob@example.org"}}, bob_why = {{"account", "bob@example.org"}, {"why", "phone call"}};
-    for (const auto& r : {row{{"account", "lock", "bob@example.org", "--why", "phone call"}, bob_why, "is locked until somebody unlocks it"},
-                          row{{"lock", "bob@example.org", "--why", "phone call"}, bob_why, "is locked until somebody unlocks it"},
-                          row{{"unlock", "bob@example.org"}, bob, "is open again"},
-                          row{{"account", "unlock", "bob@example.org"}, bob, "is open again"},
-                          row{{"account", "reset", "bob@example.org"}, bob, "are forgotten"}}) {
+    const json bob = {{"account", "bob@example.org"}},
+               bob_why = {{"account", "bob@example.org"}, {"why", "phone call"}};
+    for (const auto& r :
+         {row{{"account", "lock", "bob@example.org", "--why", "phone call"},
+              bob_why,
+              "is locked until somebody unlocks it"},
+          row{{"lock", "bob@example.org", "--why", "phone call"}, bob_why, "is locked until somebody unlocks it"},
+          row{{"unlock", "bob@example.org"}, bob, "is open again"},
+          row{{"account", "unlock", "bob@example.org"}, bob, "is open again"},
+          row{{"account", "reset", "bob@example.org"}, bob, "are forgotten"}}) {
         BOOST_TEST_CONTEXT(r.words.front()) {
             const auto o = daemons.run(r.words);
             BOOST_TEST(o.code == 0, o.err);
@@ -300,25 +372,41 @@ BOOST_AUTO_TEST_CASE(account_verbs_ask_for_what_was_said_and_short_forms_are_the
 }
 
 BOOST_AUTO_TEST_CASE(account_show_has_limits_refusals_locks_and_strikes) {
-    const json shown = {{"account", "bob@example.org"}, {"profile", "default"}, {"chosen_by", "assign 2 (login *)"},
-                        {"from", {{"rule", "own-domain"}, {"allowed", "@example.org"}}}, {"observe", false}, {"locked", true},
-                        {"lock", lock_timed}, {"use", json::array({use_full})}, {"refusals", json::array({refusal})},
-                        {"events", json::array({{{"kind", "locked"}, {"at", "2025-12-31T23:50:00Z"}, {"cause", "2 virus"}, {"actor", "postsluice"}}})},
-                        {"strikes", json::array({{{"kind", "virus"}, {"at", "2025-12-31T23:50:00Z"}, {"weight", 1}, {"reference", "K7QM2P4X"}}})}};
+    const json shown = {
+        {"account", "bob@example.org"},
+        {"profile", "default"},
+        {"chosen_by", "assign 2 (login *)"},
+        {"from", {{"rule", "own-domain"}, {"allowed", "@example.org"}}},
+        {"observe", false},
+        {"locked", true},
+        {"lock", lock_timed},
+        {"use", json::array({use_full})},
+        {"refusals", json::array({refusal})},
+        {"events",
+         json::array(
+             {{{"kind", "locked"}, {"at", "2025-12-31T23:50:00Z"}, {"cause", "2 virus"}, {"actor", "postsluice"}}})},
+        {"strikes",
+         json::array({{{"kind", "virus"}, {"at", "2025-12-31T23:50:00Z"}, {"weight", 1}, {"reference", "K7QM2P4X"}}})}};
     const only_policyd one{{{"account show", shown}}};
     const auto o = one.run({"account", "show", "bob@example.org"});
     BOOST_TEST(o.code == 0, o.err);
-    for (const char* part : {"assign 2", "@example.org", "locked until 2026-01-01 00:20:00Z (in 20 min)", "recipients per hour", "in 6 min 52 s",
-                             "AAAA2222", "Strikes", "virus"})
+    for (const char* part : {"assign 2", "@example.org", "locked until 2026-01-01 00:20:00Z (in 20 min)",
+                             "recipients per hour", "in 6 min 52 s", "AAAA2222", "Strikes", "virus"})
         BOOST_TEST(has(o.out, part), part << " is missing in\n" << o.out);
     BOOST_TEST(json::parse(one.run({"--json", "account", "show", "bob@example.org"}).out).at("use").size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(limit_list_shows_profiles_or_one_account) {
-    const json answer = {{"profiles", json::array({{{"profile", "default"}, {"limits", json::array({{{"limit", "300 recipients per hour"}}})},
-                                                    {"from", {{"rule", "own-domain"}}},
-                                                    {"lock", {{"after", {"2 virus", "5 spam in 10 minutes"}}, {"for", 1800}, {"automatic_unlocks", 1}}}}})},
-                         {"assigns", json::array()}, {"account", "bob@example.org"}, {"use", json::array({use_full})}};
+    const json answer = {
+        {"profiles",
+         json::array(
+             {{{"profile", "default"},
+               {"limits", json::array({{{"limit", "300 recipients per hour"}}})},
+               {"from", {{"rule", "own-domain"}}},
+               {"lock", {{"after", {"2 virus", "5 spam in 10 minutes"}}, {"for", 1800}, {"automatic_unlocks", 1}}}}})},
+        {"assigns", json::array()},
+        {"account", "bob@example.org"},
+        {"use", json::array({use_full})}};
     only_policyd one{{{"limit list", answer}}};
     const auto o = one.run({"limit", "list"});
     BOOST_TEST(has(o.out, "after 2 virus, 5 spam in 10 minutes, for 30 min, 1 automatic unlock"), o.out);
@@ -328,8 +416,10 @@ BOOST_AUTO_TEST_CASE(limit_list_shows_profiles_or_one_account) {
 }
 
 BOOST_AUTO_TEST_CASE(quarantine_list_and_show_tell_what_is_there_without_its_control_sequences) {
-    both daemons{{}, {{"quarantine list", {{"entries", json::array({entry})}, {"total", 3}}},
-                      {"quarantine show", {{"entry", entry}, {"header", "From: a\r\nSubject: \x1b[31mred\r\n"}, {"file", "/q/K7QM2P4X"}}}}};
+    both daemons{{},
+                 {{"quarantine list", {{"entries", json::array({entry})}, {"total", 3}}},
+                  {"quarantine show",
+                   {{"entry", entry}, {"header", "From: a\r\nSubject: \x1b[31mred\r\n"}, {"file", "/q/K7QM2P4X"}}}}};
     auto o = daemons.run({"quarantine", "list", "--most", "1"});
     BOOST_TEST(o.code == 0, o.err);
     BOOST_TEST(has(o.out, "K7QM2P4X"));
@@ -340,15 +430,19 @@ BOOST_AUTO_TEST_CASE(quarantine_list_and_show_tell_what_is_there_without_its_con
     BOOST_TEST(has(o.out, "Subject: ?[31mred"), o.out);
     BOOST_TEST(has(o.out, "EICAR"));
     BOOST_TEST(daemons.filter.asked() == json({{"id", "K7QM2P4X"}}));
-    BOOST_TEST(json::parse(daemons.run({"quarantine", "list", "--json"}).out).at("entries").at(0).at("reason") == "virus");
+    BOOST_TEST(json::parse(daemons.run({"quarantine", "list", "--json"}).out).at("entries").at(0).at("reason") ==
+               "virus");
 }
 
 BOOST_AUTO_TEST_CASE(a_release_that_leaves_recipients_behind_is_exit_1) {
     const json whole = {{"id", "K7QM2P4X"}, {"delivered", {"a@x"}}, {"remaining", json::array()}, {"complete", true}};
-    const json part = {{"id", "K7QM2P4X"}, {"delivered", {"a@x"}}, {"complete", false},
+    const json part = {{"id", "K7QM2P4X"},
+                       {"delivered", {"a@x"}},
+                       {"complete", false},
                        {"remaining", json::array({{{"recipient", "b@x"}, {"reply", "550 5.1.1 no"}}})}};
     const both good{{}, {{"quarantine release", whole}, {"quarantine delete", {{"id", "K7QM2P4X"}}}}};
-    for (const auto& words : std::vector<std::vector<std::string>>{{"release", "K7QM2P4X"}, {"quarantine", "release", "K7QM2P4X"}})
+    for (const auto& words :
+         std::vector<std::vector<std::string>>{{"release", "K7QM2P4X"}, {"quarantine", "release", "K7QM2P4X"}})
         BOOST_TEST(good.run(words).code == 0);
     BOOST_TEST(has(good.run({"quarantine", "delete", "K7QM2P4X"}).out, "Deleted K7QM2P4X"));
     const both bad{{}, {{"quarantine release", part}, {"quarantine delete", "not-found"}}};
@@ -362,18 +456,33 @@ BOOST_AUTO_TEST_CASE(a_release_that_leaves_recipients_behind_is_exit_1) {
 }
 
 BOOST_AUTO_TEST_CASE(message_test_sends_the_message_and_prints_findings_and_verdict) {
-    const json answer = {{"account", "bob@example.org"}, {"profile", "default"}, {"verdict", "quarantine"}, {"reason", "virus"}, {"score", 20.5},
-                         {"observed", false}, {"thresholds", {{"tag", 6}, {"hold", 10}, {"reject", 15}}}, {"sign", "signed"}, {"size", 40},
-                         {"keys", json::array({{{"domain", "example.org"}, {"selector", "rsa1"}, {"algorithm", "rsa-sha256"}}})},
-                         {"findings", json::array({{{"symbol", "EICAR"}, {"score", 20.5}, {"group", "content"}, {"action", "quarantine"}, {"evidence", "a.txt"}}})}};
+    const json answer = {
+        {"account", "bob@example.org"},
+        {"profile", "default"},
+        {"verdict", "quarantine"},
+        {"reason", "virus"},
+        {"score", 20.5},
+        {"observed", false},
+        {"thresholds", {{"tag", 6}, {"hold", 10}, {"reject", 15}}},
+        {"sign", "signed"},
+        {"size", 40},
+        {"keys", json::array({{{"domain", "example.org"}, {"selector", "rsa1"}, {"algorithm", "rsa-sha256"}}})},
+        {"findings", json::array({{{"symbol", "EICAR"},
+                                   {"score", 20.5},
+                                   {"group", "content"},
+                                   {"action", "quarantine"},
+                                   {"evidence", "a.txt"}}})}};
     both daemons{{}, {{"message test", answer}}};
     const auto file = daemons.where.file("unix.eml", "Subject: x\n\nbody\n");
     const auto o = daemons.run({"message", "test", file.string(), "--as", "bob@example.org", "--to", "v@example.net"});
     BOOST_TEST(o.code == 0, o.err);
-    for (const char* part : {"quarantine", "20.5 (tag 6, hold 10, reject 15)", "rsa1._domainkey.example.org", "EICAR", "a.txt"})
+    for (const char* part :
+         {"quarantine", "20.5 (tag 6, hold 10, reject 15)", "rsa1._domainkey.example.org", "EICAR", "a.txt"})
         BOOST_TEST(has(o.out, part), part << " is missing in\n" << o.out);
     // "Subject: x\r\n\r\nbody\r\n": a file with Unix line ends is sent as it would be on the wire.
-    BOOST_TEST(daemons.filter.asked() == json({{"content", "U3ViamVjdDogeA0KDQpib2R5DQo="}, {"account", "bob@example.org"}, {"recipients", {"v@example.net"}}}));
+    BOOST_TEST(daemons.filter.asked() == json({{"content", "U3ViamVjdDogeA0KDQpib2R5DQo="},
+                                               {"account", "bob@example.org"},
+                                               {"recipients", {"v@example.net"}}}));
     const auto wire = daemons.where.file("wire.eml", "A: b\r\n\r\nbare\n");
     BOOST_TEST(daemons.run({"message", "test", wire.string()}).code == 0);
     BOOST_TEST(daemons.filter.asked().at("content") == "QTogYg0KDQpiYXJlCg==");
@@ -399,7 +508,8 @@ BOOST_AUTO_TEST_CASE(a_refusal_by_a_daemon_is_a_sentence_and_exit_1) {
     const auto o = daemons.run({"account", "list", "--json"});
     BOOST_TEST(o.code == 1);
     BOOST_TEST(has(o.err, "postsluice-policyd: account list failed"), o.err);
-    BOOST_TEST(json::parse(o.out) == json({{"ok", false}, {"error", "postsluice-policyd: account list failed"}, {"code", "unavailable"}}));
+    BOOST_TEST(json::parse(o.out) ==
+               json({{"ok", false}, {"error", "postsluice-policyd: account list failed"}, {"code", "unavailable"}}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -445,7 +555,8 @@ BOOST_AUTO_TEST_CASE(defaults_are_toml_for_people_and_rows_for_programs) {
 
 BOOST_AUTO_TEST_CASE(sockets_are_looked_for_where_the_configuration_says) {
     const both daemons{{{"account list", json::object()}}, {}};
-    const auto file = daemons.where.file("x.toml", "hostname = \"mail.example.org\"\n[control]\ndirectory = \"" + daemons.where.path.string() + "\"\n");
+    const auto file = daemons.where.file("x.toml", "hostname = \"mail.example.org\"\n[control]\ndirectory = \"" +
+                                                       daemons.where.path.string() + "\"\n");
     const auto o = run({"account", "list", "--config", file.string()});
     BOOST_TEST(o.code == 0, o.err);
 }
@@ -453,7 +564,8 @@ BOOST_AUTO_TEST_CASE(sockets_are_looked_for_where_the_configuration_says) {
 BOOST_AUTO_TEST_CASE(a_named_file_with_errors_is_exit_78_and_shows_them_once) {
     const scratch where;
     const auto bad = where.file("bad.toml", "nonsense = 1\n");
-    for (const auto& words : std::vector<std::vector<std::string>>{{"status"}, {"config", "reload"}, {"why", "K7QM2P4X"}, {"unlock", "a"}}) {
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {"status"}, {"config", "reload"}, {"why", "K7QM2P4X"}, {"unlock", "a"}}) {
         BOOST_TEST_CONTEXT(words.front()) {
             auto all = words;
             all.insert(all.end(), {"--config", bad.string()});
@@ -468,15 +580,19 @@ BOOST_AUTO_TEST_CASE(a_named_file_with_errors_is_exit_78_and_shows_them_once) {
 
 BOOST_AUTO_TEST_CASE(reload_asks_both_and_prints_what_either_found) {
     const json good = {{"reloaded", true}, {"errors", json::array()}};
-    const json bad = {{"reloaded", false}, {"errors", json::array({{{"message", "x.toml:2: lease: \"many\" is no duration"}}})}};
-    const json keyless = {{"reloaded", true}, {"errors", json::array()}, {"key_errors", {"/etc/dkim/a.pem: permission denied"}}};
+    const json bad = {{"reloaded", false},
+                      {"errors", json::array({{{"message", "x.toml:2: lease: \"many\" is no duration"}}})}};
+    const json keyless = {
+        {"reloaded", true}, {"errors", json::array()}, {"key_errors", {"/etc/dkim/a.pem: permission denied"}}};
     struct row {
         json policyd, filter;
         int code;
         const char* says;
     };
-    for (const auto& r : {row{good, good, 0, ""}, row{bad, good, 78, "x.toml:2: lease"}, row{good, bad, 78, "postsluice-contentfilter: the old"},
-                          row{good, keyless, 78, "a.pem: permission denied"}, row{good, "unavailable", 1, "reload failed"}}) {
+    for (const auto& r :
+         {row{good, good, 0, ""}, row{bad, good, 78, "x.toml:2: lease"},
+          row{good, bad, 78, "postsluice-contentfilter: the old"}, row{good, keyless, 78, "a.pem: permission denied"},
+          row{good, "unavailable", 1, "reload failed"}}) {
         BOOST_TEST_CONTEXT(r.says) {
             const both daemons{{{"reload", r.policyd}}, {{"reload", r.filter}}};
             for (const auto& words : std::vector<std::vector<std::string>>{{"config", "reload"}, {"reload"}}) {

@@ -20,10 +20,12 @@ BOOST_AUTO_TEST_CASE(durations_name_their_two_largest_units) {
         std::int64_t seconds;
         const char* text;
     };
-    for (const auto& r : {row{0, "0 s"}, row{-5, "0 s"}, row{1, "1 s"}, row{59, "59 s"}, row{60, "1 min"}, row{412, "6 min 52 s"},
-                          row{3600, "1 h"}, row{3601, "1 h"}, row{3660, "1 h 1 min"}, row{86399, "23 h 59 min"}, row{86400, "1 d"},
-                          row{183600, "2 d 3 h"}, row{86460, "1 d"}}) {
-        BOOST_TEST_CONTEXT(r.seconds) { BOOST_TEST(say_duration(seconds{r.seconds}) == r.text); }
+    for (const auto& r : {row{0, "0 s"}, row{-5, "0 s"}, row{1, "1 s"}, row{59, "59 s"}, row{60, "1 min"},
+                          row{412, "6 min 52 s"}, row{3600, "1 h"}, row{3601, "1 h"}, row{3660, "1 h 1 min"},
+                          row{86399, "23 h 59 min"}, row{86400, "1 d"}, row{183600, "2 d 3 h"}, row{86460, "1 d"}}) {
+        BOOST_TEST_CONTEXT(r.seconds) {
+            BOOST_TEST(say_duration(seconds{r.seconds}) == r.text);
+        }
     }
 }
 
@@ -38,8 +40,11 @@ BOOST_AUTO_TEST_CASE(distances_round_towards_the_future) {
 BOOST_AUTO_TEST_CASE(times_are_read_strictly_and_shown_in_utc) {
     BOOST_TEST(say_time(parse_iso8601("2026-11-21T10:08:38Z"), now) == "2026-11-21 10:08:38Z (6 min 52 s ago)");
     BOOST_TEST(say_time(std::nullopt, now) == "-");
-    for (const char* bad : {"", "2026-11-21", "2026-11-21T10:15:30", "2026-11-21T10:15:30Zx", "2026-13-21T10:15:30Z", "yesterday"}) {
-        BOOST_TEST_CONTEXT(bad) { BOOST_TEST(!parse_iso8601(bad).has_value()); }
+    for (const char* bad :
+         {"", "2026-11-21", "2026-11-21T10:15:30", "2026-11-21T10:15:30Zx", "2026-13-21T10:15:30Z", "yesterday"}) {
+        BOOST_TEST_CONTEXT(bad) {
+            BOOST_TEST(!parse_iso8601(bad).has_value());
+        }
     }
 }
 
@@ -59,7 +64,8 @@ BOOST_AUTO_TEST_CASE(sizes_counts_and_scores_read_well) {
 }
 
 BOOST_AUTO_TEST_CASE(members_of_another_type_read_as_nothing) {
-    const json object = {{"text", 7}, {"number", "x"}, {"flag", 1}, {"part", "x"}, {"time", 5}, {"huge", 1e300}, {"float", 2.75}};
+    const json object = {{"text", 7}, {"number", "x"}, {"flag", 1},    {"part", "x"},
+                         {"time", 5}, {"huge", 1e300}, {"float", 2.75}};
     for (const json& j : {object, json{}, json::array(), json("text")}) {
         BOOST_TEST_CONTEXT(j.dump()) {
             BOOST_TEST(text_of(j, "text", "-") == "-");
@@ -86,9 +92,14 @@ BOOST_AUTO_TEST_CASE(use_says_how_much_of_what_and_when_more_fits) {
 }
 
 BOOST_AUTO_TEST_CASE(locks_say_until_when_why_and_by_whom) {
-    json lock = {{"locked", true}, {"kind", "timed"}, {"until", "2026-11-21T10:22:22Z"}, {"cause", "5 spam in 10 minutes"},
-                 {"actor", "postsluice"}, {"reference", "K7QM2P4X"}};
-    BOOST_TEST(say_lock(lock, now) == "locked until 2026-11-21 10:22:22Z (in 6 min 52 s): 5 spam in 10 minutes, ref K7QM2P4X");
+    json lock = {{"locked", true},
+                 {"kind", "timed"},
+                 {"until", "2026-11-21T10:22:22Z"},
+                 {"cause", "5 spam in 10 minutes"},
+                 {"actor", "postsluice"},
+                 {"reference", "K7QM2P4X"}};
+    BOOST_TEST(say_lock(lock, now) ==
+               "locked until 2026-11-21 10:22:22Z (in 6 min 52 s): 5 spam in 10 minutes, ref K7QM2P4X");
     lock["kind"] = "permanent";
     BOOST_TEST(say_lock(lock, now) == "locked until somebody unlocks it: 5 spam in 10 minutes, ref K7QM2P4X");
     lock = {{"locked", true}, {"kind", "manual"}, {"actor", "ann"}, {"cause", "phone call"}};

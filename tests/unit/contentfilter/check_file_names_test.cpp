@@ -51,14 +51,15 @@ BOOST_AUTO_TEST_CASE(what_names_do) {
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.name) {
             const auto j = judge_name(r.name);
-            const std::string marks = std::string{j.executable ? "e" : ""} + (j.twofold ? "d" : "") + (j.overridden ? "b" : "") +
-                                      (j.hidden ? "h" : "") + (j.risk > 0 ? "r" : "");
+            const std::string marks = std::string{j.executable ? "e" : ""} + (j.twofold ? "d" : "") +
+                                      (j.overridden ? "b" : "") + (j.hidden ? "h" : "") + (j.risk > 0 ? "r" : "");
             BOOST_TEST(marks == r.marks);
         }
 }
 
 BOOST_AUTO_TEST_CASE(a_program_by_name_is_quarantined_without_a_strike) {
-    const auto found = run_check("file_names", make_message(with_attachment("Content-Type: application/x-y; name=setup.exe\r\n", "x")));
+    const auto found = run_check(
+        "file_names", make_message(with_attachment("Content-Type: application/x-y; name=setup.exe\r\n", "x")));
     const auto* f = find_symbol(found, "EXECUTABLE_NAME");
     BOOST_REQUIRE(f);
     BOOST_TEST((f->action == config::forced_verdict::quarantine));
@@ -68,7 +69,10 @@ BOOST_AUTO_TEST_CASE(a_program_by_name_is_quarantined_without_a_strike) {
 }
 
 BOOST_AUTO_TEST_CASE(a_double_extension_proves_a_virus) {
-    const auto found = run_check("file_names", make_message(with_attachment("Content-Disposition: attachment;\r\n filename*0=invoice.pdf;\r\n filename*1=.exe\r\n", "x")));
+    const auto found =
+        run_check("file_names",
+                  make_message(with_attachment(
+                      "Content-Disposition: attachment;\r\n filename*0=invoice.pdf;\r\n filename*1=.exe\r\n", "x")));
     const auto* f = find_symbol(found, "DOUBLE_EXTENSION");
     BOOST_REQUIRE(f);
     BOOST_TEST((f->strikes == strike_kind::virus));
@@ -91,7 +95,9 @@ BOOST_AUTO_TEST_CASE(names_inside_an_embedded_message_count) {
     for (auto at = renamed.find("--b"); at != std::string::npos; at = renamed.find("--b", at + 4))
         renamed.replace(at, 3, "--in");
     renamed.replace(renamed.find("\"b\""), 3, "\"in\"");
-    BOOST_TEST(find_symbol(run_check("file_names", make_message(with_attachment("Content-Type: message/rfc822\r\n", renamed))), "EXECUTABLE_NAME"));
+    BOOST_TEST(
+        find_symbol(run_check("file_names", make_message(with_attachment("Content-Type: message/rfc822\r\n", renamed))),
+                    "EXECUTABLE_NAME"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -15,13 +15,17 @@ namespace {
 std::shared_ptr<const check_resources> with_workers() {
     static const auto shared = [] {
         auto made = std::make_shared<check_resources>();
-        made->workers = std::make_shared<scan_workers>(scan_workers::options{worker_program(), 1, std::chrono::seconds{20}});
+        made->workers =
+            std::make_shared<scan_workers>(scan_workers::options{worker_program(), 1, std::chrono::seconds{20}});
         return made;
     }();
     return shared;
 }
 std::vector<finding> found_in(std::string_view content, const std::string& type = "application/pdf; name=letter.pdf") {
-    return run_check("file_types", make_message(with_attachment("Content-Type: " + type + "\r\nContent-Transfer-Encoding: base64\r\n", base64(content))), with_workers());
+    return run_check("file_types",
+                     make_message(with_attachment("Content-Type: " + type + "\r\nContent-Transfer-Encoding: base64\r\n",
+                                                  base64(content))),
+                     with_workers());
 }
 std::string file(const char* name) {
     std::ifstream in{name, std::ios::binary};
@@ -42,7 +46,8 @@ BOOST_AUTO_TEST_CASE(programs_are_found_under_any_name) {
         {"Windows", windows_program()},
         {"MS-DOS", std::string("MZ\x50\0\2\0\0\0\4\0\x0f\0\xff\xff\0\0\xb8", 17) + std::string(200, '\0')},
         {"ELF", file("/proc/self/exe").substr(0, 100000)},
-        {"Mach-O", std::string("\xcf\xfa\xed\xfe\7\0\0\1\3\0\0\0\2\0\0\0\x10\0\0\0\x58\5\0\0\x85\0\x20\0\0\0\0\0", 32) + std::string(400, '\0')},
+        {"Mach-O", std::string("\xcf\xfa\xed\xfe\7\0\0\1\3\0\0\0\2\0\0\0\x10\0\0\0\x58\5\0\0\x85\0\x20\0\0\0\0\0", 32) +
+                       std::string(400, '\0')},
         {"a Windows shortcut", std::string("L\0\0\0\1\x14\2\0\0\0\0\0\xc0\0\0\0\0\0\0F", 20) + std::string(100, '\0')},
     };
     for (const auto& r : rows)
@@ -77,7 +82,8 @@ BOOST_AUTO_TEST_CASE(text_that_begins_like_a_program_is_text) {
 BOOST_AUTO_TEST_CASE(text_needs_no_worker_and_octets_without_one_are_an_error) {
     const auto none = std::make_shared<check_resources>();
     BOOST_TEST(run_check("file_types", make_message("Subject: x\r\n\r\nplain text\r\n"), none).empty());
-    const auto octets = make_message(with_attachment("Content-Transfer-Encoding: base64\r\n", base64(windows_program())));
+    const auto octets =
+        make_message(with_attachment("Content-Transfer-Encoding: base64\r\n", base64(windows_program())));
     BOOST_CHECK_THROW(run_check("file_types", octets, none), std::runtime_error);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages for the tests of checks, mime and runner: built in memory from their text, as the session would hand them over.
+// Messages for the tests of checks, mime and runner: built in memory from their text, as the session would hand them
+// over.
 #pragma once
 
 #include "contentfilter/checks/check.hpp"
@@ -79,7 +80,8 @@ T run_awaitable(boost::asio::awaitable<T> what) {
     return outcome.get();
 }
 
-inline std::vector<finding> run_check(std::string_view name, message_ptr m, std::shared_ptr<const check_resources> resources = nullptr) {
+inline std::vector<finding> run_check(std::string_view name, message_ptr m,
+                                      std::shared_ptr<const check_resources> resources = nullptr) {
     const auto& all = all_checks();
     const auto at = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.name == name; });
     if (at == all.end()) throw std::runtime_error{"no such check"};
@@ -109,7 +111,8 @@ inline std::string base64(std::string_view octets) {
 
 /// multipart/mixed of a text and one attachment with the given part header (lines with CRLF) and content.
 inline std::string with_attachment(std::string_view part_header, std::string_view content) {
-    return "From: a@example.org\r\nSubject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\n"
+    return "From: a@example.org\r\nSubject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; "
+           "boundary=\"b\"\r\n\r\n"
            "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n" +
            std::string{part_header} + "\r\n" + std::string{content} + "\r\n--b--\r\n";
 }
@@ -125,7 +128,11 @@ inline std::string windows_program() {
 }
 
 // Put together at run time, so that this source is not taken for a virus or spam.
-inline std::string eicar() { return std::string{"X5O!P%@AP[4\\PZX54(P^)7CC)7}$"} + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*"; }
-inline std::string gtube() { return std::string{"XJS*C4JDBQADN1.NSBN3*2IDNEN*"} + "GTUBE-STANDARD-" + "ANTI-UBE-TEST-EMAIL*C.34X"; }
+inline std::string eicar() {
+    return std::string{"X5O!P%@AP[4\\PZX54(P^)7CC)7}$"} + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*";
+}
+inline std::string gtube() {
+    return std::string{"XJS*C4JDBQADN1.NSBN3*2IDNEN*"} + "GTUBE-STANDARD-" + "ANTI-UBE-TEST-EMAIL*C.34X";
+}
 
 } // namespace postsluice::contentfilter::testing

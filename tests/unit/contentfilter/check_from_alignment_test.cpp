@@ -31,7 +31,7 @@ BOOST_AUTO_TEST_CASE(what_headers_show_under_the_own_address_rule) {
     const row rows[] = {
         {"From: a@example.org\r\n", ""},
         {"From: A Person <A@Example.ORG>\r\n", ""},
-        {"From: a@example.org (b@example.net)\r\n", ""},
+        {"From: a@example.org (b@example.net)\r\n", "DISPLAY_NAME_ADDRESS"}, // readers show a comment as the name
         {"From: b@example.org\r\n", "FROM_FORBIDDEN"},
         {"From: =?utf-8?Q?A?=\r\n <b@example.net>\r\n", "FROM_FORBIDDEN"},
         {"From: nobody\r\n", "FROM_FORBIDDEN"},
@@ -52,7 +52,9 @@ BOOST_AUTO_TEST_CASE(what_headers_show_under_the_own_address_rule) {
         {"Subject: x\r\n", "NO_FROM"},
     };
     for (const auto& r : rows)
-        BOOST_TEST_CONTEXT(r.header) { BOOST_TEST(symbols(r.header, own_address()) == r.symbols); }
+        BOOST_TEST_CONTEXT(r.header) {
+            BOOST_TEST(symbols(r.header, own_address()) == r.symbols);
+        }
 }
 
 BOOST_AUTO_TEST_CASE(a_forbidden_from_rejects_and_names_the_address) {

@@ -8,7 +8,9 @@ using namespace postsluice;
 using namespace postsluice::contentfilter;
 
 namespace {
-header_block parsed(std::string_view text) { return parse_header_text(text, 1U << 20U, 2000); }
+header_block parsed(std::string_view text) {
+    return parse_header_text(text, 1U << 20U, 2000);
+}
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(header_test)
@@ -73,7 +75,8 @@ BOOST_AUTO_TEST_CASE(ten_thousand_headers_are_cut_at_the_bound) {
 
 BOOST_AUTO_TEST_CASE(a_field_over_the_octet_bound_is_body) {
     const std::string first = "A: b\r\n";
-    const auto h = parse_header_text(first + "B: " + std::string(100, 'x') + "\r\n " + std::string(100, 'x') + "\r\n\r\n", 150, 10);
+    const auto h = parse_header_text(
+        first + "B: " + std::string(100, 'x') + "\r\n " + std::string(100, 'x') + "\r\n\r\n", 150, 10);
     BOOST_TEST(h.truncated);
     BOOST_TEST(h.fields.size() == 1u);
     BOOST_TEST(h.body_offset == first.size());

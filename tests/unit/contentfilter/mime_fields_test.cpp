@@ -62,14 +62,17 @@ BOOST_AUTO_TEST_CASE(texts_are_decoded) {
 }
 
 BOOST_AUTO_TEST_CASE(urls_are_found_in_any_split) {
-    const std::string text = "see <a href=\"http://a.example/x?y=1&amp;z=2\">this</a>, https://b.example/path. or WWW.c.example) end";
+    const std::string text =
+        "see <a href=\"http://a.example/x?y=1&amp;z=2\">this</a>, https://b.example/path. or WWW.c.example) end";
     for (std::size_t cut = 0; cut <= text.size(); ++cut) {
         mime::url_finder finder;
         finder.feed(text.substr(0, cut));
         finder.feed(text.substr(cut));
         finder.finish();
         const std::set<std::string> wanted{"http://a.example/x?y=1&z=2", "https://b.example/path", "WWW.c.example"};
-        BOOST_TEST_CONTEXT("cut " << cut) { BOOST_TEST((finder.urls() == wanted)); }
+        BOOST_TEST_CONTEXT("cut " << cut) {
+            BOOST_TEST((finder.urls() == wanted));
+        }
     }
 }
 

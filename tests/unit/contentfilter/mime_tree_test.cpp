@@ -58,40 +58,52 @@ BOOST_AUTO_TEST_CASE(shapes_of_messages) {
     const row rows[] = {
         {"no MIME at all", "Subject: x\r\n\r\nbody\r\n", "1 text/plain"},
         {"an empty message", "", "1 text/plain"},
-        {"two parts", with_attachment("Content-Type: image/png\r\n", "x"), "1 multipart/mixed+, 1.1 text/plain, 1.2 image/png"},
+        {"two parts", with_attachment("Content-Type: image/png\r\n", "x"),
+         "1 multipart/mixed+, 1.1 text/plain, 1.2 image/png"},
         {"an unreadable type", "Content-Type: nonsense\r\n\r\nx", "1 text/plain"},
         {"a multipart without boundary is text", "Content-Type: multipart/mixed\r\n\r\nx", "1 multipart/mixed"},
-        {"a multipart whose boundary never comes is text", "Content-Type: multipart/mixed; boundary=q\r\n\r\nx\r\n", "1 multipart/mixed"},
+        {"a multipart whose boundary never comes is text", "Content-Type: multipart/mixed; boundary=q\r\n\r\nx\r\n",
+         "1 multipart/mixed"},
         {"an embedded message",
          with_attachment("Content-Type: message/rfc822\r\n", "Subject: in\r\nContent-Type: text/html\r\n\r\n<p>"),
          "1 multipart/mixed+, 1.1 text/plain, 1.2 message/rfc822+, 1.2.1 text/html"},
         {"an embedded message in base64 is opened too",
          with_attachment("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n",
                          base64(with_attachment("Content-Type: image/gif\r\n", "y"))),
-         "1 multipart/mixed+, 1.1 text/plain, 1.2 message/rfc822, 1.2.1 multipart/mixed+, 1.2.1.1 text/plain, 1.2.1.2 image/gif"},
+         "1 multipart/mixed+, 1.1 text/plain, 1.2 message/rfc822, 1.2.1 multipart/mixed+, 1.2.1.1 text/plain, 1.2.1.2 "
+         "image/gif"},
         {"a digest's parts are messages",
          "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: 1\r\n\r\none\r\n--d--\r\n",
          "1 multipart/digest+, 1.1 message/rfc822+, 1.1.1 text/plain"},
         {"an outer boundary ends the inner multiparts",
-         "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\n\r\nin\r\n--o\r\n\r\n"
+         "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: multipart/mixed; "
+         "boundary=i\r\n\r\n--i\r\n\r\nin\r\n--o\r\n\r\n"
          "out\r\n--o--\r\n",
          "1 multipart/mixed+, 1.1 multipart/mixed+, 1.1.1 text/plain, 1.2 text/plain"},
         {"a boundary that begins like the outer one",
-         "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: multipart/mixed; boundary=ab\r\n\r\n--ab\r\n\r\nx\r\n--ab--\r\n--a--\r\n",
+         "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: multipart/mixed; "
+         "boundary=ab\r\n\r\n--ab\r\n\r\nx\r\n--ab--\r\n--a--\r\n",
          "1 multipart/mixed+, 1.1 multipart/mixed+, 1.1.1 text/plain"},
-        {"no closing boundary", "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nx", "1 multipart/mixed+, 1.1 text/plain"},
+        {"no closing boundary", "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nx",
+         "1 multipart/mixed+, 1.1 text/plain"},
         {"blanks after a boundary", "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a \t\r\n\r\nx\r\n--a-- \r\n",
          "1 multipart/mixed+, 1.1 text/plain"},
-        {"bare LF", "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\n", "1 multipart/mixed+, 1.1 text/plain"},
-        {"a boundary in a part's header", "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: image/png\r\n--a\r\n\r\nx\r\n--a--\r\n",
-         "1 multipart/mixed+, 1.1 image/png, 1.2 text/plain"},
-        {"a broken line ends a part's header", "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nbroken\r\nContent-Type: image/png\r\n\r\n--a--\r\n",
+        {"bare LF", "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\n",
          "1 multipart/mixed+, 1.1 text/plain"},
-        {"a boundary of RFC 2231 pieces", "Content-Type: multipart/mixed; boundary*0=x; boundary*1=y\r\n\r\n--xy\r\n\r\nt\r\n--xy--\r\n",
+        {"a boundary in a part's header",
+         "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: image/png\r\n--a\r\n\r\nx\r\n--a--\r\n",
+         "1 multipart/mixed+, 1.1 image/png, 1.2 text/plain"},
+        {"a broken line ends a part's header",
+         "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nbroken\r\nContent-Type: image/png\r\n\r\n--a--\r\n",
+         "1 multipart/mixed+, 1.1 text/plain"},
+        {"a boundary of RFC 2231 pieces",
+         "Content-Type: multipart/mixed; boundary*0=x; boundary*1=y\r\n\r\n--xy\r\n\r\nt\r\n--xy--\r\n",
          "1 multipart/mixed+, 1.1 text/plain"},
     };
     for (const auto& r : rows)
-        BOOST_TEST_CONTEXT(r.about) { BOOST_TEST(shape(*tree_of(*make_message(r.text))) == r.shape); }
+        BOOST_TEST_CONTEXT(r.about) {
+            BOOST_TEST(shape(*tree_of(*make_message(r.text))) == r.shape);
+        }
 }
 
 BOOST_AUTO_TEST_CASE(the_structure_does_not_depend_on_where_pieces_are_cut) {
@@ -123,20 +135,23 @@ BOOST_AUTO_TEST_CASE(contents_are_decoded) {
         {"quoted-printable", "Content-Transfer-Encoding: quoted-printable\r\n", "a=3Db=\r\nc", "a=bc"},
         {"base64", "Content-Transfer-Encoding: base64\r\n", "aGVsbG8gd29ybGQ=", "hello world"},
         {"base64 in odd case with a comment", "Content-Transfer-Encoding: BASE64 \r\n", "aGVsbG8=", "hello"},
-        {"base64 with rubbish between", "Content-Transfer-Encoding: base64\r\n", "aG*Vs\r\n!bG8g\r\nd29 ybGQ=", "hello world"},
+        {"base64 with rubbish between", "Content-Transfer-Encoding: base64\r\n",
+         "aG*Vs\r\n!bG8g\r\nd29 ybGQ=", "hello world"},
         {"base64 without its end", "Content-Transfer-Encoding: base64\r\n", "aGVsbG8gd29ybG", "hello wor"},
         {"an unknown encoding is as it is", "Content-Transfer-Encoding: x-foo\r\n", "aGk=", "aGk="},
     };
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.about) {
-            const auto t = tree_of(*make_message(with_attachment("Content-Type: application/x-y\r\n" + r.header, r.content)));
+            const auto t =
+                tree_of(*make_message(with_attachment("Content-Type: application/x-y\r\n" + r.header, r.content)));
             BOOST_REQUIRE(t->parts().size() == 3u);
             BOOST_TEST(decoded_of(t->parts()[2]) == r.decoded);
         }
 }
 
 BOOST_AUTO_TEST_CASE(no_more_is_decoded_than_asked_for) {
-    const auto t = tree_of(*make_message(with_attachment("Content-Transfer-Encoding: base64\r\n", base64(std::string(1000, 'x')))));
+    const auto t = tree_of(
+        *make_message(with_attachment("Content-Transfer-Encoding: base64\r\n", base64(std::string(1000, 'x')))));
     BOOST_TEST(decoded_of(t->parts()[2], 10) == std::string(10, 'x'));
 }
 
@@ -146,14 +161,19 @@ BOOST_AUTO_TEST_CASE(text_becomes_utf8) {
         std::string octets, utf8;
     };
     const row rows[] = {
-        {"iso-8859-1", "caf\xe9", "caf\u00e9"},   {"utf-8", "caf\u00e9", "caf\u00e9"},
-        {"windows-1252", "\x80", "\u20ac"},       {"iso-2022-jp", "\x1b$B$\"\x1b(B", "\u3042"},
-        {"utf-16le", std::string("h\0i\0", 4), "hi"}, {"no-such-charset", "abc", "abc"},
-        {"koi8-r", "\xc1", "\u0430"},             {"UTF-8//IGNORE", "x", "x"},
+        {"iso-8859-1", "caf\xe9", "caf\u00e9"},
+        {"utf-8", "caf\u00e9", "caf\u00e9"},
+        {"windows-1252", "\x80", "\u20ac"},
+        {"iso-2022-jp", "\x1b$B$\"\x1b(B", "\u3042"},
+        {"utf-16le", std::string("h\0i\0", 4), "hi"},
+        {"no-such-charset", "abc", "abc"},
+        {"koi8-r", "\xc1", "\u0430"},
+        {"UTF-8//IGNORE", "x", "x"},
     };
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.charset) {
-            const auto t = tree_of(*make_message("Content-Type: text/plain; charset=\"" + std::string{r.charset} + "\"\r\n\r\n" + r.octets));
+            const auto t = tree_of(*make_message("Content-Type: text/plain; charset=\"" + std::string{r.charset} +
+                                                 "\"\r\n\r\n" + r.octets));
             BOOST_TEST(text_of(t->parts().at(0)) == r.utf8);
         }
 }
@@ -184,15 +204,22 @@ BOOST_AUTO_TEST_CASE(all_file_names_are_seen) {
     const row rows[] = {
         {"disposition", "Content-Disposition: attachment; filename=\"a.pdf\"\r\n", {"a.pdf"}},
         {"type", "Content-Type: application/pdf; name=a.pdf\r\n", {"a.pdf"}},
-        {"both, different", "Content-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment; filename=b.exe\r\n", {"a.pdf", "b.exe"}},
+        {"both, different",
+         "Content-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment; filename=b.exe\r\n",
+         {"a.pdf", "b.exe"}},
         {"RFC 2231", "Content-Disposition: attachment; filename*=utf-8''caf%C3%A9.exe\r\n", {"caf\u00e9.exe"}},
-        {"RFC 2231 continuations", "Content-Disposition: attachment; filename*0=\"inv\"; filename*1=\"oice\"; filename*2=\".exe\"\r\n", {"invoice.exe"}},
+        {"RFC 2231 continuations",
+         "Content-Disposition: attachment; filename*0=\"inv\"; filename*1=\"oice\"; filename*2=\".exe\"\r\n",
+         {"invoice.exe"}},
         {"RFC 2231 continuations, encoded and out of order",
          // GMime leaves the charset there then; the extension is what counts.
-         "Content-Disposition: attachment;\r\n filename*1*=%2Eexe;\r\n filename*0*=utf-8''caf%C3%A9\r\n", {"utf-8''caf\u00e9.exe"}},
+         "Content-Disposition: attachment;\r\n filename*1*=%2Eexe;\r\n filename*0*=utf-8''caf%C3%A9\r\n",
+         {"utf-8''caf\u00e9.exe"}},
         {"RFC 2047 in quotes", "Content-Disposition: attachment; filename=\"=?utf-8?Q?a=2Eexe?=\"\r\n", {"a.exe"}},
         {"two of one kind", "Content-Disposition: attachment; filename=a.txt; filename=b.exe\r\n", {"a.txt", "b.exe"}},
-        {"two fields", "Content-Disposition: attachment; filename=a.txt\r\nContent-Disposition: inline; filename=b.exe\r\n", {"a.txt", "b.exe"}},
+        {"two fields",
+         "Content-Disposition: attachment; filename=a.txt\r\nContent-Disposition: inline; filename=b.exe\r\n",
+         {"a.txt", "b.exe"}},
         {"blanks without quotes", "Content-Disposition: attachment; filename=a b.exe\r\n", {"a b.exe"}},
         {"folded", "Content-Disposition: attachment;\r\n\tfilename=a.exe\r\n", {"a.exe"}},
     };
@@ -201,7 +228,9 @@ BOOST_AUTO_TEST_CASE(all_file_names_are_seen) {
             const auto t = tree_of(*make_message(with_attachment(r.header, "x")));
             const auto& names = t->parts().at(2).fields.names;
             for (const auto& name : r.names)
-                BOOST_TEST_CONTEXT(name) { BOOST_TEST((std::find(names.begin(), names.end(), name) != names.end())); }
+                BOOST_TEST_CONTEXT(name) {
+                    BOOST_TEST((std::find(names.begin(), names.end(), name) != names.end()));
+                }
         }
 }
 
@@ -217,7 +246,8 @@ BOOST_AUTO_TEST_CASE(deep_nesting_gives_no_tree) {
     const auto nested = [](int levels) {
         std::string text;
         for (int i = 0; i < levels; ++i)
-            text += "Content-Type: multipart/mixed; boundary=b" + std::to_string(i) + "\r\n\r\n--b" + std::to_string(i) + "\r\n";
+            text += "Content-Type: multipart/mixed; boundary=b" + std::to_string(i) + "\r\n\r\n--b" +
+                    std::to_string(i) + "\r\n";
         return text + "\r\nx\r\n";
     };
     BOOST_TEST(tree_of(*make_message(nested(50)))->parts().size() == 51u);
@@ -235,12 +265,14 @@ BOOST_AUTO_TEST_CASE(headers_over_their_bounds_give_no_tree) {
         many += "X: y\r\n";
     BOOST_TEST(failure_of(*make_message(many + "\r\n")).code == errc::too_large);
     const std::string head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n";
-    BOOST_TEST(failure_of(*make_message(head + "X: " + std::string(5U << 20U, 'y') + "\r\n\r\n")).code == errc::too_large);
+    BOOST_TEST(failure_of(*make_message(head + "X: " + std::string(5U << 20U, 'y') + "\r\n\r\n")).code ==
+               errc::too_large);
     std::string folded = head + "X: y\r\n";
     for (int i = 0; i < 300000; ++i)
         folded += " y\r\n";
     BOOST_TEST(failure_of(*make_message(folded)).code == errc::too_large);
-    BOOST_TEST(failure_of(*make_message(head + "Content-Type: a/b" + std::string(20000, ';') + "\r\n\r\n")).code == errc::too_large);
+    BOOST_TEST(failure_of(*make_message(head + "Content-Type: a/b" + std::string(20000, ';') + "\r\n\r\n")).code ==
+               errc::too_large);
 }
 
 BOOST_AUTO_TEST_CASE(a_hundred_mebibytes_of_empty_parts_need_little_memory) {

@@ -21,7 +21,8 @@ finding scored(std::string symbol, double score, std::optional<strike_kind> stri
     f.why = why;
     return f;
 }
-finding forcing(std::string symbol, forced_verdict action, reason why, std::optional<strike_kind> strikes = {}, double score = 1) {
+finding forcing(std::string symbol, forced_verdict action, reason why, std::optional<strike_kind> strikes = {},
+                double score = 1) {
     auto f = scored(std::move(symbol), score, strikes, why);
     f.action = action;
     return f;
@@ -57,25 +58,72 @@ BOOST_AUTO_TEST_CASE(findings_become_verdicts) {
         {"tag at its threshold", {scored("A", 6)}, verdict_kind::tag, reason::score},
         {"a tag is no strike", {scored("A", 6, spam, reason::spam)}, verdict_kind::tag, reason::spam},
         {"scores add up", {scored("A", 6), scored("B", 4)}, verdict_kind::hold, reason::score},
-        {"a sum is a sum, whatever its parts say", {scored("A", 6, {}, reason::spam), scored("B", 4, {}, reason::phish)}, verdict_kind::hold, reason::score},
-        {"one that is enough names the reason", {scored("A", 15, {}, reason::phish), scored("B", 1)}, verdict_kind::reject, reason::phish},
+        {"a sum is a sum, whatever its parts say",
+         {scored("A", 6, {}, reason::spam), scored("B", 4, {}, reason::phish)},
+         verdict_kind::hold,
+         reason::score},
+        {"one that is enough names the reason",
+         {scored("A", 15, {}, reason::phish), scored("B", 1)},
+         verdict_kind::reject,
+         reason::phish},
         {"scores below zero help", {scored("A", 16), scored("B", -2)}, verdict_kind::hold, reason::score},
-        {"strikes of what added to the score", {scored("A", 9), scored("B", 1, spam)}, verdict_kind::hold, reason::score, spam},
-        {"no strike for what did not add", {scored("A", 10), scored("B", -1, strike_kind::virus), scored("C", 1)}, verdict_kind::hold, reason::score},
+        {"strikes of what added to the score",
+         {scored("A", 9), scored("B", 1, spam)},
+         verdict_kind::hold,
+         reason::score,
+         spam},
+        {"no strike for what did not add",
+         {scored("A", 10), scored("B", -1, strike_kind::virus), scored("C", 1)},
+         verdict_kind::hold,
+         reason::score},
         {"forced", {virus}, verdict_kind::quarantine, reason::virus, strike_kind::virus},
-        {"forced stands whatever the score", {virus, scored("A", 50, spam, reason::spam)}, verdict_kind::quarantine, reason::virus, strike_kind::virus},
-        {"a forced tag gives way to a worse score", {forcing("T", forced_verdict::tag, reason::spam), scored("A", 14)}, verdict_kind::reject, reason::score},
-        {"a forced tag beside little", {forcing("T", forced_verdict::tag, reason::spam, spam)}, verdict_kind::tag, reason::spam},
-        {"the worst of two forced, and every proof counts", {virus, forged}, verdict_kind::reject, reason::header_from_forbidden, strike_kind::virus},
-        {"the worse proof names the reason", {forcing("F", forced_verdict::quarantine, reason::forbidden_file, {}, 8), virus}, verdict_kind::quarantine, reason::virus, strike_kind::virus},
-        {"discard is worst", {virus, forged, forcing("D", forced_verdict::discard, reason::spam)}, verdict_kind::discard, reason::spam, strike_kind::virus},
+        {"forced stands whatever the score",
+         {virus, scored("A", 50, spam, reason::spam)},
+         verdict_kind::quarantine,
+         reason::virus,
+         strike_kind::virus},
+        {"a forced tag gives way to a worse score",
+         {forcing("T", forced_verdict::tag, reason::spam), scored("A", 14)},
+         verdict_kind::reject,
+         reason::score},
+        {"a forced tag beside little",
+         {forcing("T", forced_verdict::tag, reason::spam, spam)},
+         verdict_kind::tag,
+         reason::spam},
+        {"the worst of two forced, and every proof counts",
+         {virus, forged},
+         verdict_kind::reject,
+         reason::header_from_forbidden,
+         strike_kind::virus},
+        {"the worse proof names the reason",
+         {forcing("F", forced_verdict::quarantine, reason::forbidden_file, {}, 8), virus},
+         verdict_kind::quarantine,
+         reason::virus,
+         strike_kind::virus},
+        {"discard is worst",
+         {virus, forged, forcing("D", forced_verdict::discard, reason::spam)},
+         verdict_kind::discard,
+         reason::spam,
+         strike_kind::virus},
         {"a failed check defers", {failing()}, verdict_kind::tempfail, reason::check_failed},
-        {"a failed check defers what would be tagged", {failing(), scored("A", 7)}, verdict_kind::tempfail, reason::check_failed},
-        {"a failed check does not save the worse", {failing(), virus}, verdict_kind::quarantine, reason::virus, strike_kind::virus},
+        {"a failed check defers what would be tagged",
+         {failing(), scored("A", 7)},
+         verdict_kind::tempfail,
+         reason::check_failed},
+        {"a failed check does not save the worse",
+         {failing(), virus},
+         verdict_kind::quarantine,
+         reason::virus,
+         strike_kind::virus},
         {"a failed check does not save a high score", {failing(), scored("A", 10)}, verdict_kind::hold, reason::score},
         {"on_error hold", {failing()}, verdict_kind::hold, reason::check_failed, {}, filter_error_policy::hold},
         {"on_error pass", {failing()}, verdict_kind::pass, reason::none, {}, filter_error_policy::pass},
-        {"on_error pass keeps the tag", {failing(), scored("A", 7)}, verdict_kind::tag, reason::score, {}, filter_error_policy::pass},
+        {"on_error pass keeps the tag",
+         {failing(), scored("A", 7)},
+         verdict_kind::tag,
+         reason::score,
+         {},
+         filter_error_policy::pass},
     };
     const config::profile profile;
     for (const auto& r : rows)
@@ -95,7 +143,8 @@ BOOST_AUTO_TEST_CASE(a_profile_changes_symbols) {
     profile.symbols["LOUD"] = {1.0, {}, true};
     profile.symbols["OFF"] = {{}, {}, false};
     profile.symbols["CHECK_FAILED"] = {{}, {}, false};
-    const auto v = decide({virus, scored("LOUD", 100), scored("OFF", 100), failing()}, {profile, filter_error_policy::pass, false});
+    const auto v = decide({virus, scored("LOUD", 100), scored("OFF", 100), failing()},
+                          {profile, filter_error_policy::pass, false});
     BOOST_TEST(v.kind == verdict_kind::reject);
     BOOST_TEST(v.score == 2.0);
     BOOST_TEST(v.findings.size() == 3u); // OFF is gone, the failure stays
@@ -121,7 +170,8 @@ BOOST_AUTO_TEST_CASE(observing_says_what_would_have_been) {
 
 BOOST_AUTO_TEST_CASE(findings_are_listed_highest_first) {
     const config::profile profile;
-    const auto v = decide({scored("LOW", 1), scored("HIGH", 3), virus}, {profile, filter_error_policy::tempfail, false});
+    const auto v =
+        decide({scored("LOW", 1), scored("HIGH", 3), virus}, {profile, filter_error_policy::tempfail, false});
     BOOST_TEST(v.findings[0].symbol == "HIGH");
     BOOST_TEST(v.findings[1].symbol == "VIRUS"); // the graver of two with one score
     BOOST_TEST(v.findings[2].symbol == "LOW");
@@ -133,10 +183,11 @@ BOOST_AUTO_TEST_CASE(the_description_names_everything_in_lines) {
     f.evidence = "a\nb.exe";
     f.group = "attachments";
     const auto text = describe(decide({f, scored("A", 1.5)}, {profile, filter_error_policy::tempfail, false}));
-    BOOST_TEST(text == "    1.5  A                  : \n"
+    BOOST_TEST(text == "    1.5  A                   : \n"
                        "    1.0  VIRUS   quarantine  attachments: a?b.exe\n"
                        "    2.5  verdict: quarantine (virus), strike: virus\n");
-    BOOST_TEST(describe(decide({}, {profile, filter_error_policy::tempfail, false})) == "nothing was found\n    0.0  verdict: pass\n");
+    BOOST_TEST(describe(decide({}, {profile, filter_error_policy::tempfail, false})) ==
+               "nothing was found\n    0.0  verdict: pass\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Both ends of the control protocol over real sockets in a scratch directory: the server runs in a thread of its own, the
-// blocking client and raw sockets in the test's.
+// Both ends of the control protocol over real sockets in a scratch directory: the server runs in a thread of its own,
+// the blocking client and raw sockets in the test's.
 #define BOOST_TEST_DYN_LINK
 #include "shared/control/control.hpp"
 #include "shared/log/log.hpp"
@@ -58,7 +58,9 @@ asio::awaitable<result<json>> never(control::request_context, request_ptr) {
 asio::awaitable<result<json>> broken_text(control::request_context, request_ptr) {
     co_return control::success({{"text", "caf\xE9"}});
 }
-asio::awaitable<result<json>> nothing(control::request_context, request_ptr) { co_return control::success({}); }
+asio::awaitable<result<json>> nothing(control::request_context, request_ptr) {
+    co_return control::success({});
+}
 asio::awaitable<result<json>> length(control::request_context, request_ptr request) {
     co_return control::success({{"length", request->at("text").get<std::string>().size()}});
 }
@@ -77,7 +79,8 @@ public:
 struct running_server {
     explicit running_server(control::server_bounds bounds = {}, std::string group = "",
                             std::size_t max_bytes = control::server::default_max_request_bytes)
-        : socket{where.path / "test.sock"}, server{context.get_executor(), socket, std::move(group), max_bytes, bounds} {
+        : socket{where.path / "test.sock"}
+        , server{context.get_executor(), socket, std::move(group), max_bytes, bounds} {
         server.on("echo", echo);
         server.on("fails", fails);
         server.on("fails-without-words", fails_without_words);
@@ -112,7 +115,8 @@ struct running_server {
 /// A raw client, for what call() would never send.
 class raw {
 public:
-    explicit raw(const std::filesystem::path& socket) : fd_{::socket(AF_UNIX, SOCK_STREAM, 0)} {
+    explicit raw(const std::filesystem::path& socket)
+        : fd_{::socket(AF_UNIX, SOCK_STREAM, 0)} {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         std::strcpy(address.sun_path, socket.c_str());
@@ -204,9 +208,9 @@ BOOST_AUTO_TEST_CASE(malformed_requests_are_answered_and_the_connection_goes_on)
     const running_server s;
     raw client{s.socket};
     const std::string deep = R"({"verb":"echo","x":)" + std::string(40, '[') + std::string(40, ']') + "}";
-    for (const std::string& line : {std::string{"{"}, std::string{""}, std::string{"[]"}, std::string{"7"},
-                                    std::string{R"({"say":"x"})"}, std::string{R"({"verb":7})"}, std::string{"\xff\xfe"}, deep,
-                                    std::string(100000, '[')}) {
+    for (const std::string& line :
+         {std::string{"{"}, std::string{""}, std::string{"[]"}, std::string{"7"}, std::string{R"({"say":"x"})"},
+          std::string{R"({"verb":7})"}, std::string{"\xff\xfe"}, deep, std::string(100000, '[')}) {
         BOOST_TEST_CONTEXT(line.substr(0, 40)) {
             client.send(line + "\n");
             const json answer = client.answer();
@@ -392,7 +396,9 @@ namespace {
 /// A peer that misbehaves: accepts one connection, reads a line, sends `text` and closes (or, where told so, waits).
 class bad_peer {
 public:
-    bad_peer(std::string text, bool closes) : fd_{::socket(AF_UNIX, SOCK_STREAM, 0)}, path{where_.path / "bad.sock"} {
+    bad_peer(std::string text, bool closes)
+        : fd_{::socket(AF_UNIX, SOCK_STREAM, 0)}
+        , path{where_.path / "bad.sock"} {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         std::strcpy(address.sun_path, path.c_str());
@@ -401,7 +407,8 @@ public:
         thread_ = std::thread{[this, text = std::move(text), closes] {
             const int peer = ::accept(fd_, nullptr, nullptr);
             char chunk[4096];
-            while (::recv(peer, chunk, sizeof chunk, 0) == sizeof chunk) {}
+            while (::recv(peer, chunk, sizeof chunk, 0) == sizeof chunk) {
+            }
             (void)::send(peer, text.data(), text.size(), MSG_NOSIGNAL);
             if (!closes) (void)::recv(peer, chunk, sizeof chunk, 0); // until the client gives up
             ::close(peer);

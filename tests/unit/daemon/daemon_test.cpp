@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Start and stop of a daemon. What needs root (dropping it) runs in a forked child, and is skipped where the tests are not root.
+// Start and stop of a daemon. What needs root (dropping it) runs in a forked child, and is skipped where the tests are
+// not root.
 #define BOOST_TEST_DYN_LINK
 #include "shared/daemon/daemon.hpp"
 
@@ -88,8 +89,12 @@ int in_child(const std::function<int()>& what) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-bool root() { return ::geteuid() == 0; }
-boost::test_tools::assertion_result is_root(boost::unit_test::test_unit_id) { return root(); }
+bool root() {
+    return ::geteuid() == 0;
+}
+boost::test_tools::assertion_result is_root(boost::unit_test::test_unit_id) {
+    return root();
+}
 
 } // namespace
 
@@ -111,8 +116,8 @@ BOOST_AUTO_TEST_CASE(file_and_user_are_taken_and_a_relative_file_becomes_absolut
 }
 
 BOOST_AUTO_TEST_CASE(wrong_usage_is_exit_code_2) {
-    for (const auto& arguments : std::vector<std::vector<std::string>>{{"--nonsense"}, {"--config"}, {"--config", ""}, {"word"},
-                                                                       {"--check-config=yes"}}) {
+    for (const auto& arguments : std::vector<std::vector<std::string>>{
+             {"--nonsense"}, {"--config"}, {"--config", ""}, {"word"}, {"--check-config=yes"}}) {
         BOOST_TEST_CONTEXT(arguments.front()) {
             const auto p = parse(arguments);
             BOOST_REQUIRE(p.code.has_value());
@@ -127,8 +132,8 @@ BOOST_AUTO_TEST_CASE(what_prints_and_exits_does_so) {
         const char* option;
         const char* shows;
     };
-    for (const auto& r : {row{"--version", "postsluice-test (postsluice) "}, row{"--help", "Exit codes:"}, row{"--print-defaults", "[policyd]"},
-                          row{"--print-sample", "#"}}) {
+    for (const auto& r : {row{"--version", "postsluice-test (postsluice) "}, row{"--help", "Exit codes:"},
+                          row{"--print-defaults", "[policyd]"}, row{"--print-sample", "#"}}) {
         BOOST_TEST_CONTEXT(r.option) {
             const auto p = parse({r.option});
             BOOST_REQUIRE(p.code.has_value());
@@ -257,8 +262,9 @@ BOOST_AUTO_TEST_CASE(a_file_in_the_place_of_a_directory_is_named) {
 BOOST_AUTO_TEST_CASE(without_root_staying_who_we_are_is_no_work) {
     const int code = in_child([] {
         const passwd* nobody = ::getpwnam("nobody");
-        if (root() && (::setgroups(0, nullptr) != 0 || ::setresgid(nobody->pw_gid, nobody->pw_gid, nobody->pw_gid) != 0 ||
-                       ::setresuid(nobody->pw_uid, nobody->pw_uid, nobody->pw_uid) != 0))
+        if (root() &&
+            (::setgroups(0, nullptr) != 0 || ::setresgid(nobody->pw_gid, nobody->pw_gid, nobody->pw_gid) != 0 ||
+             ::setresuid(nobody->pw_uid, nobody->pw_uid, nobody->pw_uid) != 0))
             return 10;
         const std::string self = ::getpwuid(::getuid())->pw_name;
         daemon_::drop_privileges("");
@@ -293,9 +299,8 @@ BOOST_AUTO_TEST_CASE(root_is_given_up_for_good_with_the_users_groups, *boost::un
 BOOST_AUTO_TEST_CASE(root_is_refused_in_every_guise, *boost::unit_test::precondition(is_root)) {
     for (const char* user : {"", "root", "no-such-user-here"}) {
         BOOST_TEST_CONTEXT("user \"" << user << "\"") {
-            const int code = in_child([user] {
-                return message_of([user] { daemon_::drop_privileges(user); }) == "no exception" ? 1 : 0;
-            });
+            const int code = in_child(
+                [user] { return message_of([user] { daemon_::drop_privileges(user); }) == "no exception" ? 1 : 0; });
             BOOST_TEST(code == 0);
         }
     }
@@ -318,7 +323,9 @@ BOOST_AUTO_TEST_CASE(a_lock_made_by_root_can_be_taken_by_the_user_later, *boost:
     { const daemon_::single_instance by_root{where.path / "state", "postsluice-test"}; }
     const int code = in_child([&where] {
         daemon_::drop_privileges("daemon");
-        const auto message = message_of([&where] { const daemon_::single_instance again{where.path / "state", "postsluice-test"}; });
+        const auto message = message_of([&where] {
+            const daemon_::single_instance again{where.path / "state", "postsluice-test"};
+        });
         return message == "no exception" ? 0 : 1;
     });
     BOOST_TEST(code == 0);
@@ -342,8 +349,10 @@ BOOST_AUTO_TEST_CASE(hangup_reloads_each_time_and_termination_stops_once) {
                     ::raise(SIGHUP);
                 },
                 [&] {
-                    if (++reloads < 3) ::raise(SIGHUP);
-                    else ::raise(last);
+                    if (++reloads < 3)
+                        ::raise(SIGHUP);
+                    else
+                        ::raise(last);
                 });
             ::raise(SIGHUP);
             context.run_for(20s);
@@ -356,7 +365,8 @@ BOOST_AUTO_TEST_CASE(hangup_reloads_each_time_and_termination_stops_once) {
 
 BOOST_AUTO_TEST_CASE(waiting_for_signals_keeps_the_context_running) {
     boost::asio::io_context context;
-    daemon_::handle_signals(context, [] {}, [] {});
+    daemon_::handle_signals(
+        context, [] {}, [] {});
     context.run_for(10ms);
     BOOST_TEST(!context.stopped());
 }

@@ -44,7 +44,8 @@ struct temporary_directory {
 };
 
 struct descriptor {
-    explicit descriptor(int number) : fd{number} {}
+    explicit descriptor(int number)
+        : fd{number} {}
     descriptor(const descriptor&) = delete;
     descriptor& operator=(const descriptor&) = delete;
     ~descriptor() {
@@ -53,14 +54,17 @@ struct descriptor {
     int fd;
 };
 
-endpoint any(const std::string& host) { return endpoint::parse("inet:" + host + ":0").value(); }
+endpoint any(const std::string& host) {
+    return endpoint::parse("inet:" + host + ":0").value();
+}
 
 endpoint bound_to(int fd) {
     sockaddr_storage name{};
     socklen_t length = sizeof name;
     ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length);
     const bool six = name.ss_family == AF_INET6;
-    const auto port = six ? reinterpret_cast<sockaddr_in6&>(name).sin6_port : reinterpret_cast<sockaddr_in&>(name).sin_port;
+    const auto port =
+        six ? reinterpret_cast<sockaddr_in6&>(name).sin6_port : reinterpret_cast<sockaddr_in&>(name).sin_port;
     return endpoint::parse((six ? "inet:[::1]:" : "inet:127.0.0.1:") + std::to_string(ntohs(port))).value();
 }
 
@@ -81,7 +85,9 @@ void run(asio::io_context& context, Function function) {
 }
 
 struct two_ends {
-    explicit two_ends(asio::io_context& context) : near{context}, far{context} {
+    explicit two_ends(asio::io_context& context)
+        : near{context}
+        , far{context} {
         int fds[2];
         BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
         near.assign(asio::generic::stream_protocol{AF_UNIX, 0}, fds[0]);
@@ -102,9 +108,12 @@ BOOST_AUTO_TEST_SUITE(net)
 
 BOOST_AUTO_TEST_CASE(endpoints_are_parsed_and_printed_in_one_spelling) {
     const std::pair<const char*, const char*> table[] = {
-        {"unix:/run/postsluice/policy", "unix:/run/postsluice/policy"}, {"inet:127.0.0.1:10026", "inet:127.0.0.1:10026"},
-        {"tcp:127.0.0.1:25", "inet:127.0.0.1:25"},                      {"inet:[::1]:10026", "inet:[::1]:10026"},
-        {"inet:[0:0:0::1]:1", "inet:[::1]:1"},                          {"inet:0.0.0.0:0", "inet:0.0.0.0:0"},
+        {"unix:/run/postsluice/policy", "unix:/run/postsluice/policy"},
+        {"inet:127.0.0.1:10026", "inet:127.0.0.1:10026"},
+        {"tcp:127.0.0.1:25", "inet:127.0.0.1:25"},
+        {"inet:[::1]:10026", "inet:[::1]:10026"},
+        {"inet:[0:0:0::1]:1", "inet:[::1]:1"},
+        {"inet:0.0.0.0:0", "inet:0.0.0.0:0"},
     };
     for (const auto& [in, out] : table) {
         BOOST_TEST_CONTEXT(in) {
@@ -169,7 +178,8 @@ BOOST_AUTO_TEST_CASE(a_stale_socket_is_replaced_and_a_live_one_is_not) {
 BOOST_AUTO_TEST_CASE(a_live_socket_with_a_full_backlog_is_live) {
     const temporary_directory directory;
     const descriptor first{open_listener(directory.socket(), 0600, 0).value()};
-    for (int i = 0; i < 4; ++i) BOOST_TEST(open_listener(directory.socket()).has_error());
+    for (int i = 0; i < 4; ++i)
+        BOOST_TEST(open_listener(directory.socket()).has_error());
 }
 
 BOOST_AUTO_TEST_CASE(a_listener_that_cannot_be_says_why) {
@@ -214,7 +224,8 @@ BOOST_AUTO_TEST_CASE(octets_pass_both_ways_over_every_family) {
             const bool tcp = where.kind == endpoint::family::inet;
             const auto to = tcp ? bound_to(fd) : where;
             std::array<char, 16> buffer{};
-            const auto talk = [](acceptor& in, endpoint out, bool inet, std::array<char, 16>& room) -> asio::awaitable<void> {
+            const auto talk = [](acceptor& in, endpoint out, bool inet,
+                                 std::array<char, 16>& room) -> asio::awaitable<void> {
                 auto near = (co_await connect(out, 5s)).value();
                 auto far = (co_await in.accept(co_await asio::this_coro::executor)).value();
                 BOOST_TEST(!is_readable(far));
@@ -292,7 +303,7 @@ BOOST_AUTO_TEST_CASE(a_large_write_arrives_whole) {
             count += *n;
         }
     };
-    asio::co_spawn(context, reader(ends.far, got), [](std::exception_ptr) {});
+    asio::co_spawn(context, reader(ends.far, got), [&](std::exception_ptr) { context.stop(); });
     const auto writer = [](stream& to, const std::string& text) -> asio::awaitable<void> {
         BOOST_TEST((co_await write_all(to, asio::buffer(text), 10s)).has_value());
         to.close();
@@ -408,7 +419,8 @@ BOOST_AUTO_TEST_CASE(running_out_of_descriptors_delays_a_connection_and_loses_no
 
 BOOST_AUTO_TEST_CASE(the_peer_is_named_over_every_family) {
     const temporary_directory directory;
-    for (const auto& [where, address] : {std::pair{directory.socket(), "unix"}, {any("127.0.0.1"), "127.0.0.1"}, {any("[::1]"), "::1"}}) {
+    for (const auto& [where, address] :
+         {std::pair{directory.socket(), "unix"}, {any("127.0.0.1"), "127.0.0.1"}, {any("[::1]"), "::1"}}) {
         BOOST_TEST_CONTEXT(address) {
             asio::io_context context;
             const int fd = open_listener(where, 0666).value();
@@ -430,9 +442,10 @@ BOOST_AUTO_TEST_CASE(the_peer_is_named_over_every_family) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(another_users_connection_is_told_apart, *boost::unit_test::precondition([](boost::unit_test::test_unit_id) {
-    return boost::test_tools::assertion_result{::getuid() == 0};
-})) {
+BOOST_AUTO_TEST_CASE(another_users_connection_is_told_apart,
+                     *boost::unit_test::precondition([](boost::unit_test::test_unit_id) {
+                         return boost::test_tools::assertion_result{::getuid() == 0};
+                     })) {
     static constexpr uid_t nobody = 65534;
     const temporary_directory directory;
     for (const auto& where : {directory.socket(), any("127.0.0.1"), any("[::1]")}) {

@@ -17,12 +17,15 @@ struct turn {
     std::string reply; ///< what it hears then
 };
 
-client_options options(protocol speaks = protocol::smtp) { return {speaks, "filter.example", 5, 200}; }
+client_options options(protocol speaks = protocol::smtp) {
+    return {speaks, "filter.example", 5, 200};
+}
 
 envelope to(const std::vector<std::string>& recipients, const std::string& sender = "<a@example.org>") {
     envelope out;
     out.sender = parse_path_argument(sender).value();
-    for (const auto& r : recipients) out.recipients.push_back(parse_path_argument(r).value());
+    for (const auto& r : recipients)
+        out.recipients.push_back(parse_path_argument(r).value());
     return out;
 }
 
@@ -59,7 +62,8 @@ const std::string all_accepted = "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go\r\n";
 
 std::string codes(const std::vector<reply>& replies) {
     std::string out;
-    for (const auto& r : replies) out += std::to_string(r.code) + " " + r.enhanced + ", ";
+    for (const auto& r : replies)
+        out += std::to_string(r.code) + " " + r.enhanced + ", ";
     return out;
 }
 
@@ -76,7 +80,8 @@ BOOST_AUTO_TEST_CASE(a_pipelined_transaction_and_a_second_over_the_same_connecti
             BOOST_TEST(machine.capabilities().size() == 4U);
             for (int round = 0; round < 2; ++round) {
                 machine.begin(to({"<b@x>"}), 7);
-                BOOST_TEST(std::holds_alternative<action::send_content>(play(machine, {{one_mail, all_accepted}}, piece)));
+                BOOST_TEST(
+                    std::holds_alternative<action::send_content>(play(machine, {{one_mail, all_accepted}}, piece)));
                 machine.content_sent();
                 BOOST_TEST((machine.stage() == client_stage::dot_sent));
                 BOOST_TEST(!machine.reusable());
@@ -112,7 +117,8 @@ BOOST_AUTO_TEST_CASE(without_pipelining_each_command_waits) {
 BOOST_AUTO_TEST_CASE(lmtp_has_a_reply_for_each_accepted_recipient) {
     auto machine = connected(full_hello, protocol::lmtp);
     machine.begin(to({"<b@x>", "<c@x>", "<d@x>", "<e@x>"}), 7);
-    play(machine, {{"MAIL FROM:<a@example.org> SIZE=7\r\nRCPT TO:<b@x>\r\nRCPT TO:<c@x>\r\nRCPT TO:<d@x>\r\nRCPT TO:<e@x>\r\nDATA\r\n",
+    play(machine, {{"MAIL FROM:<a@example.org> SIZE=7\r\nRCPT TO:<b@x>\r\nRCPT TO:<c@x>\r\nRCPT TO:<d@x>\r\nRCPT "
+                    "TO:<e@x>\r\nDATA\r\n",
                     "250 Ok\r\n250 Ok\r\n450 4.2.0 later\r\n250 Ok\r\n250 Ok\r\n354 go\r\n"}});
     machine.content_sent();
     BOOST_TEST(std::holds_alternative<action::want_input>(play(machine, {{"", "250 2.0.0 Ok\r\n550 5.2.2 full\r\n"}})));
@@ -123,7 +129,8 @@ BOOST_AUTO_TEST_CASE(lmtp_has_a_reply_for_each_accepted_recipient) {
 
 BOOST_AUTO_TEST_CASE(ehlo_refused_falls_back_to_helo_without_parameters) {
     client machine{options()};
-    play(machine, {{"", banner}, {"EHLO filter.example\r\n", "502 no\r\n"}, {"HELO filter.example\r\n", "250 PIPELINING\r\n"}});
+    play(machine,
+         {{"", banner}, {"EHLO filter.example\r\n", "502 no\r\n"}, {"HELO filter.example\r\n", "250 PIPELINING\r\n"}});
     BOOST_TEST(machine.capabilities().empty());
     machine.begin(to({"<b@x> NOTIFY=NEVER"}, "<a@example.org> BODY=8BITMIME AUTH=<> X=1"), 7);
     play(machine, {{"MAIL FROM:<a@example.org>\r\n", "250 Ok\r\n"}, {"RCPT TO:<b@x>\r\n", "250 Ok\r\n"}});
@@ -220,7 +227,8 @@ BOOST_AUTO_TEST_CASE(answers_that_do_not_fit_never_count_as_success) {
 BOOST_AUTO_TEST_CASE(the_connection_lost_at_any_octet_is_never_success) {
     const std::string script[] = {banner, full_hello, all_accepted, "250 2.0.0 Ok\r\n"};
     std::size_t total = 0;
-    for (const auto& s : script) total += s.size();
+    for (const auto& s : script)
+        total += s.size();
     for (std::size_t most = 0; most < total; ++most) {
         BOOST_TEST_CONTEXT("after " << most << " octets") {
             client machine{options()};
@@ -268,7 +276,8 @@ BOOST_AUTO_TEST_CASE(a_transaction_that_ended_before_the_dot_is_reset_before_the
     play(machine, {{one_mail, "250 Ok\r\n550 5.1.1 no\r\n554 5.5.1 no\r\n"}});
     BOOST_TEST(machine.reusable());
     machine.begin(to({"<b@x>"}), 7);
-    BOOST_TEST(std::holds_alternative<action::send_content>(play(machine, {{"RSET\r\n" + one_mail, "250 Ok\r\n" + all_accepted}})));
+    BOOST_TEST(std::holds_alternative<action::send_content>(
+        play(machine, {{"RSET\r\n" + one_mail, "250 Ok\r\n" + all_accepted}})));
     machine.content_sent();
     play(machine, {{"", "250 Ok\r\n"}});
     machine.begin(to({"<b@x>"}), 7);
@@ -276,7 +285,8 @@ BOOST_AUTO_TEST_CASE(a_transaction_that_ended_before_the_dot_is_reset_before_the
 }
 
 BOOST_AUTO_TEST_CASE(a_kept_connection_that_died_is_told_apart) {
-    for (const auto& [said, died] : {std::pair{""s, true}, {"421 4.4.2 timeout\r\n"s, true}, {"250 Ok\r\n"s, false}, {"55"s, true}}) {
+    for (const auto& [said, died] :
+         {std::pair{""s, true}, {"421 4.4.2 timeout\r\n"s, true}, {"250 Ok\r\n"s, false}, {"55"s, true}}) {
         BOOST_TEST_CONTEXT(said) {
             auto machine = connected();
             machine.begin(to({"<b@x>"}), 7);
@@ -310,7 +320,8 @@ BOOST_AUTO_TEST_CASE(parameters_go_as_far_as_the_peer_can_take_them) {
     const std::pair<std::string, std::string> table[] = {
         {"250-n\r\n250 FOO\r\n", "MAIL FROM:<a@example.org> AUTH=<> X-NEW=1\r\n|RCPT TO:<\"q r\"@x> X=2\r\n"},
         {"250-n\r\n250 size\r\n", "MAIL FROM:<a@example.org> SIZE=7 AUTH=<> X-NEW=1\r\n|RCPT TO:<\"q r\"@x> X=2\r\n"},
-        {"250-n\r\n250 8BITMIME\r\n", "MAIL FROM:<a@example.org> BODY=8BITMIME AUTH=<> X-NEW=1\r\n|RCPT TO:<\"q r\"@x> X=2\r\n"},
+        {"250-n\r\n250 8BITMIME\r\n",
+         "MAIL FROM:<a@example.org> BODY=8BITMIME AUTH=<> X-NEW=1\r\n|RCPT TO:<\"q r\"@x> X=2\r\n"},
         {"250-n\r\n250 DSN\r\n", "MAIL FROM:<a@example.org> RET=HDRS ENVID=x AUTH=<> X-NEW=1\r\n|"
                                  "RCPT TO:<\"q r\"@x> NOTIFY=NEVER ORCPT=rfc822;q X=2\r\n"},
     };
@@ -351,7 +362,8 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_sent_fails_before_a_word_is_said) {
         BOOST_TEST(machine.output().empty());
         BOOST_TEST(machine.result().failure.has_value());
         BOOST_TEST(machine.result().failure_code == code);
-        for (const auto& r : outcomes(machine.result())) BOOST_TEST(r.code == 451);
+        for (const auto& r : outcomes(machine.result()))
+            BOOST_TEST(r.code == 451);
         BOOST_TEST(machine.reusable());
         machine.begin(to({"<b@x>"}), 7);
         play(machine, {{one_mail, all_accepted}});
@@ -360,7 +372,8 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_sent_fails_before_a_word_is_said) {
 
 BOOST_AUTO_TEST_CASE(xforward_is_sent_as_far_as_offered_and_source_as_remote) {
     auto what = to({"<b@x>"});
-    what.xforward = {{"NAME", "a b+c"}, {"ADDR", "IPV6:2001:db8::1"}, {"IDENT", "4Xyz"}, {"SOURCE", "LOCAL"}, {"PROTO", "ESMTP"}};
+    what.xforward = {
+        {"NAME", "a b+c"}, {"ADDR", "IPV6:2001:db8::1"}, {"IDENT", "4Xyz"}, {"SOURCE", "LOCAL"}, {"PROTO", "ESMTP"}};
     auto machine = connected("250-n\r\n250-PIPELINING\r\n250 XFORWARD NAME ADDR PORT SOURCE IDENT\r\n");
     machine.begin(what, 7);
     const auto last = play(machine, {{"XFORWARD NAME=a+20b+2Bc ADDR=IPV6:2001:db8::1 IDENT=4Xyz SOURCE=REMOTE\r\n"
@@ -369,7 +382,8 @@ BOOST_AUTO_TEST_CASE(xforward_is_sent_as_far_as_offered_and_source_as_remote) {
     BOOST_TEST(std::holds_alternative<action::send_content>(last)); // refused XFORWARD does not stop mail
     BOOST_TEST(machine.result().xforward_refused->code == 550);
 
-    what.xforward = {{"NAME", std::string(300, 'n')}, {"HELO", std::string(300, 'h')}, {"IDENT", std::string(3000, 'i')}};
+    what.xforward = {
+        {"NAME", std::string(300, 'n')}, {"HELO", std::string(300, 'h')}, {"IDENT", std::string(3000, 'i')}};
     auto longer = connected("250-n\r\n250 XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT\r\n");
     longer.begin(what, 7);
     play(longer, {{"XFORWARD NAME=" + std::string(300, 'n') + "\r\n", "250 Ok\r\n"},
@@ -383,7 +397,8 @@ BOOST_AUTO_TEST_CASE(xforward_is_sent_as_far_as_offered_and_source_as_remote) {
 BOOST_AUTO_TEST_CASE(thousands_of_recipients_go_out_in_batches) {
     auto machine = connected();
     std::vector<std::string> recipients;
-    for (int i = 0; i < 5000; ++i) recipients.push_back("<r" + std::to_string(i) + "@example.net>");
+    for (int i = 0; i < 5000; ++i)
+        recipients.push_back("<r" + std::to_string(i) + "@example.net>");
     machine.begin(to(recipients), 7);
     std::size_t batches = 0;
     for (auto next = machine.step(); std::holds_alternative<action::want_input>(next); next = machine.step()) {
@@ -402,7 +417,8 @@ BOOST_AUTO_TEST_CASE(thousands_of_recipients_go_out_in_batches) {
 BOOST_AUTO_TEST_CASE(all_refused_without_pipelining_never_says_data) {
     auto machine = connected(plain_hello);
     machine.begin(to({"<b@x>"}), 7);
-    const auto last = play(machine, {{"MAIL FROM:<a@example.org>\r\n", "250 Ok\r\n"}, {"RCPT TO:<b@x>\r\n", "550 5.1.1 no\r\n"}});
+    const auto last =
+        play(machine, {{"MAIL FROM:<a@example.org>\r\n", "250 Ok\r\n"}, {"RCPT TO:<b@x>\r\n", "550 5.1.1 no\r\n"}});
     BOOST_TEST(std::holds_alternative<action::finished>(last));
     BOOST_TEST(machine.output().empty());
     BOOST_TEST(machine.reusable());
@@ -411,7 +427,8 @@ BOOST_AUTO_TEST_CASE(all_refused_without_pipelining_never_says_data) {
 // Whatever a peer says: it ends, and nobody is told 2xx unless the dot went out and a reply was 2xx.
 BOOST_AUTO_TEST_CASE(random_replies_never_make_success_out_of_nothing) {
     std::mt19937 random{99};
-    const std::string words[] = {"250 Ok\r\n", "354 go\r\n", "550 no\r\n", "250-", "\r\n", "\n", "421 bye\r\n", "x", "220 hi\r\n", "250"};
+    const std::string words[] = {"250 Ok\r\n", "354 go\r\n",  "550 no\r\n", "250-",       "\r\n",
+                                 "\n",         "421 bye\r\n", "x",          "220 hi\r\n", "250"};
     for (int round = 0; round < 20000; ++round) {
         client machine{options(random() % 2 ? protocol::smtp : protocol::lmtp)};
         bool dot = false;

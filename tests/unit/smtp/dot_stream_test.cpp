@@ -84,7 +84,8 @@ BOOST_AUTO_TEST_CASE(content_is_read_the_same_however_it_is_cut) {
             }
         }
         std::vector<std::string_view> octets;
-        for (std::size_t i = 0; i < row.in.size(); ++i) octets.push_back(std::string_view{row.in}.substr(i, 1));
+        for (std::size_t i = 0; i < row.in.size(); ++i)
+            octets.push_back(std::string_view{row.in}.substr(i, 1));
         BOOST_TEST((read_in(octets).content == row.content));
     }
 }
@@ -92,9 +93,29 @@ BOOST_AUTO_TEST_CASE(content_is_read_the_same_however_it_is_cut) {
 // The end-of-data variants of SMTP smuggling (CVE-2023-51764 and kin): a second message would begin behind each.
 BOOST_AUTO_TEST_CASE(smuggled_ends_of_data_end_nothing_and_leave_no_bare_line_end) {
     const std::string variants[] = {
-        "\n.\n", "\n.\r\n", "\r.\r", "\r.\r\n", "\r\n.\n", "\r\n.\r", "\n.\r", "\r.\n", "\r\n\0.\r\n"s, "\r\n.\0\r\n"s,
-        "\r\n.\r\r\n", "\r\r\n.\r\r\n", "\r\n\r.\r\n", "\n\n.\r\n", "\r\n .\r\n", "\r\n. \r\n", "\r\n.\x0b\r\n", "\r\n.\x85\r\n",
-        "\n\r.\n\r", "\r\n.\n\r\n", "\r\n.\r.\r\n", "\r\n..\r\n", "\r\n.\r\n"s.substr(0, 4),
+        "\n.\n",
+        "\n.\r\n",
+        "\r.\r",
+        "\r.\r\n",
+        "\r\n.\n",
+        "\r\n.\r",
+        "\n.\r",
+        "\r.\n",
+        "\r\n\0.\r\n"s,
+        "\r\n.\0\r\n"s,
+        "\r\n.\r\r\n",
+        "\r\r\n.\r\r\n",
+        "\r\n\r.\r\n",
+        "\n\n.\r\n",
+        "\r\n .\r\n",
+        "\r\n. \r\n",
+        "\r\n.\x0b\r\n",
+        "\r\n.\x85\r\n",
+        "\n\r.\n\r",
+        "\r\n.\n\r\n",
+        "\r\n.\r.\r\n",
+        "\r\n..\r\n",
+        "\r\n.\r\n"s.substr(0, 4),
     };
     for (const auto& variant : variants) {
         const std::string in = "text" + variant + "MAIL FROM:<b@b>\r\n";
@@ -115,14 +136,16 @@ BOOST_AUTO_TEST_CASE(smuggled_ends_of_data_end_nothing_and_leave_no_bare_line_en
 
 BOOST_AUTO_TEST_CASE(a_final_quit_line_is_noticed_and_nothing_like_it) {
     const std::pair<std::string, bool> table[] = {
-        {"a\r\nQUIT\r\n", true},   {"quit\r\n", true},        {"a\r\nqUiT\r\n", true},     {"a\r\nQUIT\r\nb\r\n", false},
-        {"a\r\nQUIT", false},      {"a\r\n.QUIT\r\n", false}, {"a QUIT\r\n", false},       {"a\nQUIT\r\n", false},
-        {"a\r\nQUIT \r\n", false}, {"a\r\n QUIT\r\n", false}, {"a\r\nQUIT\r\n\r\n", false}, {"", false},
+        {"a\r\nQUIT\r\n", true},       {"quit\r\n", true},           {"a\r\nqUiT\r\n", true},
+        {"a\r\nQUIT\r\nb\r\n", false}, {"a\r\nQUIT", false},         {"a\r\n.QUIT\r\n", false},
+        {"a QUIT\r\n", false},         {"a\nQUIT\r\n", false},       {"a\r\nQUIT \r\n", false},
+        {"a\r\n QUIT\r\n", false},     {"a\r\nQUIT\r\n\r\n", false}, {"", false},
     };
     for (const auto& [in, expected] : table) {
         for (std::size_t cut = 0; cut <= in.size(); ++cut) {
             BOOST_TEST_CONTEXT(in << " cut at " << cut) {
-                BOOST_TEST(read_in({std::string_view{in}.substr(0, cut), std::string_view{in}.substr(cut)}).quit == expected);
+                BOOST_TEST(read_in({std::string_view{in}.substr(0, cut), std::string_view{in}.substr(cut)}).quit ==
+                           expected);
             }
         }
     }
@@ -144,7 +167,9 @@ BOOST_AUTO_TEST_CASE(text_is_stuffed_and_ended_the_same_however_it_is_cut) {
     };
     for (const auto& [in, expected] : table) {
         for (std::size_t cut = 0; cut <= in.size(); ++cut) {
-            BOOST_TEST_CONTEXT(in << " cut at " << cut) { BOOST_TEST(stuffed(in, cut) == expected); }
+            BOOST_TEST_CONTEXT(in << " cut at " << cut) {
+                BOOST_TEST(stuffed(in, cut) == expected);
+            }
         }
     }
 }

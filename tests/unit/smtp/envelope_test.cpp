@@ -17,7 +17,10 @@ BOOST_AUTO_TEST_CASE(paths_are_taken_as_liberally_as_postfix_takes_them) {
     };
     const row table[] = {
         {"<a@example.org>", "<a@example.org>", "a@example.org", {}},
-        {"  <A@Example.ORG>  SIZE=10\tBODY=8BITMIME  ", "<A@Example.ORG>", "A@example.org", {"SIZE=10", "BODY=8BITMIME"}},
+        {"  <A@Example.ORG>  SIZE=10\tBODY=8BITMIME  ",
+         "<A@Example.ORG>",
+         "A@example.org",
+         {"SIZE=10", "BODY=8BITMIME"}},
         {"a@b AUTH=x SIZE=1", "a@b", "a@b", {"AUTH=x", "SIZE=1"}},
         {"<>", "<>", "", {}},
         {"<> SMTPUTF8", "<>", "", {"SMTPUTF8"}},
@@ -44,7 +47,9 @@ BOOST_AUTO_TEST_CASE(paths_are_taken_as_liberally_as_postfix_takes_them) {
 
 BOOST_AUTO_TEST_CASE(no_path_and_control_characters_are_refused) {
     for (const auto& in : {""s, "   "s, "<a@b>\n"s, "<a\r@b>"s, "<a@b> SIZE=1\rRSET"s, "<a\0@b>"s, "<a@b>\x7f"s}) {
-        BOOST_TEST_CONTEXT(in) { BOOST_TEST(parse_path_argument(in).has_error()); }
+        BOOST_TEST_CONTEXT(in) {
+            BOOST_TEST(parse_path_argument(in).has_error());
+        }
     }
 }
 
@@ -64,7 +69,9 @@ BOOST_AUTO_TEST_CASE(xtext_goes_there_and_back) {
     BOOST_TEST(xtext_decode("a+2b").value() == "a+");
     BOOST_TEST(xtext_decode("a+0D+0Ab").value() == "a??b");
     for (const auto* broken : {"+", "a+", "a+2", "a+2G", "a+G2"}) {
-        BOOST_TEST_CONTEXT(broken) { BOOST_TEST(xtext_decode(broken).has_error()); }
+        BOOST_TEST_CONTEXT(broken) {
+            BOOST_TEST(xtext_decode(broken).has_error());
+        }
     }
 }
 

@@ -38,7 +38,9 @@ BOOST_AUTO_TEST_CASE(a_reply_is_always_well_formed_on_the_wire) {
         {reply{550, "5.7.1", {"a", "b"}}, "550-5.7.1 a\r\n550 5.7.1 b\r\n"},
     };
     for (const auto& [what, wire] : table) {
-        BOOST_TEST_CONTEXT(wire) { BOOST_TEST(to_wire(what) == wire); }
+        BOOST_TEST_CONTEXT(wire) {
+            BOOST_TEST(to_wire(what) == wire);
+        }
     }
     BOOST_TEST(to_wire(make_reply(451, "4.3.0", std::string(5000, 'x'))).size() < 512);
 }

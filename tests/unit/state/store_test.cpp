@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(a_full_map_is_disk_full_and_stays_usable) {
         BOOST_TEST_REQUIRE(txn->commit().has_value());
     }
     BOOST_TEST(s->fill() < 0.3);
-    for (int i = 0; i < stored / 2; ++i) BOOST_TEST_REQUIRE(put(*s, "n" + std::to_string(i), std::string(1000, 'v')).has_value());
+    for (int i = 0; i < stored / 4; ++i) BOOST_TEST_REQUIRE(put(*s, "n" + std::to_string(i), std::string(1000, 'v')).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_full_disk_is_disk_full_at_commit_and_stays_usable) {

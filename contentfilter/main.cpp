@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// postsluice-contentfilter: start, run, stop. The order of the start matters and stands in shared/daemon/daemon.hpp; parts are declared so that
+// whatever refers to another one ends before it.
+#include "contentfilter/control_verbs.hpp"
+#include "contentfilter/server.hpp"
+#include "shared/daemon/daemon.hpp"
+#include "shared/log/log.hpp"
+#include "shared/state/environments.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <linux/magic.h>
+#include <stdexcept>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+#include <thread>
+
+namespace postsluice::contentfilter {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::string_view program = "postsluice-contentfilter";
+
+/// The value, or the end of the start.
+template <class T>
+T need(result<T> got, std::string_view what) {
+    if (!got) throw std::runtime_error{std::string{what} + ": " + got.error().message()};
+    return std::move(*got);
+}
+
+void log_end_of(std::string_view what, std::exception_ptr error) noexcept {
+    if (!error) return;
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        log::error("periodic work ended").kv("what", what).kv("why", e.what());
+    } catch (...) {
+        log::error("periodic work ended").kv("what", what);
+    }
+}
+
+// Three descriptors a message (client, next hop, spool), and some for ourselves.
+void raise_descriptor_limit(std::size_t connections) {
+    const rlim_t wanted = 3 * connections + 256;
+    rlimit limits{};
+    if (::getrlimit(RLIMIT_NOFILE, &limits) != 0 || limits.rlim_cur >= wanted) return;
+    limits.rlim_cur = limits.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limits.rlim_max);
+    if (::setrlimit(RLIMIT_NOFILE, &limits) != 0 || limits.rlim_cur < wanted) {
+        log::warning("fewer descriptors than contentfilter.max_connections needs").kv("limit", limits.rlim_cur).kv("wanted", wanted);
+    }
+}
+
+struct bound_listener {
+    int descriptor;
+    smtp::protocol speaks;
+};
+
+std::vector<bound_listener> bind_listeners(const config::filter_settings& settings) {
+    std::vector<bound_listener> out;
+    for (const auto& text : settings.listen) {
+        const auto where = need(act::service_address::parse(text, smtp::protocol::lmtp), "contentfilter.listen");
+        out.push_back({need(net::open_listener(where.where, socket_mode), "contentfilter.listen"), where.speaks});
+    }
+    return out;
+}
+
+std::unique_ptr<state::environments> open_state(const config::state_settings& s) {
+    state::environments_options options;
+    options.directory = s.directory;
+    options.map_size = s.map_size;
+    options.writer_timeout = s.writer_timeout;
+    options.sync_interval = s.sync_interval;
+    options.copy_interval = s.copy_interval;
+    return need(state::environments::open(options, state::user::contentfilter), "state");
+}
+
+// A large message in the spool of a tmpfs is a large message in memory.
+void look_at_spool(const std::filesystem::path& directory) {
+    struct ::statfs about {};
+    if (::statfs(directory.c_str(), &about) == 0 && about.f_type == TMPFS_MAGIC) {
+        log::warning("contentfilter.spool_directory is on a tmpfs: large messages will lie in memory").kv("directory", directory.string());
+    }
+}
+
+/// Runs what a start needs to its end, before there are threads.
+result<void> run_to_end(asio::awaitable<result<void>> what) {
+    asio::io_context alone{1};
+    result<void> out{failure{errc::internal, "not finished"}};
+    asio::co_spawn(alone, std::move(what), [&](std::exception_ptr e, result<void> got) {
+        if (e) std::rethrow_exception(e);
+        out = std::move(got);
+    });
+    alone.run();
+    return out;
+}
+
+// A thread of the checks that hangs cannot be ended; the process can, once the messages at hand are done.
+asio::awaitable<void> watch_checks(const runner& checks, std::function<void()> stop) {
+    asio::steady_timer timer{co_await asio::this_coro::executor};
+    while (!checks.stuck()) {
+        timer.expires_after(seconds{1});
+        const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (error) co_return;
+    }
+    log::error("a check hangs: ending, to be started again");
+    stop();
+}
+
+void work_on(asio::io_context& context, std::size_t threads) {
+    std::vector<std::jthread> others;
+    for (std::size_t i = 1; i < threads; ++i)
+        others.emplace_back([&context] { context.run(); });
+    context.run();
+}
+
+int run(const daemon::start& how, const config::settings_ptr& settings) {
+    const auto& filter = settings->contentfilter;
+    daemon::prepare_directory(settings->state.directory, how.user, 0770);
+    daemon::prepare_directory(settings->control.directory, how.user, 0755);
+    daemon::prepare_directory(filter.spool_directory, how.user, 0700);
+    daemon::prepare_directory(settings->quarantine.directory, how.user, 0700);
+    const daemon::single_instance alone{settings->state.directory, program};
+    raise_descriptor_limit(filter.max_connections);
+    look_at_spool(filter.spool_directory);
+
+    asio::io_context context{static_cast<int>(filter.threads)};
+    const auto listeners = bind_listeners(filter);
+    control::server control{context.get_executor(), settings->control.directory / "contentfilter.sock", settings->control.group, max_request_bytes};
+    daemon::drop_privileges(how.user);
+
+    config::snapshot configuration{how.config_file, settings};
+    const auto environments = open_state(settings->state);
+    const auto tickets = need(account::ticket_ring::open(settings->state.directory / "ticket.keys"), "ticket.keys");
+    act::quarantine kept{environments->quarantine(), environments->time(), settings->quarantine};
+    if (const auto opened = run_to_end(kept.open()); !opened) throw std::runtime_error{"quarantine: " + opened.error().message()};
+    runner checks{filter.threads, load_resources(*settings)};
+    counters counts;
+
+    service all{{configuration, context.get_executor(), environments->time(), environments->accounts(), environments->events(), kept, *tickets, counts,
+                 [&](message_ptr what) { return checks.run(std::move(what)); },
+                 [&](const config::settings& now) { checks.swap_resources(load_resources(now)); }, [&] { return checks.stuck(); }, find_mail_owner(),
+                 [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
+                 [&] { return environments->shared().fill(); }}};
+    if (!all.of().mail_owner) log::warning("there is no user \"postfix\": only root may send to us");
+    const auto connections = std::make_shared<server>(context.get_executor(), all);
+    for (const auto& one : listeners)
+        connections->listen(one.descriptor, one.speaks);
+    add_control_verbs(control, all, *connections);
+
+    const auto stop = [&] {
+        daemon::notify("STOPPING=1");
+        log::info("stopping").kv("connections", connections->connections());
+        control.stop();
+        connections->stop([&context] { context.stop(); });
+    };
+    daemon::handle_signals(context, stop, [&] { (void)all.reload(); });
+    control.start();
+    connections->start();
+    asio::co_spawn(context, all.tend(), [](std::exception_ptr e) { log_end_of("tending", e); });
+    asio::co_spawn(context, watch_checks(checks, stop), [](std::exception_ptr e) { log_end_of("watching", e); });
+    daemon::notify("READY=1");
+    log::info("started")
+        .kv("mode", settings->mode == config::run_mode::observe ? "observe" : "enforce")
+        .kv("listeners", listeners.size())
+        .kv("next_hop", filter.next_hop)
+        .kv("state", settings->state.directory.string());
+    work_on(context, filter.threads);
+    log::info("stopped");
+    return checks.stuck() ? daemon::exit_failed : 0;
+}
+
+} // namespace
+
+} // namespace postsluice::contentfilter
+
+int main(int argc, char** argv) {
+    using namespace postsluice;
+    daemon::start how;
+    if (const auto code = daemon::parse_arguments(argc, argv, contentfilter::program, how)) return *code;
+    const auto settings = daemon::load_or_explain(how.config_file);
+    if (!settings) return daemon::exit_config;
+    try {
+        log::open(contentfilter::program, settings->log.destination, settings->log.level);
+        return contentfilter::run(how, settings);
+    } catch (const std::exception& e) {
+        log::error("failed").kv("why", e.what());
+        return daemon::exit_failed;
+    }
+}

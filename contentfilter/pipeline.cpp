@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way to the verdict, and the line in the log. What is done about it is in pipeline_act.cpp.
+#include "contentfilter/pipeline_work.hpp"
+
+#include "contentfilter/act/strike.hpp"
+#include "contentfilter/intake/received.hpp"
+#include "shared/core/random.hpp"
+#include "shared/core/text.hpp"
+#include "shared/log/log.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+
+namespace postsluice::contentfilter {
+
+namespace asio = boost::asio;
+using steady = std::chrono::steady_clock;
+
+namespace {
+constexpr std::size_t logged_findings = 300; // octets
+
+// A verdict that no check gave.
+verdict verdict_of(verdict_kind kind, reason why, bool observe) {
+    verdict v;
+    v.kind = kind;
+    v.why = why;
+    v.observed = observe;
+    return v;
+}
+
+bool observes(const message& what) {
+    return what.settings->mode == config::run_mode::observe || what.sender.profile->observe;
+}
+
+verdict_kind kind_of(config::filter_error_policy on_error) {
+    return on_error == config::filter_error_policy::hold ? verdict_kind::hold : verdict_kind::tempfail;
+}
+
+} // namespace
+
+asio::awaitable<std::vector<smtp::reply>> pipeline::process(job j) {
+    const auto executor = co_await asio::this_coro::executor;
+    auto w = std::make_shared<work>(std::move(j), executor);
+    ++of_.counts.messages;
+    ++of_.counts.in_progress;
+    of_.counts.octets += w->what().content->size();
+    w->late.expires_at(w->j.deadline);
+    asio::co_spawn(executor, run(w), asio::detached);
+    if (!w->finished) co_await w->late.async_wait(asio::as_tuple(asio::use_awaitable));
+    --of_.counts.in_progress;
+    if (!w->finished) {
+        w->trouble = "the deadline passed";
+        w->answer(act::later());
+    }
+    write_log(*w);
+    co_return w->replies;
+}
+
+asio::awaitable<void> pipeline::run(work_ptr w) {
+    try {
+        co_await decide_and_act(w);
+    } catch (const std::exception& e) {
+        w->trouble = e.what();
+        w->replies.clear();
+    }
+    if (w->replies.empty()) w->answer(act::later(w->reference));
+    w->finished = true;
+    w->late.cancel();
+}
+
+asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
+    auto v = co_await find_verdict(w);
+    w->decided = v;
+    of_.counts.count(v);
+    if (v.kind != verdict_kind::pass) w->reference = new_reference();
+    co_await act_on(w, std::move(v));
+}
+
+// What a locked account still had in the queue. Its mail to the abuse address passes: that is how it asks to be opened.
+std::optional<verdict> pipeline::verdict_on_lock(const message& what) {
+    if (what.sender.account == "-") return std::nullopt;
+    const auto lock = of_.accounts.read_lock(what.sender.account);
+    if (!lock) {
+        const auto on_error = what.settings->contentfilter.on_error;
+        log::error("lock not read").kv("account", what.sender.account).kv("why", lock.error().message());
+        if (on_error == config::filter_error_policy::pass) return std::nullopt;
+        return verdict_of(kind_of(on_error), reason::state_unavailable, observes(what));
+    }
+    if (!*lock || !is_locked(**lock, of_.time.now())) return std::nullopt;
+    const auto abuse = mail_address::from_internal(what.settings->abuse_address).key();
+    const auto& recipients = what.envelope.recipients;
+    if (!abuse.empty() && std::all_of(recipients.begin(), recipients.end(), [&](const auto& r) { return r.address.key() == abuse; })) return std::nullopt;
+    return verdict_of(verdict_kind::quarantine, reason::account_locked, observes(what));
+}
+
+asio::awaitable<verdict> pipeline::judge(message_ptr what) {
+    auto found = co_await of_.checks(what);
+    const verdict_policy policy{*what->sender.profile, what->settings->contentfilter.on_error, observes(*what)};
+    co_return decide(std::move(found), policy);
+}
+
+asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
+    const auto& what = w->what();
+    const auto& filter = w->settings().contentfilter;
+    // Never only observed: a loop does not end by itself.
+    if (count_passes(what.header, w->settings().hostname) > filter.max_loops) co_return verdict_of(verdict_kind::reject, reason::mail_loop, false);
+    if (what.sender.by == sender_identity::proof::none) {
+        ++of_.counts.no_ticket;
+        if (filter.no_ticket == config::no_ticket_policy::hold) co_return verdict_of(verdict_kind::hold, reason::no_ticket, observes(what));
+        if (filter.no_ticket == config::no_ticket_policy::tempfail) co_return verdict_of(verdict_kind::tempfail, reason::no_ticket, observes(what));
+    }
+    auto locked = verdict_on_lock(what);
+    if (locked && !locked->observed) co_return std::move(*locked);
+    auto v = co_await judge(w->j.what);
+    if (locked && v.kind < locked->kind) { // only observed: what the checks found is told as well
+        locked->findings = std::move(v.findings);
+        locked->score = v.score;
+        co_return std::move(*locked);
+    }
+    co_return v;
+}
+
+void pipeline::write_log(const work& w) {
+    const auto& what = w.what();
+    const auto& v = w.decided;
+    const bool failed = !w.trouble.empty() || std::any_of(w.replies.begin(), w.replies.end(), [](const auto& r) { return r.klass() == 4; });
+    if (failed) ++of_.counts.tempfailed;
+    const bool loud = failed || what.sender.by == sender_identity::proof::none;
+    const auto findings = act::describe_findings(v.findings);
+    std::string found;
+    for (const auto& one : findings)
+        found += (found.empty() ? "" : "; ") + one;
+    log::line line{loud && w.done != "released" ? log::level::warning : log::level::info, "message"};
+    auto more = [&line](std::string_view key, const auto& value) { std::move(line).kv(key, value); };
+    more("account", what.sender.account);
+    more("queue_id", what.queue_id);
+    more("next_queue_id", w.next_queue_id);
+    more("proof", to_string(what.sender.by));
+    more("verdict", to_string(v.kind));
+    if (w.done != "-") more("done", w.done);
+    if (v.observed && v.kind != verdict_kind::pass) more("observed", true);
+    if (v.why != reason::none) more("reason", to_string(v.why));
+    if (!w.reference.empty()) more("ref", w.reference);
+    more("sign", w.sign);
+    more("from", printable(what.envelope.sender.path, 320));
+    more("nrcpt", what.envelope.recipients.size());
+    more("delivered", w.delivered);
+    more("size", what.content->size());
+    if (!found.empty()) {
+        more("score", v.score);
+        more("findings", printable(found, logged_findings));
+    }
+    if (!w.replies.empty()) more("reply", w.replies.front().text());
+    if (!w.trouble.empty()) more("trouble", w.trouble);
+    more("ms", std::chrono::duration_cast<milliseconds>(steady::now() - w.begun).count());
+}
+
+} // namespace postsluice::contentfilter

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a whole message to the replies. In this order: loops, the ticket policy, the account's lock, the checks, decide(); then the act: hand on
+// (tagged where the verdict says so), quarantine, refuse, discard, or come back later. What holds, whatever happens:
+//  - 2xx only where the next hop said 2xx, or where the quarantined copy is on disk and in the index (or the verdict is discard).
+//  - 5xx only for a verdict, or relayed from the next hop. Anything that fails here, an exception too, is 451 4.3.0 and concerns one message.
+//  - The answer comes before `deadline`; no final dot leaves so late that its reply could come after it.
+//  - Observe mode: everything is decided, counted and told; the message passes as if nothing had been found, and no strike is dealt.
+// One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the caller's strand; any number
+// of messages at once. Outlives all process() calls.
+#pragma once
+
+#include "contentfilter/act/quarantine.hpp"
+#include "contentfilter/act/reinject.hpp"
+#include "contentfilter/act/sign.hpp"
+#include "contentfilter/counters.hpp"
+#include "contentfilter/intake/message.hpp"
+#include "contentfilter/verdict.hpp"
+#include "shared/state/account_store.hpp"
+#include "shared/state/event_log.hpp"
+
+#include <functional>
+
+namespace postsluice::contentfilter {
+
+class pipeline {
+public:
+    struct parts {
+        const clock& time;
+        state::account_store& accounts;
+        state::event_log& events;
+        act::quarantine& kept;
+        std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr)> checks; ///< runner::run()
+        std::function<std::shared_ptr<act::next_hop>()> hop;
+        std::function<std::shared_ptr<const auth::key_table>()> keys;
+        counters& counts;
+    };
+    explicit pipeline(parts of) : of_{std::move(of)} {}
+
+    struct job {
+        message_ptr what;
+        smtp::protocol speaks = smtp::protocol::lmtp;
+        std::chrono::steady_clock::time_point deadline;
+        std::function<bool()> client_is_there; ///< asked before the next hop's final dot; absent: yes
+    };
+    /// LMTP: one reply per recipient; SMTP: one.
+    boost::asio::awaitable<std::vector<smtp::reply>> process(job j);
+
+    /// What would happen to the message: findings and verdict; nothing is counted or recorded.
+    boost::asio::awaitable<verdict> judge(message_ptr what);
+    /// Signs and hands on a message that an operator released: the reply for each recipient.
+    boost::asio::awaitable<std::vector<smtp::reply>> hand_on(message_ptr what, std::chrono::steady_clock::time_point deadline);
+
+    [[nodiscard]] const parts& of() const noexcept { return of_; }
+
+private:
+    struct work;
+    using work_ptr = std::shared_ptr<work>;
+    boost::asio::awaitable<void> run(work_ptr w);
+    boost::asio::awaitable<void> decide_and_act(work_ptr w);
+    boost::asio::awaitable<verdict> find_verdict(work_ptr w);
+    boost::asio::awaitable<void> act_on(work_ptr w, verdict v);
+    boost::asio::awaitable<void> deliver(work_ptr w, const verdict& v);
+    boost::asio::awaitable<void> keep(work_ptr w, const verdict& v, verdict_kind done, reason why);
+    boost::asio::awaitable<void> refuse(work_ptr w, const verdict& v);
+    boost::asio::awaitable<void> deal_strike(work_ptr w, const verdict& v);
+    [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what);
+    void record(work& w, const verdict& v, verdict_kind done, reason why);
+    void write_log(const work& w);
+
+    parts of_;
+};
+
+} // namespace postsluice::contentfilter

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contentfilter/server.hpp"
+
+#include "shared/log/log.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <utility>
+
+namespace postsluice::contentfilter {
+
+namespace asio = boost::asio;
+
+server::server(asio::any_io_executor executor, service& of)
+    : executor_{executor}, strand_{asio::make_strand(executor)}, service_{of}, most_{of.settings()->contentfilter.max_connections}, room_{strand_, asio::steady_timer::time_point::max()},
+      give_up_{strand_} {}
+
+void server::listen(int descriptor, smtp::protocol speaks) {
+    listeners_.push_back(std::make_shared<listener>(listener{net::acceptor{strand_, descriptor}, speaks}));
+}
+
+void server::start() {
+    for (const auto& one : listeners_)
+        asio::co_spawn(strand_, accept_all(shared_from_this(), one), asio::detached);
+}
+
+asio::awaitable<void> server::wait_for_room(std::shared_ptr<server> self) {
+    bool told = false;
+    while (self->sessions_.size() >= self->most_ && !self->stopping_) {
+        if (!std::exchange(told, true)) log::warning("connections wait: contentfilter.max_connections reached").kv("connections", self->most_);
+        co_await self->room_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+asio::awaitable<void> server::accept_all(std::shared_ptr<server> self, std::shared_ptr<listener> at) {
+    for (;;) {
+        co_await wait_for_room(self);
+        const asio::any_io_executor own = asio::make_strand(self->executor_);
+        auto connection = co_await at->from.accept(own);
+        if (!connection) {
+            if (!self->stopping_) log::error("no longer accepting").kv("why", connection.error().message());
+            co_return;
+        }
+        if (self->stopping_) co_return;
+        self->begin(std::move(*connection), at->speaks);
+    }
+}
+
+void server::begin(net::stream connection, smtp::protocol speaks) {
+    const asio::any_io_executor own = connection.get_executor();
+    const auto number = next_number_++;
+    auto made = std::make_shared<session>(std::move(connection), speaks, service_);
+    ++service_.of().counts.connections;
+    sessions_.emplace(number, std::pair{made, own});
+    open_ = sessions_.size();
+    asio::co_spawn(own, run_session(shared_from_this(), number, std::move(made)), asio::detached);
+}
+
+asio::awaitable<void> server::run_session(std::shared_ptr<server> self, std::uint64_t number, session_ptr what) {
+    try {
+        co_await what->run();
+    } catch (const std::exception& e) { // no memory, or a defect: this connection's, not the daemon's
+        log::error("connection failed").kv("why", e.what());
+    }
+    what.reset();
+    asio::post(self->strand_, [self, number] { self->ended(number); });
+}
+
+void server::ended(std::uint64_t number) {
+    sessions_.erase(number);
+    open_ = sessions_.size();
+    room_.cancel();
+    if (stopping_ && sessions_.empty()) finish();
+}
+
+void server::stop(std::function<void()> done) {
+    asio::post(strand_, [self = shared_from_this(), done = std::move(done)]() mutable { self->begin_stop(std::move(done)); });
+}
+
+void server::begin_stop(std::function<void()> done) {
+    if (stopping_) return;
+    stopping_ = true;
+    done_ = std::move(done);
+    for (const auto& one : listeners_)
+        one->from.close();
+    room_.cancel();
+    for (const auto& [number, one] : sessions_)
+        asio::post(one.second, [what = one.first] { what->stop(); });
+    if (sessions_.empty()) {
+        finish();
+        return;
+    }
+    give_up_.expires_after(service_.settings()->contentfilter.stop_timeout);
+    give_up_.async_wait([self = shared_from_this()](const boost::system::error_code& problem) {
+        if (problem) return;
+        log::warning("stopping without an answer to some").kv("connections", self->sessions_.size());
+        self->finish();
+    });
+}
+
+void server::finish() {
+    give_up_.cancel();
+    if (auto done = std::exchange(done_, nullptr)) done();
+}
+
+} // namespace postsluice::contentfilter

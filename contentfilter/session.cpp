@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contentfilter/session.hpp"
+
+#include "contentfilter/act/refuse.hpp"
+#include "shared/log/log.hpp"
+
+#include <boost/asio/use_awaitable.hpp>
+
+#include <poll.h>
+
+namespace postsluice::contentfilter {
+
+namespace asio = boost::asio;
+
+session::session(net::stream connection, smtp::protocol speaks, service& of)
+    : stream_{std::move(connection)}, service_{of}, speaks_{speaks}, timeout_{of.settings()->contentfilter.command_timeout} {}
+
+smtp::server_options server_options_for(const config::settings& settings, smtp::protocol speaks, std::vector<std::string> capabilities) {
+    smtp::server_options out;
+    out.speaks = speaks;
+    out.hostname = settings.hostname;
+    out.capabilities = std::move(capabilities);
+    out.max_recipients = settings.contentfilter.max_recipients;
+    out.max_message_size = settings.contentfilter.max_message_size.value;
+    return out;
+}
+
+asio::awaitable<bool> session::admit() {
+    const auto who = net::peer_of(stream_);
+    const auto decided = may_connect(who, service_.of().mail_owner, service_.settings()->contentfilter.trusted);
+    local_ = decided.local;
+    if (decided.allowed) co_return true;
+    ++service_.of().counts.connections_refused;
+    log::warning("connection refused").kv("address", who.address).kv("why", decided.why);
+    const auto refusal = smtp::to_wire(smtp::make_reply(554, "5.7.1", "Access denied: this listener is for the mail server alone"));
+    (void)co_await net::write_all(stream_, asio::buffer(refusal), timeout_);
+    co_return false;
+}
+
+asio::awaitable<void> session::run() {
+    const auto self = shared_from_this();
+    if (!co_await admit()) co_return;
+    machine_.emplace(server_options_for(*service_.settings(), speaks_, service_.hop()->capabilities()));
+    if (stopping_) machine_->shut_down();
+    for (;;) {
+        const auto next = machine_->step();
+        if (std::holds_alternative<smtp::action::want_input>(next)) {
+            if (!co_await flush() || !co_await read()) break;
+        } else if (std::holds_alternative<smtp::action::begin_message>(next)) {
+            begin_message();
+        } else if (const auto* piece = std::get_if<smtp::action::content>(&next)) {
+            content_->add(piece->bytes);
+        } else if (const auto* end = std::get_if<smtp::action::end_of_message>(&next)) {
+            co_await end_message(end->too_large);
+        } else if (const auto* gone = std::get_if<smtp::action::abort_message>(&next)) {
+            abort_message(gone->why);
+        } else {
+            co_await flush();
+            break;
+        }
+    }
+    if (content_) abort_message("the connection ended inside the content");
+}
+
+void session::stop() {
+    stopping_ = true;
+    if (!machine_) return;
+    machine_->shut_down();
+    boost::system::error_code ignored;
+    if (reading_ && !content_) stream_.cancel(ignored);
+}
+
+asio::awaitable<bool> session::flush() {
+    if (machine_->output().empty()) co_return true;
+    const auto written = co_await net::write_all(stream_, asio::buffer(machine_->output()), timeout_);
+    machine_->output().clear();
+    co_return written.has_value();
+}
+
+// False: the connection is over, without another word.
+asio::awaitable<bool> session::read() {
+    reading_ = true;
+    const auto got = co_await net::read_some(stream_, asio::buffer(input_), timeout_);
+    reading_ = false;
+    if (got) {
+        machine_->feed({input_.data(), *got});
+        co_return true;
+    }
+    if (got.error().code == errc::timed_out) {
+        if (content_) co_return false;
+        const auto late = smtp::to_wire(smtp::make_reply(421, "4.4.2", "Timeout, closing"));
+        (void)co_await net::write_all(stream_, asio::buffer(late), timeout_);
+        co_return false;
+    }
+    // stop() interrupts a read; then the machine says 421 by itself. What else ends a read is the peer's end.
+    if (!stopping_ || content_) machine_->feed_end();
+    co_return true;
+}
+
+void session::begin_message() {
+    settings_ = service_.settings();
+    content_.emplace(settings_);
+    machine_->accept_data();
+}
+
+void session::abort_message(std::string_view why) {
+    content_.reset();
+    ++service_.of().counts.aborted;
+    const auto& envelope = machine_->current();
+    log::info("message broken off").kv("queue_id", queue_id_of(envelope)).kv("from", envelope.sender.path).kv("why", why);
+}
+
+// A full close of a unix socket shows as POLLHUP; a peer that only has nothing more to say (QUIT was pipelined) does not. Over TCP the two look
+// alike, so there only a reset counts. Called from the next hop's strand while run() waits for the pipeline and touches nothing.
+bool session::client_is_there() {
+    pollfd watched{stream_.native_handle(), 0, 0};
+    return ::poll(&watched, 1, 0) <= 0 || (watched.revents & (POLLHUP | POLLERR)) == 0;
+}
+
+asio::awaitable<void> session::end_message(bool too_large) {
+    const auto recipients = machine_->current().recipients.size();
+    std::vector<smtp::reply> replies;
+    try {
+        replies = co_await answer(too_large);
+    } catch (const std::exception& e) {
+        log::error("message failed").kv("queue_id", queue_id_of(machine_->current())).kv("why", e.what());
+        replies.clear();
+    }
+    content_.reset();
+    if (replies.size() != (speaks_ == smtp::protocol::lmtp ? recipients : 1)) replies = act::for_all(act::later(), speaks_, recipients);
+    machine_->finish(replies);
+}
+
+asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
+    const auto& envelope = machine_->current();
+    const auto recipients = envelope.recipients.size();
+    if (too_large) {
+        log::warning("message too large").kv("queue_id", queue_id_of(envelope)).kv("from", envelope.sender.path).kv("limit", settings_->contentfilter.max_message_size.value);
+        co_return act::for_all(act::too_large(), speaks_, recipients);
+    }
+    auto what = content_->finish(envelope);
+    if (!what) {
+        ++service_.of().counts.tempfailed;
+        log::error("message not spooled").kv("queue_id", queue_id_of(envelope)).kv("why", what.error().message());
+        co_return act::for_all(act::no_room(), speaks_, recipients);
+    }
+    (*what)->sender = identify_sender((*what)->header, (*what)->envelope, {*settings_, service_.of().tickets, service_.of().mail_owner, local_});
+    pipeline::job job;
+    job.what = std::move(*what);
+    job.speaks = speaks_;
+    job.deadline = std::chrono::steady_clock::now() + settings_->contentfilter.deadline;
+    job.client_is_there = [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        return self && self->client_is_there();
+    };
+    co_return co_await service_.flow().process(std::move(job));
+}
+
+} // namespace postsluice::contentfilter

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection from Postfix: the Asio shell around smtp::server. A loop and a switch: octets in, content to the collector, the whole message to
+// the pipeline, replies out (those to pipelined commands in one write). Owned by its own run(); lives on a strand of its own.
+//
+// A message whose final dot never came (end of stream, time-out, QUIT inside the content) is dropped: Postfix still has it. stop() lets a message
+// that has begun come to its reply, then says 421. Settings are taken anew for each message, so a reload reaches kept connections.
+#pragma once
+
+#include "contentfilter/access.hpp"
+#include "contentfilter/intake/collector.hpp"
+#include "contentfilter/service.hpp"
+#include "shared/net/endpoint.hpp"
+#include "shared/smtp/server.hpp"
+
+#include <array>
+#include <memory>
+#include <optional>
+
+namespace postsluice::contentfilter {
+
+class session : public std::enable_shared_from_this<session> {
+public:
+    /// The stream's executor is the session's strand.
+    session(net::stream connection, smtp::protocol speaks, service& of);
+
+    /// Until the connection is over.
+    boost::asio::awaitable<void> run();
+    /// On the session's strand.
+    void stop();
+
+private:
+    boost::asio::awaitable<bool> admit();
+    boost::asio::awaitable<bool> read();
+    boost::asio::awaitable<bool> flush();
+    void begin_message();
+    boost::asio::awaitable<void> end_message(bool too_large);
+    boost::asio::awaitable<std::vector<smtp::reply>> answer(bool too_large);
+    void abort_message(std::string_view why);
+    [[nodiscard]] bool client_is_there();
+
+    net::stream stream_;
+    service& service_;
+    smtp::protocol speaks_;
+    std::chrono::milliseconds timeout_;
+    bool local_ = true;
+    std::optional<smtp::server> machine_;
+    std::optional<collector> content_;
+    config::settings_ptr settings_; ///< of the message at hand
+    std::array<char, 65536> input_{};
+    bool reading_ = false, stopping_ = false;
+};
+
+/// What the machine is told: our bounds, and the next hop's capabilities.
+[[nodiscard]] smtp::server_options server_options_for(const config::settings& settings, smtp::protocol speaks, std::vector<std::string> capabilities);
+
+} // namespace postsluice::contentfilter

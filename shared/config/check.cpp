@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/config/reader.hpp"
+#include "shared/core/mail_address.hpp"
+#include "shared/core/text.hpp"
+
+#include <algorithm>
+
+namespace postsluice::config {
+namespace {
+
+const node& place(const node& root, std::string_view section, std::string_view key) {
+    const auto* table = root.find(section);
+    const auto* value = table != nullptr ? table->find(key) : nullptr;
+    return value != nullptr ? *value : table != nullptr ? *table : root;
+}
+
+bool any_matches(const std::vector<std::string>& patterns, const std::string& name) {
+    return std::any_of(patterns.begin(), patterns.end(), [&name](const auto& p) { return glob_match(to_lower(p), name); });
+}
+
+/// The profile of an account whose login is not known, as account::select_profile() finds it.
+std::string profile_by_network(const settings& s, const account_entry& entry) {
+    const auto name = to_lower(entry.name);
+    for (const auto& assign : s.assigns)
+        if (any_matches(assign.account, name)) return assign.profile;
+    return "default";
+}
+
+/// Exact logins stand for the account where only its network is known.
+bool has_own(const account_entry& entry, bool whole_address) {
+    if (!(whole_address ? entry.aliases : entry.domains).empty()) return true;
+    return std::any_of(entry.login.begin(), entry.login.end(), [](const std::string& login) {
+        return login.find('*') == std::string::npos && !mail_address::from_internal(login).domain.empty();
+    });
+}
+
+/// An own-* rule for an account that has nothing of its own would refuse all its mail.
+void check_own(const settings& s, const account_entry& entry, const node& where, const report& to) {
+    if (entry.network.empty()) return;
+    const auto found = s.profiles.find(profile_by_network(s, entry));
+    if (found == s.profiles.end()) return;
+    const auto rule = found->second->from.what;
+    const bool address = rule == from_rule::kind::own_address;
+    if ((!address && rule != from_rule::kind::own_domain) || has_own(entry, address)) return;
+    const auto* member = address ? "aliases" : "domains";
+    to.at(member).add(where, quote(entry.name) + " is known by its network and has no " + (address ? "address" : "domain") + " of its own, but its profile " +
+                                 quote(found->first) + " says from = " + (address ? R"("own-address")" : R"("own-domain")") + "; give it " + member +
+                                 ", or assign it a profile with another from");
+}
+
+void check_assign(const settings& s, const assign_entry& entry, const node& where, const report& to) {
+    const auto* profile = where.find("profile");
+    if (profile == nullptr) {
+        to.at("profile").add(where, "is missing; name the profile that these accounts have");
+    } else if (!entry.profile.empty() && !s.profiles.contains(entry.profile)) {
+        std::vector<std::string> names;
+        for (const auto& [name, known] : s.profiles)
+            names.push_back(name);
+        to.at("profile").add(*profile, "there is no such profile: " + not_one_of(entry.profile, names));
+    }
+    if (where.find("login") == nullptr && where.find("account") == nullptr) to.add(where, "assigns to nobody; name a login or an account");
+}
+
+} // namespace
+
+void check_whole(const settings& s, const node& root, const report& to) {
+    const auto& p = s.policyd;
+    if (p.max_request < p.max_line)
+        to.at("policyd").at("max_request").add(place(root, "policyd", "max_request"), "is smaller than max_line; a request holds at least one line");
+    if (p.ticket_key_retention < p.ticket_key_rotation)
+        to.at("policyd").at("ticket_key_retention")
+            .add(place(root, "policyd", "ticket_key_retention"), "is shorter than ticket_key_rotation; a key must outlive its use");
+    const auto& f = s.contentfilter;
+    if (f.check_timeout >= f.deadline)
+        to.at("contentfilter").at("check_timeout").add(place(root, "contentfilter", "check_timeout"), "is not shorter than deadline; make it so");
+}
+
+void check_accounts(const settings& s, const std::vector<const node*>& accounts, const std::vector<const node*>& assigns,
+                    const std::vector<bool>& sound, const report& to) {
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        const auto& entry = s.accounts[i];
+        const auto here = to.at("account");
+        if (accounts[i]->find("name") == nullptr) here.at("name").add(*accounts[i], "is missing; an account needs a name");
+        for (std::size_t j = 0; j < i; ++j)
+            if (!entry.name.empty() && iequals(s.accounts[j].name, entry.name))
+                here.at("name").add(*accounts[i]->find("name"), quote(entry.name) + " is the name of another account, in line " +
+                                                                    std::to_string(accounts[j]->find("name")->line) + "; choose another");
+        if (sound[i]) check_own(s, entry, *accounts[i], here);
+    }
+    for (std::size_t i = 0; i < assigns.size(); ++i)
+        check_assign(s, s.assigns[i], *assigns[i], to.at("assign"));
+}
+
+} // namespace postsluice::config

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/config/limit_language.hpp"
+#include "shared/config/options.hpp"
+#include "shared/core/text.hpp"
+
+namespace postsluice::config {
+namespace {
+
+using std::chrono::hours;
+
+const word_rows<locked_reply> locked_replies = {{locked_reply::tempfail, "tempfail"}, {locked_reply::reject, "reject"}};
+const word_rows<bool> observing = {{false, "enforce"}, {true, "observe"}};
+constexpr double max_score = 10'000;
+constexpr std::uint32_t max_unlocks = 1000;
+
+std::string parent_name(std::string_view text) { return text.empty() ? std::string{} : rules::name(text); }
+std::string prefix(std::string_view text) {
+    auto wrong = rules::line(text);
+    return wrong.empty() && text.size() > 100 ? "is too long; 100 octets at most" : wrong;
+}
+
+using p = profile_entry;
+
+options<p> policy_rows() {
+    return {
+        row<p>("inherits", &p::inherits, texts(parent_name, "a profile"), "The profile of which this one is a variant; empty: none."),
+        row<p>("mode", &p::observe, words(observing), "\"observe\" decides, counts and logs, but refuses nothing."),
+        row<p>("limits", &p::limits, limit_lists(),
+               "What an account may send; a limit replaces the inherited one of the same unit and period."),
+        row<p>("from", &p::from, from_rules(), "The senders an account may use."),
+        row<p>("header_from", &p::header_from, booleans(), "The same holds for the From header."),
+        row<p>("lock.after", [](auto& e) -> auto& { return e.lock.after; }, trigger_lists(), "The strikes that lock an account; each line for itself."),
+        row<p>("lock.for", [](auto& e) -> auto& { return e.lock.duration; }, durations(seconds{1}, hours{24 * 365}), "How long it is locked."),
+        row<p>("lock.automatic_unlocks", [](auto& e) -> auto& { return e.lock.automatic_unlocks; }, integers<std::uint32_t>(0, max_unlocks),
+               "How often it opens by itself; the lock after that stays until a person unlocks."),
+        row<p>("when_locked", &p::when_locked, words(locked_replies), "What a locked account is told: come back later, or a refusal for good."),
+    };
+}
+
+options<p> filter_rows() {
+    return {
+        row<p>("scores.tag", &p::tag_score, reals(-max_score, max_score), "From this score on a message is tagged."),
+        row<p>("scores.hold", &p::hold_score, reals(-max_score, max_score), "From this score on it goes to quarantine."),
+        row<p>("scores.reject", &p::reject_score, reals(-max_score, max_score), "From this score on it is refused."),
+        row<p>("symbols", &p::symbols, symbol_tables(), "What becomes of a finding, in place of what its check says.",
+               R"({ GTUBE = { score = 20, action = "quarantine", enabled = true } })"),
+        row<p>("disabled_checks", &p::disabled_checks, text_lists(rules::name, "a list of checks"), "Checks that do not run.",
+               R"(["file_types"])"),
+        row<p>("subject_prefix", &p::subject_prefix, texts(prefix, "one line of at most 100 octets"), "Put before the Subject of tagged mail.", R"("[spam?] ")"),
+        row<p>("tag_header", &p::tag_header, booleans(), "Tagged mail gets an X-Postsluice-Score header."),
+        row<p>("remove_headers", &p::remove_headers, text_lists(rules::header_name, "a list of header fields"),
+               "Header fields that do not leave this server.", R"(["X-Originating-IP"])"),
+        row<p>("max_message_size", &p::max_message_size, sizes({}, {std::uint64_t{16} << 30U}),
+               "A larger message is refused; \"0 B\": only contentfilter.max_message_size holds.", R"("50 MiB")"),
+    };
+}
+
+} // namespace
+
+const options<profile_entry>& profile_options() {
+    static const options<p> rows = [] {
+        auto all = policy_rows();
+        for (auto& one : filter_rows())
+            all.push_back(std::move(one));
+        return all;
+    }();
+    return rows;
+}
+
+const options<account_entry>& account_options() {
+    using a = account_entry;
+    static const options<a> rows = {
+        row<a>("name", &a::name, texts(rules::account_name, "a name"), "What the account is called; without logins and networks, its login.", R"("shop")"),
+        row<a>("login", &a::login, text_lists(rules::login, "a list of logins"), "The logins that are this account; '*' is any run of characters.",
+               R"(["shop@example.org"])"),
+        row<a>("network", &a::network, network_lists(), "The addresses and networks that are this account.", R"(["192.0.2.0/28", "2001:db8:5::/64"])"),
+        row<a>("domains", &a::domains, text_lists(rules::domain, "a list of domains"), "What from = \"own-domain\" means, besides the login's.",
+               R"(["shop.example"])"),
+        row<a>("aliases", &a::aliases, text_lists(rules::address, "a list of addresses"), "What from = \"own-address\" means, besides the login.",
+               R"(["orders@shop.example"])"),
+    };
+    return rows;
+}
+
+const options<assign_entry>& assign_options() {
+    using a = assign_entry;
+    static const options<a> rows = {
+        row<a>("profile", &a::profile, texts(rules::name, "a profile"), "The profile that these accounts have.", R"("default")"),
+        row<a>("login", &a::login, text_lists(rules::login, "a list of logins"), "Logins; '*' is any run of characters.",
+               R"(["news@example.org", "*@lists.example.org"])"),
+        row<a>("account", &a::account, text_lists(rules::login, "a list of accounts"), "Names of [[account]]; '*' is any run of characters.", R"(["shop"])"),
+    };
+    return rows;
+}
+
+profile_entry built_in_profile() {
+    profile_entry out;
+    for (const auto* text : {"30 messages per minute", "300 recipients per hour", "1000 recipients per day"})
+        out.limits.push_back(parse_limit(text).value());
+    for (const auto* text : {"1 virus", "2 phish in 24 hours", "5 spam in 10 minutes"})
+        out.lock.after.push_back(parse_trigger(text).value());
+    out.from.what = from_rule::kind::own_domain;
+    return out;
+}
+
+} // namespace postsluice::config

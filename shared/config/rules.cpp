@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/config/codec.hpp"
+#include "shared/core/mail_address.hpp"
+#include "shared/core/text.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace postsluice::config::rules {
+namespace {
+
+std::string shown(std::string_view text) { return quote(printable(text, 100)); }
+
+bool is_alnum(char c) noexcept { return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'); }
+bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+bool has_blank_or_control(std::string_view text) noexcept {
+    return std::any_of(text.begin(), text.end(), [](char c) { return c == ' ' || is_control(c); });
+}
+
+// U-labels are let through: what is in UTF-8 there, a log or a reply shows as it is.
+bool is_domain(std::string_view text) noexcept {
+    if (text.empty() || text.size() > 253) return false;
+    for (const auto label : split(text, '.')) {
+        if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
+        for (const char c : label)
+            if (!is_alnum(c) && c != '-' && c != '_' && static_cast<unsigned char>(c) < 0x80) return false;
+    }
+    return true;
+}
+
+std::string wrong_host_and_port(std::string_view text) {
+    const auto colon = text.rfind(':');
+    auto host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+    const auto port = text.substr(colon == std::string_view::npos ? 0 : colon + 1);
+    const bool v6 = host.starts_with('[') && host.ends_with(']');
+    if (v6) host = host.substr(1, host.size() - 2);
+    const auto address = ip_address::parse(host);
+    if (!address || istarts_with(host, "IPv6:") || v6 != (host.find(':') != std::string_view::npos))
+        return "has no numeric address and port; as in \"inet:127.0.0.1:10025\" or \"inet:[::1]:10025\"";
+    unsigned number = 0;
+    const auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (problem != std::errc{} || end != port.data() + port.size() || number == 0 || number > 65535)
+        return "has no port from 1 to 65535 at its end";
+    return {};
+}
+
+} // namespace
+
+std::string line(std::string_view text) {
+    if (text.size() > 400) return "is too long; 400 octets at most";
+    if (std::any_of(text.begin(), text.end(), is_control)) return "holds control characters; one printable line is meant";
+    return {};
+}
+
+std::string name(std::string_view text) {
+    const auto good = [](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; };
+    if (!text.empty() && text.size() <= 100 && std::all_of(text.begin(), text.end(), good)) return {};
+    return shown(text) + " is not a name; use up to 100 letters, digits, '.', '_' and '-'";
+}
+
+std::string domain(std::string_view text) {
+    return is_domain(text) ? std::string{} : shown(text) + R"( is not a domain; as in "example.org")";
+}
+std::string domain_or_nothing(std::string_view text) { return text.empty() ? std::string{} : domain(text); }
+
+std::string address(std::string_view text) {
+    const auto parsed = mail_address::from_internal(text);
+    if (!parsed.local.empty() && parsed.local.size() <= 256 && is_domain(parsed.domain) && !has_blank_or_control(text)) return {};
+    return shown(text) + R"( is not a mail address; as in "abuse@example.org")";
+}
+std::string address_or_nothing(std::string_view text) { return text.empty() ? std::string{} : address(text); }
+
+std::string login(std::string_view text) {
+    if (text.empty()) return "an empty login matches nobody; leave it out";
+    if (text.size() > 256 || std::any_of(text.begin(), text.end(), is_control))
+        return shown(text) + R"( is not a login; as in "user@example.org" or "*@example.org")";
+    return {};
+}
+
+// The prefixes and the dash are what the daemons call senders that no [[account]] names.
+std::string account_name(std::string_view text) {
+    if (text.empty()) return "an account needs a name";
+    if (text.size() > 200 || text != trim(text) || std::any_of(text.begin(), text.end(), is_control))
+        return shown(text) + " is not a name; one printable word of up to 200 octets is meant";
+    if (text == "-" || istarts_with(text, "uid:") || istarts_with(text, "login:"))
+        return shown(text) + R"( means something else already; choose a name that is not "-" and does not begin with "uid:" or "login:")";
+    return {};
+}
+
+std::string endpoint(std::string_view text) {
+    if (text.starts_with("unix:")) {
+        const auto path = text.substr(5);
+        if (!path.starts_with('/')) return shown(text) + " has no absolute path; as in \"unix:/run/postsluice/policyd\"";
+        if (path.size() > 107) return shown(text) + " is too long for a unix socket; 107 octets at most";
+        return path.find('\0') == std::string_view::npos ? std::string{} : shown(text) + " holds a NUL";
+    }
+    if (text.starts_with("inet:") || text.starts_with("tcp:")) {
+        const auto wrong = wrong_host_and_port(text.substr(text.find(':') + 1));
+        return wrong.empty() ? wrong : shown(text) + " " + wrong;
+    }
+    return shown(text) + R"( is not an endpoint; as in "unix:/run/postsluice/policyd" or "inet:127.0.0.1:10025")";
+}
+
+std::string service(std::string_view text) {
+    if (istarts_with(text, "lmtp:") || istarts_with(text, "smtp:")) text.remove_prefix(5);
+    return endpoint(text);
+}
+
+std::string header_name(std::string_view text) {
+    const auto good = [](char c) { return c > 0x20 && c < 0x7F && c != ':'; };
+    if (!text.empty() && text.size() <= 100 && std::all_of(text.begin(), text.end(), good)) return {};
+    return shown(text) + R"( is not the name of a header field; as in "X-Mailer", without the colon)";
+}
+
+} // namespace postsluice::config::rules

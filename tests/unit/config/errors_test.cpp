@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#define BOOST_TEST_DYN_LINK
+#include <boost/test/unit_test.hpp>
+
+#include "fixture.hpp"
+
+#include <algorithm>
+
+using namespace postsluice;
+using namespace postsluice::config;
+using namespace postsluice::config::testing;
+
+namespace {
+
+struct bad_text {
+    const char* text;
+    const char* says; ///< what the only message begins with
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(errors)
+
+BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_be_right) {
+    const bad_text table[] = {
+        // keys
+        {"\nhostnme = \"a.example\"", "t.toml:2: hostnme: is not an option here; did you mean \"hostname\"?"},
+        {"[policy]\n", "t.toml:1: policy: is not a section here; did you mean \"policyd\"?"},
+        {"[policyd]\n\nmax_conections = 5",
+         "t.toml:3: policyd.max_conections: is not an option here; did you mean \"max_connections\"?"},
+        {"max_part_depth = 5", "t.toml:1: max_part_depth: is not an option here; it belongs to [contentfilter]"},
+        {"[log]\ncontact = \"x\"", "t.toml:2: log.contact: is not an option here; it belongs to the top of the file"},
+        {"[log]\nxyzzyxyzzy = 1",
+         "t.toml:2: log.xyzzyxyzzy: is not an option here; `postsluice config defaults` lists them all"},
+        {"[profile.default.lock]\nfro = \"1 hour\"",
+         "t.toml:2: profile.default.lock.fro: is not an option here; did you mean \"for\"?"},
+        {"[profile.default]\nsymbols = { A = { scor = 1 } }",
+         "t.toml:2: profile.default.symbols.A.scor: is not an option here; did you mean \"score\"?"},
+        // kinds of value
+        {"hostname = 5", "t.toml:1: hostname: must be a string, not a whole number"},
+        {"mode = true", "t.toml:1: mode: must be a string, not true or false"},
+        {"identify = \"sasl\"", "t.toml:1: identify: must be a list of strings, not a string"},
+        {"identify = [\n\"sasl\",\n7]", "t.toml:3: identify: must be a string, not a whole number"},
+        {"policyd = 7", "t.toml:1: policyd: must be a table, not a whole number; write [policyd]"},
+        {"[policyd]\nmax_connections = \"5\"",
+         "t.toml:2: policyd.max_connections: must be a whole number, not a string; 1 to 100000"},
+        {"[policyd]\nmax_connections = 5.0",
+         "t.toml:2: policyd.max_connections: must be a whole number, not a number with a fraction"},
+        {"[policyd]\nlease = 600",
+         "t.toml:2: policyd.lease: must be a string with a unit, not a whole number; as in \"30 minutes\""},
+        {"[dkim]\nsign = \"yes\"", "t.toml:2: dkim.sign: must be true or false, not a string"},
+        {"[dkim]\nsign = 2026-01-01", "t.toml:2: dkim.sign: must be true or false, not a date or time"},
+        {"account = 5", "t.toml:1: account: must be a list of tables; write [[account]]"},
+        {"[account]\nname = \"x\"", "t.toml:1: account: must be a list of tables; write [[account]]"},
+        {"[profile]\ndefault = 5",
+         "t.toml:2: profile.default: must be a table, not a whole number; write [profile.default]"},
+        {"[profile.default]\nlock = \"1 virus\"",
+         "t.toml:2: profile.default.lock: must be a table, not a string; write { ... }"},
+        {"[profile.default]\nsymbols = { A = 5 }",
+         "t.toml:2: profile.default.symbols.A: must be a table; write { score"},
+        // ranges
+        {"[policyd]\nmax_connections = 0", "t.toml:2: policyd.max_connections: 0 is out of range; 1 to 100000"},
+        {"[policyd]\nmax_connections = -1", "t.toml:2: policyd.max_connections: -1 is out of range; 1 to 100000"},
+        {"[policyd]\nmax_connections = 100001",
+         "t.toml:2: policyd.max_connections: 100001 is out of range; 1 to 100000"},
+        {"[policyd]\nidle_timeout = \"1099 s\"",
+         "t.toml:2: policyd.idle_timeout: 1099 seconds is out of range; 1100 seconds to 1 day"},
+        {"[policyd]\nlease = \"9999999999999999 days\"",
+         "t.toml:2: policyd.lease: \"9999999999999999 days\" is out of range"},
+        {"[policyd]\nlease = \"soon\"", "t.toml:2: policyd.lease: \"soon\" does not begin with a number; as in"},
+        {"[policyd]\nmax_line = \"8 KiBi\"",
+         "t.toml:2: policyd.max_line: \"kibi\" is not a unit; use B, KiB, MiB or GiB"},
+        {"[profile.default]\nscores = { tag = 10001 }",
+         "t.toml:2: profile.default.scores.tag: 10001 is out of range; -10000 to 10000"},
+        {"[profile.default]\nscores = { tag = nan }", "t.toml:2: profile.default.scores.tag: nan is out of range"},
+        {"[profile.default]\n\nscores = { tag = 20 }", "t.toml:3: profile.default.scores: the thresholds do not rise"},
+        // words, names, addresses, networks
+        {"mode = \"observ\"", "t.toml:1: mode: \"observ\" is not known here; did you mean \"observe\"?"},
+        {"identify = []", "t.toml:1: identify: is empty; name at least one of \"sasl\" or \"network\""},
+        {"identify = [\"sasl\", \"sasl\"]", "t.toml:1: identify: \"sasl\" stands there twice"},
+        {"hostname = \"-x.example\"", "t.toml:1: hostname: \"-x.example\" is not a domain"},
+        {"abuse_address = \"abuse\"", "t.toml:1: abuse_address: \"abuse\" is not a mail address"},
+        {"contact = \"a\\nb\"", "t.toml:1: contact: holds control characters"},
+        {"[state]\ndirectory = \"var/lib\"", "t.toml:2: state.directory: \"var/lib\" is not an absolute path"},
+        {"[policyd]\nlisten = []", "t.toml:2: policyd.listen: is empty; name at least one"},
+        {"[policyd]\nlisten = [\"unix:x\"]", "t.toml:2: policyd.listen: \"unix:x\" has no absolute path"},
+        {"[policyd]\nlisten = [\"inet:localhost:10031\"]",
+         "t.toml:2: policyd.listen: \"inet:localhost:10031\" has no numeric address and port"},
+        {"[policyd]\nlisten = [\"inet:127.0.0.1:0\"]",
+         "t.toml:2: policyd.listen: \"inet:127.0.0.1:0\" has no port from 1 to 65535"},
+        {"[contentfilter]\nlisten = [\"http:unix:/x\"]",
+         "t.toml:2: contentfilter.listen: \"http:unix:/x\" is not an endpoint"},
+        {"[contentfilter]\ntrusted = [\"192.0.2.1/24\"]",
+         "t.toml:2: contentfilter.trusted: \"192.0.2.1/24\" has bits beyond its prefix; write it as in"},
+        {"[contentfilter]\ntrusted = [\"192.0.2.0/33\"]",
+         "t.toml:2: contentfilter.trusted: \"33\" is not a prefix length of 0 to 32"},
+        {"[contentfilter]\ntrusted = [\"here\"]", "t.toml:2: contentfilter.trusted: \"here\" is not an IP address"},
+        {"[dkim]\nheaders = [\"From:\"]", "t.toml:2: dkim.headers: \"From:\" is not the name of a header field"},
+        {"[log]\nlevel = \"warn\"", "t.toml:2: log.level: \"warn\" is not known here; did you mean"},
+        // limits, triggers, from
+        {"[profile.default]\nlimits = [\n  \"30 messages per minute\",\n  \"30 recipents per hour\"]",
+         "t.toml:4: profile.default.limits: \"recipents\" is not a unit; did you mean \"recipients\"?"},
+        {"[profile.default]\nlimits = [\"3 messages per 60 minutes\", \"4 messages per hour\"]",
+         "t.toml:2: profile.default.limits: \"messages per hour\" is limited twice; keep one of the two"},
+        {"[profile.default]\nlock = { after = [\"1 virsu\"] }",
+         "t.toml:2: profile.default.lock.after: \"virsu\" is not a kind of strike; did you mean \"virus\"?"},
+        {"[profile.default]\nfrom = \"own-domian\"",
+         "t.toml:2: profile.default.from: \"own-domian\" is not known here; did you mean \"own-domain\"?"},
+        {"[profile.default]\nfrom = \"a@example.org\"",
+         "t.toml:2: profile.default.from: addresses and domains stand in a list; write [\"a@example.org\"]"},
+        {"[profile.default]\nfrom = []", "t.toml:2: profile.default.from: an empty list lets nobody send"},
+        {"[profile.default]\nfrom = [\"example.org\"]", "t.toml:2: profile.default.from: \"example.org\" is neither an "
+                                                        "address nor \"@domain\"; did you mean \"@example.org\"?"},
+        // profiles, accounts, assignments
+        {"[profile.\"a b\"]\nmode = \"enforce\"", "t.toml:1: profile: \"a b\" is not a name"},
+        {"[profile.a]\ninherits = \"defualt\"", "t.toml:2: profile.a.inherits: there is no such profile: \"defualt\" "
+                                                "is not known here; did you mean \"default\"?"},
+        {"[[account]]\nnetwork = [\"192.0.2.1\"]\ndomains = [\"a.example\"]", "t.toml:1: account.name: is missing"},
+        {"[[account]]\nname = \"uid:5\"", "t.toml:2: account.name: \"uid:5\" means something else already"},
+        {"[[account]]\nname = \"a\"\n[[account]]\nname = \"A\"",
+         "t.toml:4: account.name: \"A\" is the name of another account, in line 2"},
+        {"[[account]]\nname = \"shop\"\nnetwork = [\"192.0.2.1\"]",
+         "t.toml:1: account.domains: \"shop\" is known by its network and has no domain of its own"},
+        {"[profile.default]\nfrom = \"own-address\"\n[[account]]\nname = \"shop\"\nnetwork = [\"192.0.2.1\"]\ndomains "
+         "= [\"a.example\"]",
+         "t.toml:3: account.aliases: \"shop\" is known by its network and has no address of its own"},
+        {"[[assign]]\nlogin = [\"a\"]", "t.toml:1: assign.profile: is missing"},
+        {"[[assign]]\nprofile = \"defalt\"\nlogin = [\"a\"]",
+         "t.toml:2: assign.profile: there is no such profile: \"defalt\" is not known here; did you mean \"default\"?"},
+        {"[[assign]]\nprofile = \"default\"", "t.toml:1: assign: assigns to nobody"},
+        // two values that do not go together
+        {"[policyd]\nmax_request = \"1 KiB\"", "t.toml:2: policyd.max_request: is smaller than max_line"},
+        {"[policyd]\nticket_key_rotation = \"2 days\"\nticket_key_retention = \"1 day\"",
+         "t.toml:3: policyd.ticket_key_retention: is shorter than ticket_key_rotation"},
+        {"[contentfilter]\ncheck_timeout = \"9 minutes\"",
+         "t.toml:2: contentfilter.check_timeout: is not shorter than deadline"},
+    };
+    for (const auto& row : table) {
+        BOOST_TEST_CONTEXT(row.text) {
+            const auto loaded = load_text(row.text, "t.toml");
+            BOOST_TEST((loaded.settings == nullptr));
+            const auto found = messages(loaded.errors);
+            BOOST_TEST_CONTEXT(joined(found)) {
+                BOOST_REQUIRE(found.size() == 1U);
+                BOOST_TEST(found[0].starts_with(row.says));
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_circle_of_profiles_is_reported_and_does_not_hang) {
+    for (const auto* text :
+         {"[profile.a]\ninherits = \"a\"\n",
+          "[profile.a]\ninherits = \"b\"\n[profile.b]\ninherits = \"c\"\n[profile.c]\ninherits = \"a\"\n"}) {
+        BOOST_TEST_CONTEXT(text) {
+            const auto found = messages(load_text(text).errors);
+            BOOST_TEST_CONTEXT(joined(found)) {
+                BOOST_REQUIRE(found.size() == 1U);
+                BOOST_TEST(found[0].find("profiles inherit in a circle: a -> ") != std::string::npos);
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(all_of_a_dozen_mistakes_are_reported_at_once_in_the_order_of_the_file) {
+    const auto loaded = load_text(R"(mode = "on"
+contcat = "x"
+identify = ["sasl", "certificate"]
+[policyd]
+listen = ["tcp"]
+max_connections = 0
+max_line = "a lot"
+[contentfilter]
+threads = "two"
+trusted = ["10.0.0.1/8"]
+[dkim]
+signer = "mine"
+[profile.default]
+limits = ["30 massages per minute", "5 messages per moment"]
+from = "own"
+[profile.more]
+inherits = "les"
+[[account]]
+name = ""
+[[assign]]
+profile = "x"
+login = ["a"]
+)",
+                                  "ten.toml");
+    std::vector<unsigned> found;
+    for (const auto& error : loaded.errors)
+        found.push_back(error.line);
+    const std::vector<unsigned> expected = {1, 2, 3, 5, 6, 7, 9, 10, 12, 14, 14, 15, 17, 19, 21};
+    BOOST_TEST_CONTEXT(joined(messages(loaded.errors))) {
+        BOOST_TEST(found == expected, boost::test_tools::per_element());
+    }
+    BOOST_TEST((loaded.settings == nullptr));
+}
+
+BOOST_AUTO_TEST_CASE(text_that_is_not_toml_is_one_error_with_its_line) {
+    const bad_text table[] = {
+        {"a = \"x\"\nb = \n", "t.toml:2: this is not TOML: "},
+        {"\n\n[policyd\nmax_line = 1", "t.toml:3: this is not TOML: "},
+        {"hostname = \"a\"\nhostname = \"b\"\n", "t.toml:2: this is not TOML: "},
+        {"contact = \"\xff\"", "t.toml:1: this is not TOML: "},
+    };
+    for (const auto& row : table) {
+        BOOST_TEST_CONTEXT(row.text) {
+            const auto found = messages(load_text(row.text, "t.toml").errors);
+            BOOST_TEST_CONTEXT(joined(found)) {
+                BOOST_REQUIRE(found.size() == 1U);
+                BOOST_TEST(found[0].starts_with(row.says));
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_file_over_four_mebioctets_is_refused_and_one_of_them_is_not) {
+    const std::string comment = "# " + std::string((4U << 20U) - 2, 'x');
+    BOOST_TEST((load_text(comment).settings != nullptr));
+    const auto found = messages(load_text(comment + "x", "big.toml").errors);
+    BOOST_REQUIRE(found.size() == 1U);
+    BOOST_TEST(found[0].starts_with("big.toml: the file is larger than 4 MiB"));
+}
+
+BOOST_AUTO_TEST_CASE(deep_nesting_is_an_error_and_no_crash) {
+    const auto loaded = load_text("x = " + std::string(100'000, '['));
+    BOOST_TEST((loaded.settings == nullptr));
+    BOOST_TEST(loaded.errors.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(more_than_fifty_limits_are_too_many_with_the_inherited_ones) {
+    std::string fifty;
+    for (int k = 1; k <= 50; ++k)
+        fifty += "\"1 messages per " + std::to_string(k) + " minutes\",";
+    const auto base = "[profile.a]\nlimits = [" + fifty + "]\n";
+    BOOST_TEST((load_text(base).settings != nullptr));
+    const auto found = messages(
+        load_text(base + "[profile.b]\ninherits = \"a\"\nlimits = [\"1 messages per 51 minutes\"]\n", "t").errors);
+    BOOST_TEST_CONTEXT(joined(found)) {
+        BOOST_REQUIRE(found.size() == 1U);
+        BOOST_TEST(found[0].starts_with("t:5: profile.b.limits: 51 limits are too many; 50 at most"));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_a_file_holds_reaches_a_message_printable_only) {
+    const auto loaded = load_text("\"ho\\u001bst\" = 1\nmode = \"\\u0007bell\"\n");
+    BOOST_TEST(loaded.errors.size() == 2U);
+    for (const auto& error : loaded.errors) {
+        const auto text = error.message();
+        BOOST_TEST_CONTEXT(text) {
+            BOOST_TEST(
+                std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole daemon but its main(): real state in a temporary directory, the control socket, reload and the periodic work.
+#define BOOST_TEST_DYN_LINK
+#include "policyd/control_verbs.hpp"
+#include "policyd/service.hpp"
+#include "rig.hpp"
+#include "shared/state/environments.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <future>
+#include <thread>
+
+using namespace postsluice;
+using namespace postsluice::policyd;
+using namespace postsluice::policyd::test;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::string_view sample = R"(
+hostname = "mail.example.org"
+contact = "https://example.org/policy"
+abuse_address = "abuse@example.org"
+default_domain = "example.org"
+
+[profile.default]
+limits = ["3 recipients per hour", "2 messages per hour"]
+from = "own-domain"
+lock = { after = ["2 limit in 1 hour"], for = "30 minutes", automatic_unlocks = 1 }
+
+[profile.newsletter]
+inherits = "default"
+limits = ["unlimited recipients per hour"]
+
+[[assign]]
+profile = "newsletter"
+login = ["news@example.org"]
+)";
+
+template <class T>
+T need(result<T> got) {
+    BOOST_REQUIRE_MESSAGE(got, (got ? std::string{} : got.error().message()));
+    return std::move(*got);
+}
+
+struct daemon_parts {
+    scratch_directory directory;
+    std::filesystem::path file = directory.path() / "postsluice.toml";
+    asio::io_context context{1};
+    config::snapshot configuration{file, first_settings()};
+    std::unique_ptr<state::environments> environments =
+        need(state::environments::open({.directory = directory.path() / "state", .map_size = byte_count{64U << 20U}}, state::user::policyd));
+    std::unique_ptr<state::accounting> accounts = environments->make_accounting(context.get_executor());
+    std::unique_ptr<account::ticket_ring> tickets = rig::make_tickets(directory.path(), environments->time());
+    stored_lock_book locks{environments->accounts()};
+    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, environments->time()}, configuration.get()};
+    server connections{context, asks, configuration.get()->policyd};
+    service all{{configuration, environments->time(), asks, connections, *accounts, environments->accounts(), *tickets,
+                 [this] { return environments->state_writer().healthy(); }, [this] { return environments->hot().fill(); },
+                 [this] { return environments->shared().fill(); }}};
+    std::filesystem::path socket = directory.path() / "policyd.sock";
+    control::server control{context.get_executor(), socket, ""};
+    std::vector<std::string> log_lines;
+    asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+    std::thread loop;
+
+    daemon_parts() {
+        log::capture([](log::level, const std::string&) {});
+        add_control_verbs(control, all);
+        control.start();
+        loop = std::thread{[this] { context.run(); }};
+    }
+    daemon_parts(const daemon_parts&) = delete;
+    daemon_parts& operator=(const daemon_parts&) = delete;
+    ~daemon_parts() {
+        asio::post(context, [this] {
+            control.stop();
+            context.stop();
+        });
+        loop.join();
+        log::capture({});
+    }
+    void write(std::string_view text) const { std::ofstream{file} << text; }
+    config::settings_ptr first_settings() const {
+        std::filesystem::create_directory(directory.path() / "state");
+        write(sample);
+        auto loaded = config::load(file);
+        for (const auto& e : loaded.errors) {
+            BOOST_ERROR(e.message());
+        }
+        BOOST_REQUIRE(loaded.settings);
+        return loaded.settings;
+    }
+    json call(json request) { return need(control::call(socket, request, seconds{10})); }
+
+    /// Runs on the loop's thread and waits.
+    template <class Value>
+    Value on_loop(asio::awaitable<Value> what) {
+        std::promise<Value> done;
+        asio::co_spawn(context, std::move(what), [&done](std::exception_ptr e, Value v) {
+            e ? done.set_exception(e) : done.set_value(std::move(v));
+        });
+        return done.get_future().get();
+    }
+    decision ask(const request& what, speaker& from) { return on_loop(asks.answer(what, from)); }
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(policyd_service)
+
+BOOST_FIXTURE_TEST_CASE(the_dialogue_of_a_message_on_real_state, daemon_parts) {
+    speaker first{1, {}}, second{2, {}};
+    for (const auto* to : {"a@x.example", "b@x.example"}) {
+        BOOST_TEST(to_wire(ask(rcpt("1.1", to), first)) == dunno);
+    }
+    BOOST_TEST(to_wire(ask(rcpt("1.1", "b@x.example"), second)) == dunno); // a retry
+    BOOST_TEST(ask(data("1.1", 2), second).kind == decision_kind::prepend);
+    BOOST_TEST(to_wire(ask(end_of_message("1.1", 2), second)) == dunno);
+    BOOST_TEST(to_wire(ask(rcpt("1.2", "c@x.example"), second)) == dunno);
+    const auto refused = ask(rcpt("1.2", "d@x.example"), second);
+    BOOST_TEST(to_wire(refused).starts_with("action=450 4.7.1 3 of 3 recipients per hour used; next in "));
+    BOOST_TEST(refused.reference.size() == 8U);
+    BOOST_TEST(ask(rcpt("1.2", "e@x.example"), second).reference == refused.reference); // one incident
+    BOOST_TEST(to_wire(ask(rcpt("1.3", "e@x.example"), second)) == dunno); // another instance: 1.2 was released
+
+    const auto why = call({{"verb", "why"}, {"ref", refused.reference}});
+    BOOST_REQUIRE(why.at("ok").get<bool>());
+    BOOST_TEST(why.at("kind") == "refusal");
+    BOOST_TEST(why.at("refusal").at("reason") == "limit");
+    BOOST_TEST(why.at("refusal").at("count") == 2);
+    BOOST_TEST(why.at("refusal").at("account") == "alice@example.org");
+    BOOST_TEST(why.at("lock").is_null());
+
+    const auto limits = call({{"verb", "limit list"}, {"account", "Alice"}}); // default_domain, any case
+    BOOST_TEST(limits.at("account") == "alice@example.org");
+    BOOST_TEST(limits.at("use").at(0).at("limit") == "3 recipients per hour");
+    BOOST_TEST(limits.at("use").at(0).at("used") == 3);
+    const auto shown = call({{"verb", "account show"}, {"account", "alice@example.org"}});
+    BOOST_TEST(shown.at("refusals").size() == 1U);
+    BOOST_TEST(shown.at("profile") == "default");
+    BOOST_TEST(shown.at("from").at("rule") == "own-domain");
+}
+
+BOOST_FIXTURE_TEST_CASE(sixteen_connections_pass_exactly_the_limit, daemon_parts) {
+    std::vector<speaker> speakers(16);
+    std::vector<std::string> instances;
+    std::vector<std::future<bool>> passed;
+    for (std::size_t i = 0; i < speakers.size(); ++i) {
+        speakers[i].number = 100 + i;
+        instances.push_back("5." + std::to_string(i));
+    }
+    for (std::size_t i = 0; i < speakers.size(); ++i) { // all in flight at once
+        auto done = std::make_shared<std::promise<bool>>();
+        passed.push_back(done->get_future());
+        request what = rcpt(instances[i], "a@x.example");
+        what.sasl_username = "parallel@example.org";
+        what.sender = "parallel@example.org";
+        const auto one = [](pipeline& by, request q, speaker& from) -> asio::awaitable<bool> {
+            const auto d = co_await by.answer(q, from);
+            co_return !d.refuses();
+        };
+        asio::co_spawn(context, one(asks, what, speakers[i]), [done](std::exception_ptr, bool v) { done->set_value(v); });
+    }
+    int count = 0;
+    for (auto& p : passed) {
+        count += p.get() ? 1 : 0;
+    }
+    BOOST_TEST(count == 2); // two messages per hour
+}
+
+BOOST_FIXTURE_TEST_CASE(a_person_locks_unlocks_and_resets, daemon_parts) {
+    speaker first{1, {}};
+    auto answer = call({{"verb", "account lock"}, {"account", "alice"}, {"why", "did not pay"}});
+    BOOST_TEST(answer.at("lock").at("kind") == "manual");
+    BOOST_TEST(answer.at("lock").at("cause") == "did not pay");
+    const auto reference = answer.at("lock").at("reference").get<std::string>();
+    BOOST_TEST(to_wire(ask(rcpt("1.1", "a@x.example"), first)).starts_with("action=450 4.7.1 alice@example.org is locked until a person"));
+    BOOST_TEST(call({{"verb", "why"}, {"ref", reference}}).at("kind") == "lock");
+    auto status = call({{"verb", "status"}});
+    BOOST_TEST(status.at("locks").size() == 1U);
+    BOOST_TEST(status.at("decisions").at("account-locked") == 1);
+    BOOST_TEST(status.at("notices_waiting") == 1);
+    BOOST_TEST(call({{"verb", "account list"}}).at("accounts").at(0).at("locked").get<bool>());
+
+    answer = call({{"verb", "account unlock"}, {"account", "alice"}});
+    BOOST_TEST(answer.at("was_locked").get<bool>());
+    BOOST_TEST(answer.at("lock").at("kind") == "open");
+    BOOST_TEST(to_wire(ask(rcpt("1.1", "a@x.example"), first)) == dunno);
+    BOOST_TEST(call({{"verb", "limit list"}, {"account", "alice"}}).at("use").at(0).at("used") == 1);
+    BOOST_TEST(call({{"verb", "account reset"}, {"account", "alice"}}).at("ok").get<bool>());
+    BOOST_TEST(call({{"verb", "limit list"}, {"account", "alice"}}).at("use").at(0).at("used") == 0);
+    const auto shown = call({{"verb", "account show"}, {"account", "alice"}});
+    BOOST_TEST(shown.at("events").size() >= 2U);
+    BOOST_TEST(!shown.at("locked").get<bool>());
+}
+
+BOOST_FIXTURE_TEST_CASE(status_says_how_it_goes, daemon_parts) {
+    speaker first{1, {}};
+    (void)ask(rcpt("1.1", "a@x.example"), first);
+    (void)ask(data("1.1", 1), first);
+    (void)ask(end_of_message("1.1", 1), first);
+    const auto s = call({{"verb", "status"}});
+    BOOST_TEST(s.at("program") == "postsluice-policyd");
+    BOOST_TEST(s.at("mode") == "enforce");
+    BOOST_TEST(s.at("accounting") == "end-of-message");
+    BOOST_TEST(s.at("requests").at("total") == 3);
+    BOOST_TEST(s.at("decisions").at("accepted") == 2);
+    BOOST_TEST(s.at("tickets").at("issued") == 1);
+    BOOST_TEST(s.at("state").at("healthy").get<bool>());
+    BOOST_TEST(s.at("hooks").at(0).at("server_port") == "587");
+    BOOST_TEST(s.at("hooks").at(0).at("end_of_message") == 1);
+    BOOST_REQUIRE(s.at("accounts").size() == 1U);
+    BOOST_TEST(s.at("accounts").at(0).at("account") == "alice@example.org");
+    BOOST_TEST(s.at("accounts").at(0).at("use").at(0).at("used") == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(limit_list_shows_the_profiles, daemon_parts) {
+    const auto listed = call({{"verb", "limit list"}});
+    BOOST_REQUIRE(listed.at("profiles").size() == 2U);
+    BOOST_TEST(listed.at("profiles").at(1).at("profile") == "newsletter");
+    BOOST_TEST(listed.at("profiles").at(0).at("lock").at("after").at(0) == "2 limit in 1 hour");
+    bool unlimited = false;
+    for (const auto& l : listed.at("profiles").at(1).at("limits")) {
+        unlimited = unlimited || (l.at("subject") == "recipients per hour" && l.at("count").is_null());
+    }
+    BOOST_TEST(unlimited);
+    BOOST_TEST(listed.at("assigns").at(0).at("login").at(0) == "news@example.org");
+}
+
+BOOST_FIXTURE_TEST_CASE(wrong_arguments_are_answered_with_a_sentence, daemon_parts) {
+    const std::vector<std::pair<json, std::string>> table = {
+        {{{"verb", "why"}}, "malformed"},
+        {{{"verb", "why"}, {"ref", 7}}, "malformed"},
+        {{{"verb", "why"}, {"ref", "no such thing"}}, "malformed"},
+        {{{"verb", "why"}, {"ref", "00000000"}}, "not-found"},
+        {{{"verb", "account show"}}, "malformed"},
+        {{{"verb", "account show"}, {"account", " "}}, "malformed"},
+        {{{"verb", "account lock"}, {"account", std::string(2000, 'x')}}, "malformed"},
+        {{{"verb", "account unlock"}, {"account", "a"}, {"why", json::array()}}, "malformed"},
+        {{{"verb", "account reset"}}, "malformed"},
+        {{{"verb", "make coffee"}}, "unsupported"},
+    };
+    for (const auto& [request, code] : table) {
+        BOOST_TEST_CONTEXT(request.dump()) {
+            const auto answer = call(request);
+            BOOST_TEST(!answer.at("ok").get<bool>());
+            BOOST_TEST(answer.at("code") == code);
+            BOOST_TEST(!answer.at("error").get<std::string>().empty());
+        }
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(reload_swaps_or_keeps_and_names_the_errors, daemon_parts) {
+    speaker first{1, {}};
+    std::string wrong{sample};
+    wrong.replace(wrong.find("3 recipients"), 12, "3 recipiants");
+    write(wrong);
+    auto answer = call({{"verb", "reload"}});
+    BOOST_TEST(!answer.at("reloaded").get<bool>());
+    BOOST_REQUIRE(!answer.at("errors").empty());
+    BOOST_TEST(answer.at("errors").at(0).at("message").get<std::string>().find("recipients") != std::string::npos);
+    BOOST_TEST(call({{"verb", "limit list"}, {"account", "alice"}}).at("use").at(0).at("count") == 3);
+
+    std::string right{sample};
+    right.replace(right.find("3 recipients"), 12, "1 recipients");
+    write(right);
+    answer = call({{"verb", "reload"}});
+    BOOST_TEST(answer.at("reloaded").get<bool>());
+    BOOST_TEST(to_wire(ask(rcpt("1.1", "a@x.example"), first)) == dunno);
+    BOOST_TEST(to_wire(ask(rcpt("1.1", "b@x.example"), first)).starts_with("action=450 4.7.1 1 of 1 recipients per hour used"));
+}
+
+BOOST_FIXTURE_TEST_CASE(strikes_for_limits_lock_the_account, daemon_parts) {
+    speaker first{1, {}};
+    for (const auto* instance : {"1.1", "1.2"}) {
+        (void)ask(rcpt(instance, "a@x.example"), first);
+        (void)ask(data(instance, 1), first);
+        (void)ask(end_of_message(instance, 1), first);
+    }
+    (void)ask(rcpt("1.3", "a@x.example"), first); // messages per hour: one strike
+    (void)ask(rcpt("1.3", "a@x.example"), first); // the same incident
+    request many = data("1.4", 9);                // recipients per hour: another
+    (void)ask(many, first);
+    json shown;
+    for (int i = 0; i < 1000; ++i) { // strikes are not waited for by replies; each look is a round trip through the loop
+        shown = call({{"verb", "account show"}, {"account", "alice"}});
+        if (shown.at("locked").get<bool>()) {
+            break;
+        }
+    }
+    BOOST_TEST(shown.at("locked").get<bool>());
+    BOOST_TEST(shown.at("strikes").size() == 2U);
+    BOOST_TEST(shown.at("lock").at("cause") == "2 limit in 1 hour");
+    BOOST_TEST(to_wire(ask(rcpt("1.5", "a@x.example"), first)).starts_with("action=450 4.7.1 alice@example.org is locked until 2"));
+    BOOST_TEST(to_wire(ask(rcpt("1.5", "abuse@example.org"), first)) == dunno);
+}
+
+BOOST_FIXTURE_TEST_CASE(tending_sweeps_and_survives, daemon_parts) {
+    const auto one = [](service& s) -> asio::awaitable<bool> {
+        co_await s.tend_once(false);
+        co_await s.tend_once(true);
+        co_return true;
+    };
+    BOOST_TEST(on_loop(one(all)));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
