@@ -111,7 +111,7 @@ define unit_rule
 $(BUILD)/tests/unit-$(1): $(call obj,$(wildcard tests/unit/$(1)/*.cpp)) $(BUILD)/tests/support/unit_main.o \
     $(foreach l,$(USES_$(1)),$(call LAYER_OBJS,$(l))) $(EXTRA_$(1)) $(if $(filter net,$(USES_$(1))),,)
 	@mkdir -p $$(@D)
-	@echo "LD  $$@"; $$(CXX) -o $$@ $$^ $$(ALL_LDFLAGS) $$(LIBS_contentfilter) $$(LIBS_shared)
+	@echo "LD  $$@"; $$(CXX) -o $$@ $$^ $$(ALL_LDFLAGS) -lboost_unit_test_framework $$(LIBS_contentfilter) $$(LIBS_shared)
 endef
 $(foreach l,$(UNIT_LAYERS),$(eval $(call unit_rule,$(l))))
 

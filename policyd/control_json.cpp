@@ -9,9 +9,13 @@ namespace postsluice::policyd::control_json {
 
 namespace {
 
-std::string clean(std::string_view text) { return printable(text, 1000); }
+std::string clean(std::string_view text) {
+    return printable(text, 1000);
+}
 
-json count_or_null(const limit& of) { return of.count == limit::unlimited ? json(nullptr) : json(of.count); }
+json count_or_null(const limit& of) {
+    return of.count == limit::unlimited ? json(nullptr) : json(of.count);
+}
 
 json by_reason(const counters::by_reason& table) {
     json out = json::object();
@@ -40,7 +44,9 @@ std::string_view name_of(config::from_rule::kind kind) noexcept {
 
 } // namespace
 
-json time_or_null(instant t) { return t == instant{} ? json(nullptr) : json(to_iso8601(t)); }
+json time_or_null(instant t) {
+    return t == instant{} ? json(nullptr) : json(to_iso8601(t));
+}
 
 json limit_object(const limit& of) {
     return {{"limit", to_string(of)},
@@ -89,7 +95,8 @@ json event(const lock_event& of) {
 }
 
 json strike_object(const strike& of) {
-    return {{"kind", to_string(of.kind)}, {"at", time_or_null(of.at)}, {"weight", of.weight}, {"reference", of.reference}};
+    return {
+        {"kind", to_string(of.kind)}, {"at", time_or_null(of.at)}, {"weight", of.weight}, {"reference", of.reference}};
 }
 
 json refusal(const state::refusal_event& of) {
@@ -126,7 +133,10 @@ json profile(const config::profile& of) {
             {"limits", std::move(limits)},
             {"from", from_rule(of.from, "")},
             {"observe", of.observe},
-            {"lock", {{"after", std::move(after)}, {"for", of.lock.duration.count()}, {"automatic_unlocks", of.lock.automatic_unlocks}}}};
+            {"lock",
+             {{"after", std::move(after)},
+              {"for", of.lock.duration.count()},
+              {"automatic_unlocks", of.lock.automatic_unlocks}}}};
 }
 
 json requests(const counters& of) {
@@ -145,7 +155,9 @@ json decisions(const counters& of) {
     return out;
 }
 
-json observed(const counters& of) { return by_reason(of.observed); }
+json observed(const counters& of) {
+    return by_reason(of.observed);
+}
 
 json hooks(const hook_table& of) {
     json out = json::array();

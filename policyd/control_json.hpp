@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The objects of the control protocol's answers (the table is in control_verbs.hpp), made from ours. Pure. All text that came
-// from a client passes printable(): a control answer is valid UTF-8 whatever a recipient's name was.
+// The objects of the control protocol's answers (the table is in control_verbs.hpp), made from ours. Pure. All text
+// that came from a client passes printable(): a control answer is valid UTF-8 whatever a recipient's name was.
 #pragma once
 
 #include "policyd/pipeline.hpp"

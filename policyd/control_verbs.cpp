@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/control_verbs.hpp"
 
+#include "config.h"
 #include "policyd/control_json.hpp"
 #include "policyd/service.hpp"
 #include "shared/core/random.hpp"
 #include "shared/core/text.hpp"
-#include "config.h"
 
 #include <algorithm>
 #include <unistd.h>
@@ -22,15 +22,17 @@ namespace {
 using arguments = std::shared_ptr<const json>;
 using answer = asio::awaitable<result<json>>;
 
-constexpr std::size_t most_listed = 10000, most_locked = 10000, most_refusals = 20, most_events = 50, most_notices = 1000;
+constexpr std::size_t most_listed = 10000, most_locked = 10000, most_refusals = 20, most_events = 50,
+                      most_notices = 1000;
 
 // ---- arguments
 
 result<std::string> text(const json& from, const char* key, bool required) {
     const auto at = from.find(key);
     if (at == from.end()) {
-        return required ? result<std::string>{failure{errc::malformed, std::string{"argument \""} + key + "\" is missing"}}
-                        : result<std::string>{std::string{}};
+        return required
+                   ? result<std::string>{failure{errc::malformed, std::string{"argument \""} + key + "\" is missing"}}
+                   : result<std::string>{std::string{}};
     }
     if (!at->is_string() || at->get_ref<const std::string&>().size() > 1024) {
         return failure{errc::malformed, std::string{"argument \""} + key + "\" is not a text of at most 1024 octets"};
@@ -51,10 +53,12 @@ result<std::string> account_argument(const config::settings& settings, const jso
     }
     std::string name = to_lower(trim(*given));
     if (name.empty()) {
-        return required ? result<std::string>{failure{errc::malformed, "argument \"account\" is empty"}} : result<std::string>{name};
+        return required ? result<std::string>{failure{errc::malformed, "argument \"account\" is empty"}}
+                        : result<std::string>{name};
     }
     const bool entry = std::ranges::any_of(settings.accounts, [&](const auto& a) { return to_lower(a.name) == name; });
-    if (!entry && !name.starts_with("uid:") && !name.starts_with("login:") && name.find('@') == std::string::npos && !settings.default_domain.empty()) {
+    if (!entry && !name.starts_with("uid:") && !name.starts_with("login:") && name.find('@') == std::string::npos &&
+        !settings.default_domain.empty()) {
         name += '@' + settings.default_domain;
     }
     return name;
@@ -62,7 +66,9 @@ result<std::string> account_argument(const config::settings& settings, const jso
 
 // ---- pieces of answers
 
-json program() { return {{"program", "postsluice-policyd"}, {"version", PACKAGE_VERSION}, {"pid", ::getpid()}}; }
+json program() {
+    return {{"program", "postsluice-policyd"}, {"version", PACKAGE_VERSION}, {"pid", ::getpid()}};
+}
 
 /// Those locked now; empty where the store cannot be read.
 std::vector<state::locked_account> locked_now(const service& s) {
@@ -122,7 +128,9 @@ result<json> uses_of(const service& s, const config::profile& profile, const std
 
 // ---- verbs
 
-answer ping(service&, control::request_context, arguments) { co_return control::success(program()); }
+answer ping(service&, control::request_context, arguments) {
+    co_return control::success(program());
+}
 
 answer status(service& s, control::request_context, arguments given) {
     const auto& of = s.of();
@@ -179,11 +187,13 @@ answer why(service& s, control::request_context, arguments given) {
             co_return lock.error();
         }
         const bool locked = lock->is_object() && lock->at("locked").get<bool>();
-        co_return control::success({{"kind", "refusal"}, {"refusal", cj::refusal(**found)}, {"lock", locked ? *lock : json(nullptr)}});
+        co_return control::success(
+            {{"kind", "refusal"}, {"refusal", cj::refusal(**found)}, {"lock", locked ? *lock : json(nullptr)}});
     }
     for (const auto& one : locked_now(s)) {
         if (one.lock.reference == reference) {
-            co_return control::success({{"kind", "lock"}, {"lock", cj::lock(one.account, one.lock, s.of().time.now())}});
+            co_return control::success(
+                {{"kind", "lock"}, {"lock", cj::lock(one.account, one.lock, s.of().time.now())}});
         }
     }
     co_return failure{errc::not_found, "reference " + reference};
@@ -251,7 +261,8 @@ answer account_lock(service& s, control::request_context by, arguments given) {
     if (!account || !words) {
         co_return account ? words.error() : account.error();
     }
-    const auto now_is = co_await s.of().store.lock(*account, by.actor, words->empty() ? "locked by hand" : *words, new_reference());
+    const auto now_is =
+        co_await s.of().store.lock(*account, by.actor, words->empty() ? "locked by hand" : *words, new_reference());
     if (!now_is) {
         co_return now_is.error();
     }
@@ -270,7 +281,8 @@ answer account_unlock(service& s, control::request_context by, arguments given) 
         co_return now_is.error();
     }
     const bool was = before && before->has_value() && is_locked(**before, s.of().time.now());
-    co_return control::success({{"account", *account}, {"lock", cj::lock(*account, *now_is, s.of().time.now())}, {"was_locked", was}});
+    co_return control::success(
+        {{"account", *account}, {"lock", cj::lock(*account, *now_is, s.of().time.now())}, {"was_locked", was}});
 }
 
 answer account_reset(service& s, control::request_context by, arguments given) {
@@ -322,7 +334,8 @@ answer limit_list(service& s, control::request_context, arguments given) {
 answer reload(service& s, control::request_context, arguments) {
     json errors = json::array();
     for (const auto& one : s.reload()) {
-        errors.push_back({{"file", one.file}, {"line", one.line}, {"key", one.key}, {"text", one.text}, {"message", one.message()}});
+        errors.push_back(
+            {{"file", one.file}, {"line", one.line}, {"key", one.key}, {"text", one.text}, {"message", one.message()}});
     }
     const bool done = errors.empty();
     co_return control::success({{"reloaded", done}, {"errors", std::move(errors)}});

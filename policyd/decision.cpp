@@ -32,7 +32,8 @@ std::string one_line(std::string_view text, std::size_t most) {
 
 // RFC 5322 section 3.6.8, and short.
 bool is_header_name(std::string_view name) noexcept {
-    return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) { return c > ' ' && c < 127 && c != ':'; });
+    return !name.empty() && name.size() <= 64 &&
+           std::ranges::all_of(name, [](char c) { return c > ' ' && c < 127 && c != ':'; });
 }
 
 std::string prepend_form(const decision& d) {
@@ -61,9 +62,13 @@ std::string_view to_string(decision_kind kind) noexcept {
     return "warn";
 }
 
-std::ostream& operator<<(std::ostream& out, decision_kind kind) { return out << to_string(kind); }
+std::ostream& operator<<(std::ostream& out, decision_kind kind) {
+    return out << to_string(kind);
+}
 
-std::ostream& operator<<(std::ostream& out, const decision& d) { return out << d.kind << ' ' << d.why << " \"" << to_wire(d) << '"'; }
+std::ostream& operator<<(std::ostream& out, const decision& d) {
+    return out << d.kind << ' ' << d.why << " \"" << to_wire(d) << '"';
+}
 
 decision refuse(refusal_code code, reason why, std::string subject, std::string text) {
     decision d;

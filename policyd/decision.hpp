@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Postfix is told, as a plain struct, and its form on the wire (SMTPD_POLICY_README, access(5)). to_wire() is pure and
-// total. Only these forms ever leave, whatever the fields hold:
+// What Postfix is told, as a plain struct, and its form on the wire (SMTPD_POLICY_README, access(5)). to_wire() is pure
+// and total. Only these forms ever leave, whatever the fields hold:
 //
 //     action=DUNNO            action=CODE X.Y.Z TEXT          action=PREPEND NAME: VALUE
 //     action=HOLD TEXT        action=WARN TEXT
 //
-// CODE X.Y.Z come from a closed list; TEXT and VALUE are printable UTF-8 and never empty, TEXT under 400 octets with the
-// reference always in it. Postfix would permit on an empty action or one of digits alone; a test shows that no input makes one.
-// What cannot be put in its form (a header name that is none) becomes DUNNO.
+// CODE X.Y.Z come from a closed list; TEXT and VALUE are printable UTF-8 and never empty, TEXT under 400 octets with
+// the reference always in it. Postfix would permit on an empty action or one of digits alone; a test shows that no
+// input makes one. What cannot be put in its form (a header name that is none) becomes DUNNO.
 #pragma once
 
 #include "shared/core/reason.hpp"

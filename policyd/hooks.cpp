@@ -24,8 +24,9 @@ void hook_table::saw_end_of_message(hook& where, config::accounting_mode mode) {
     ++where.end_of_message;
     if (mode == config::accounting_mode::data && !where.warned_unused) {
         where.warned_unused = true;
-        log::warning("END-OF-MESSAGE is asked but policyd.accounting is \"data\": messages that fail after DATA stay charged; "
-                     "\"end-of-message\" would be exact")
+        log::warning(
+            "END-OF-MESSAGE is asked but policyd.accounting is \"data\": messages that fail after DATA stay charged; "
+            "\"end-of-message\" would be exact")
             .kv("server_port", where.server_port)
             .kv("policy_context", where.policy_context);
     }
@@ -36,11 +37,12 @@ void hook_table::transaction_over(hook& where, bool data, bool ended, config::ac
         return;
     }
     ++where.unfinished;
-    if (mode == config::accounting_mode::end_of_message && where.end_of_message == 0 && where.unfinished >= certain_after &&
-        !where.warned_missing) {
+    if (mode == config::accounting_mode::end_of_message && where.end_of_message == 0 &&
+        where.unfinished >= certain_after && !where.warned_missing) {
         where.warned_missing = true;
-        log::warning("END-OF-MESSAGE is never asked: add check_policy_service to smtpd_end_of_data_restrictions, or set "
-                     "policyd.accounting to \"data\"")
+        log::warning(
+            "END-OF-MESSAGE is never asked: add check_policy_service to smtpd_end_of_data_restrictions, or set "
+            "policyd.accounting to \"data\"")
             .kv("server_port", where.server_port)
             .kv("policy_context", where.policy_context)
             .kv("messages", where.unfinished);

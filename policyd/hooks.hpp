@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where in Postfix's configuration requests come from, told by server_port and policy_context, and which stages are asked
-// there. The stages cannot be configured at our end, only seen: whether an END-OF-MESSAGE hook is in place decides if a DATA
-// that was never followed by one was aborted (released) or simply is not told (charged). And where policyd.accounting and the
-// hooks disagree, the log says so, once for each place: this is what a misplaced check_policy_service looks like.
+// Where in Postfix's configuration requests come from, told by server_port and policy_context, and which stages are
+// asked there. The stages cannot be configured at our end, only seen: whether an END-OF-MESSAGE hook is in place
+// decides if a DATA that was never followed by one was aborted (released) or simply is not told (charged). And where
+// policyd.accounting and the hooks disagree, the log says so, once for each place: this is what a misplaced
+// check_policy_service looks like.
 #pragma once
 
 #include "shared/config/settings.hpp"
@@ -24,7 +25,7 @@ struct hook {
 
 class hook_table {
 public:
-    static constexpr std::size_t most = 256;               ///< places told apart; further ones share the last
+    static constexpr std::size_t most = 256;           ///< places told apart; further ones share the last
     static constexpr std::uint64_t certain_after = 20; ///< unfinished transactions until a missing hook is certain
 
     /// The place, new where it was never seen. Stays valid for the table's life.

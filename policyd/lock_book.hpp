@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the policy pipeline needs to know and tell about locks: an interface of two verbs, so that rules and pipeline are tested
-// without a store. Reads never block; a strike waits for its commit and is never awaited by a reply.
+// What the policy pipeline needs to know and tell about locks: an interface of two verbs, so that rules and pipeline
+// are tested without a store. Reads never block; a strike waits for its commit and is never awaited by a reply.
 #pragma once
 
 #include "shared/state/account_store.hpp"
@@ -19,7 +19,8 @@ public:
 /// The one on the `state` environment.
 class stored_lock_book final : public lock_book {
 public:
-    explicit stored_lock_book(state::account_store& accounts) : accounts_{accounts} {}
+    explicit stored_lock_book(state::account_store& accounts)
+        : accounts_{accounts} {}
     [[nodiscard]] result<std::optional<lock_state>> read(std::string_view account) override {
         return accounts_.read_lock(account);
     }

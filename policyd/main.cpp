@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// postsluice-policyd: start, run, stop. The order of the start matters and stands in shared/daemon/daemon.hpp; parts are declared so
-// that whatever refers to another one ends before it.
+// postsluice-policyd: start, run, stop. The order of the start matters and stands in shared/daemon/daemon.hpp; parts
+// are declared so that whatever refers to another one ends before it.
 #include "policyd/control_verbs.hpp"
 #include "policyd/notices.hpp"
 #include "policyd/service.hpp"
@@ -52,7 +52,9 @@ void raise_descriptor_limit(std::size_t connections) {
     }
     limits.rlim_cur = limits.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limits.rlim_max);
     if (::setrlimit(RLIMIT_NOFILE, &limits) != 0 || limits.rlim_cur < wanted) {
-        log::warning("fewer descriptors than policyd.max_connections needs").kv("limit", limits.rlim_cur).kv("wanted", wanted);
+        log::warning("fewer descriptors than policyd.max_connections needs")
+            .kv("limit", limits.rlim_cur)
+            .kv("wanted", wanted);
     }
 }
 
@@ -89,14 +91,16 @@ void run(const daemon::start& how, config::settings_ptr settings) {
 
     asio::io_context context{1};
     const auto listeners = bind_listeners(settings->policyd);
-    control::server control{context.get_executor(), settings->control.directory / "policyd.sock", settings->control.group};
+    control::server control{context.get_executor(), settings->control.directory / "policyd.sock",
+                            settings->control.group};
     daemon::drop_privileges(how.user);
 
     config::snapshot configuration{how.config_file, settings};
     const auto environments = open_state(settings->state);
     const clock& time = environments->time();
-    const auto accounts = environments->make_accounting(
-        context.get_executor(), {.lease = settings->policyd.lease, .refusal_retention = settings->state.history_retention});
+    const auto accounts =
+        environments->make_accounting(context.get_executor(), {.lease = settings->policyd.lease,
+                                                               .refusal_retention = settings->state.history_retention});
     const auto tickets = open_tickets(*settings, time);
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};

@@ -21,9 +21,10 @@ std::string mail_date(instant t) {
     std::tm at{};
     ::gmtime_r(&seconds_since, &at);
     std::array<char, 64> out{};
-    const int size = std::snprintf(out.data(), out.size(), "%s, %02d %s %d %02d:%02d:%02d +0000", days.at(static_cast<std::size_t>(at.tm_wday)),
-                                   at.tm_mday, months.at(static_cast<std::size_t>(at.tm_mon)), at.tm_year + 1900, at.tm_hour, at.tm_min,
-                                   at.tm_sec);
+    const int size = std::snprintf(out.data(), out.size(), "%s, %02d %s %d %02d:%02d:%02d +0000",
+                                   days.at(static_cast<std::size_t>(at.tm_wday)), at.tm_mday,
+                                   months.at(static_cast<std::size_t>(at.tm_mon)), at.tm_year + 1900, at.tm_hour,
+                                   at.tm_min, at.tm_sec);
     return {out.data(), static_cast<std::size_t>(size)};
 }
 
@@ -34,7 +35,8 @@ bool is_ascii(std::string_view text) noexcept {
 // A header has no room for an encoded word's fuss: what is not ASCII is a '?'; the body says it in full.
 std::string ascii(std::string_view text) {
     std::string out = printable(text, 300);
-    std::ranges::replace_if(out, [](char c) { return static_cast<unsigned char>(c) > 127; }, '?');
+    std::ranges::replace_if(
+        out, [](char c) { return static_cast<unsigned char>(c) > 127; }, '?');
     return out;
 }
 
@@ -97,8 +99,9 @@ std::string body(const state::notice& what) {
     row("Cause:", event.cause);
     row("By:", event.actor);
     if (locked) {
-        row("Until:", event.after.kind == lock_kind::timed ? to_iso8601(event.after.until) + "; it then unlocks by itself"
-                                                           : std::string{"a person unlocks it"});
+        row("Until:", event.after.kind == lock_kind::timed
+                          ? to_iso8601(event.after.until) + "; it then unlocks by itself"
+                          : std::string{"a person unlocks it"});
     }
     row("Reference:", event.reference);
     out += "\r\n";
@@ -118,14 +121,17 @@ std::string body(const state::notice& what) {
 
 } // namespace
 
-std::string render_notice(const state::notice& what, const config::settings& settings, instant now, std::string_view token) {
-    const std::string host = ascii(settings.hostname.empty() ? std::string_view{"localhost"} : std::string_view{settings.hostname});
+std::string render_notice(const state::notice& what, const config::settings& settings, instant now,
+                          std::string_view token) {
+    const std::string host =
+        ascii(settings.hostname.empty() ? std::string_view{"localhost"} : std::string_view{settings.hostname});
     const std::string text = body(what);
     const bool plain = is_ascii(text);
     std::string out;
     out += "From: Postsluice <postmaster@" + host + ">\r\n";
     out += "To: <" + mail_address::from_internal(settings.abuse_address).to_smtp() + ">\r\n";
-    out += "Subject: Postsluice: account " + ascii(what.account) + ' ' + std::string{what_happened(what.event.kind)} + "\r\n";
+    out += "Subject: Postsluice: account " + ascii(what.account) + ' ' + std::string{what_happened(what.event.kind)} +
+           "\r\n";
     out += "Date: " + mail_date(now) + "\r\n";
     out += "Message-ID: <notice." + std::to_string(what.id) + '.' + std::string{token} + '@' + host + ">\r\n";
     out += "Auto-Submitted: auto-generated\r\n"

@@ -42,7 +42,9 @@ std::string refusal_of(const smtp::transaction_result& from) {
 } // namespace
 
 notices::notices(notice_outbox& from, const clock& time, std::function<config::settings_ptr()> settings)
-    : from_{from}, clock_{time}, settings_{std::move(settings)} {}
+    : from_{from}
+    , clock_{time}
+    , settings_{std::move(settings)} {}
 
 asio::awaitable<void> notices::run() {
     asio::steady_timer timer{co_await asio::this_coro::executor};
@@ -102,12 +104,18 @@ asio::awaitable<bool> notices::deliver(const std::vector<state::notice>& all, co
         const auto done = co_await connection.deliver(std::move(what));
         const std::string why = refusal_of(done);
         if (why.empty()) {
-            log::info("notice sent").kv("account", one.account).kv("event", to_string(one.event.kind)).kv("to", settings.abuse_address);
+            log::info("notice sent")
+                .kv("account", one.account)
+                .kv("event", to_string(one.event.kind))
+                .kv("to", settings.abuse_address);
             const auto gone = co_await from_.sent(one.id);
             well = well && gone;
             continue;
         }
-        log::warning("notice not sent").kv("account", one.account).kv("via", settings.policyd.notice_via).kv("why", why);
+        log::warning("notice not sent")
+            .kv("account", one.account)
+            .kv("via", settings.policyd.notice_via)
+            .kv("why", why);
         if (clock_.now() - one.event.at > give_up_after) {
             co_await drop(one, "older than a queue's life");
             continue;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells abuse_address of every change of a lock: takes notices from the outbox of state/account_store and mails them through
-// policyd.notice_via, oldest first, one connection a round. A notice leaves the outbox when the next hop took it, or when it is older
-// than a queue's life (logged); until then it is tried again, at growing intervals that all notices share, since they share the next
-// hop. Where a crash falls between the two, a notice comes twice. Without an abuse_address notices are dropped, and the log says so.
+// Tells abuse_address of every change of a lock: takes notices from the outbox of state/account_store and mails them
+// through policyd.notice_via, oldest first, one connection a round. A notice leaves the outbox when the next hop took
+// it, or when it is older than a queue's life (logged); until then it is tried again, at growing intervals that all
+// notices share, since they share the next hop. Where a crash falls between the two, a notice comes twice. Without an
+// abuse_address notices are dropped, and the log says so.
 //
 // The mail is plain: envelope sender <> (nothing comes back), text/plain, Auto-Submitted (RFC 3834).
 #pragma once
@@ -28,7 +29,8 @@ public:
 
 class stored_outbox final : public notice_outbox {
 public:
-    explicit stored_outbox(state::account_store& in) : in_{in} {}
+    explicit stored_outbox(state::account_store& in)
+        : in_{in} {}
     [[nodiscard]] result<std::vector<state::notice>> waiting(std::size_t most) override { return in_.notices(most); }
     boost::asio::awaitable<result<void>> sent(std::uint64_t id) override { return in_.notice_sent(id); }
     boost::asio::awaitable<result<void>> failed(std::uint64_t id) override { return in_.notice_failed(id); }

@@ -27,10 +27,14 @@ bool to_abuse(const config::settings& settings, std::string_view recipient) noex
     return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
 }
 
-bool passes(const rule_answer& answer) noexcept { return answer && answer->kind == decision_kind::dunno; }
+bool passes(const rule_answer& answer) noexcept {
+    return answer && answer->kind == decision_kind::dunno;
+}
 
 /// Only abuse_address so far, and that uncounted: there is nothing to reconcile or to settle.
-bool uncounted(const transaction& t) noexcept { return t.exempt > 0 && !t.counted; }
+bool uncounted(const transaction& t) noexcept {
+    return t.exempt > 0 && !t.counted;
+}
 
 void log_refusal(const rule_context& context, const decision& d) {
     log::info(context.observe ? "would refuse" : "refused")
@@ -66,7 +70,11 @@ asio::awaitable<void> strike_job(lock_book& locks, std::string account, strike w
         co_return;
     }
     for (const auto& event : done->events) {
-        log::warning("lock").kv("account", account).kv("event", to_string(event.kind)).kv("cause", event.cause).kv("ref", event.reference);
+        log::warning("lock")
+            .kv("account", account)
+            .kv("event", to_string(event.kind))
+            .kv("cause", event.cause)
+            .kv("ref", event.reference);
     }
 }
 
@@ -92,7 +100,9 @@ struct pipeline::round {
 };
 
 pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_ptr settings)
-    : executor_{std::move(executor)}, with_{with}, settings_{std::move(settings)} {}
+    : executor_{std::move(executor)}
+    , with_{with}
+    , settings_{std::move(settings)} {}
 
 asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
     if (what.at == stage::other || what.instance.empty()) {
@@ -101,7 +111,8 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         co_return decision{};
     }
     if (what.instance != from.current.id.instance || comes_before(what, from.current)) {
-        // The release is applied before anything else is asked, but shares its commit with what comes: one turn, not two.
+        // The release is applied before anything else is asked, but shares its commit with what comes: one turn, not
+        // two.
         if (transaction over = std::exchange(from.current, {}); conclude(over)) {
             asio::co_spawn(executor_, release(std::move(over), from.number), &log_escaped);
         }
@@ -174,8 +185,9 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
         co_return decision{};
     }
     const auto profile = account::select_profile(*settings, *who);
-    const rule_context context{what,        *settings,    *profile,     *who, with_.time.now(), from.number, observes(*settings, *profile),
-                               from.current, with_.locks, with_.accounts};
+    const rule_context context{
+        what,         *settings,   *profile,      *who, with_.time.now(), from.number, observes(*settings, *profile),
+        from.current, with_.locks, with_.accounts};
     round so_far;
     so_far.exempt = to_abuse(*settings, what.recipient);
     for (const rule& r : all_rules()) {
@@ -209,8 +221,16 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
     }
     if (!uncounted(from.current)) {
         const auto profile = account::select_profile(*settings, *who);
-        const rule_context context{what,         *settings,   *profile,       *who, with_.time.now(), from.number, observes(*settings, *profile),
-                                   from.current, with_.locks, with_.accounts};
+        const rule_context context{what,
+                                   *settings,
+                                   *profile,
+                                   *who,
+                                   with_.time.now(),
+                                   from.number,
+                                   observes(*settings, *profile),
+                                   from.current,
+                                   with_.locks,
+                                   with_.accounts};
         round so_far;
         so_far.exempt = to_abuse(*settings, what.recipient); // there where it is the only one
         auto answer = co_await rules::limits_at_data(context);
@@ -235,14 +255,16 @@ asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings,
         !account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt})) {
         co_return;
     }
-    const auto done = co_await with_.accounts.settle(from.current.id, from.number, std::string{what.queue_id}, what.size);
+    const auto done =
+        co_await with_.accounts.settle(from.current.id, from.number, std::string{what.queue_id}, what.size);
     if (!done) {
         trouble(*settings, what, "settle", done.error());
     }
 }
 
 // Takes an answer other than "pass" into the round. True: that is the decision, ask no further.
-asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_view rule, rule_answer answer, round& so_far) {
+asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_view rule, rule_answer answer,
+                                      round& so_far) {
     decision d;
     if (answer) {
         d = std::move(*answer);
@@ -319,11 +341,13 @@ void pipeline::strike_for(const rule_context& context, const decision& d) {
     what.at = context.now;
     what.digest = d.subject + ' ' + d.reference;
     what.reference = d.reference;
-    asio::co_spawn(executor_, strike_job(context.locks, context.who.account, std::move(what), context.profile.lock), &log_escaped);
+    asio::co_spawn(executor_, strike_job(context.locks, context.who.account, std::move(what), context.profile.lock),
+                   &log_escaped);
 }
 
 // The one place where policyd.on_error is applied.
-decision pipeline::trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why) {
+decision pipeline::trouble(const config::settings& settings, const request& what, std::string_view where,
+                           const failure& why) {
     ++counts_.trouble;
     ++counters::of(counts_.decided, reason::state_unavailable);
     const bool defer = settings.policyd.on_error == config::error_policy::defer;
@@ -338,7 +362,8 @@ decision pipeline::trouble(const config::settings& settings, const request& what
     if (!defer) {
         return {};
     }
-    return refuse(refusal_code::defer_trouble, reason::state_unavailable, {}, "the policy service has a temporary problem; try again later");
+    return refuse(refusal_code::defer_trouble, reason::state_unavailable, {},
+                  "the policy service has a temporary problem; try again later");
 }
 
 decision pipeline::ticket_for(const request& what, std::string_view account, std::string_view login) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a request to a decision: identify -> profile -> rules -> decision at RCPT, reconciliation and ticket at DATA, settlement at
-// END-OF-MESSAGE (always DUNNO there: Postfix before 3.7.22 lets a client go on after a refusal), DUNNO and no charge elsewhere.
-// One place each for: observe mode, abuse_address, what trouble with state does (on_error), references and events, counters,
-// the strike that a limit refusal is. Runs on the event loop's thread; touches no socket.
+// From a request to a decision: identify -> profile -> rules -> decision at RCPT, reconciliation and ticket at DATA,
+// settlement at END-OF-MESSAGE (always DUNNO there: Postfix before 3.7.22 lets a client go on after a refusal), DUNNO
+// and no charge elsewhere. One place each for: observe mode, abuse_address, what trouble with state does (on_error),
+// references and events, counters, the strike that a limit refusal is. Runs on the event loop's thread; touches no
+// socket.
 //
-// abuse_address is always reachable: for that recipient no refusal and no failure counts. Where it fits it is charged like any
-// other; where it does not, it passes uncounted and DATA does not count it either.
+// abuse_address is always reachable: for that recipient no refusal and no failure counts. Where it fits it is charged
+// like any other; where it does not, it passes uncounted and DATA does not count it either.
 #pragma once
 
 #include "policyd/counters.hpp"
@@ -39,7 +40,8 @@ public:
     void use(config::settings_ptr settings) noexcept { settings_ = std::move(settings); }
     [[nodiscard]] const config::settings_ptr& settings() const noexcept { return settings_; }
 
-    /// What to tell Postfix. `what` and `from` belong to the caller's frame and stay as they are until the answer is there.
+    /// What to tell Postfix. `what` and `from` belong to the caller's frame and stay as they are until the answer is
+    /// there.
     boost::asio::awaitable<decision> answer(const request& what, speaker& from);
     /// The transaction the connection spoke for is over without us having been told: another instance came, or Postfix
     /// closed the connection. Releases what is reserved. Not to be called where we closed.
@@ -54,7 +56,8 @@ private:
     boost::asio::awaitable<decision> at_rcpt(config::settings_ptr settings, const request& what, speaker& from);
     boost::asio::awaitable<decision> at_data(config::settings_ptr settings, const request& what, speaker& from);
     boost::asio::awaitable<void> at_end_of_message(config::settings_ptr settings, const request& what, speaker& from);
-    boost::asio::awaitable<bool> weigh(const rule_context& context, std::string_view rule, rule_answer answer, round& so_far);
+    boost::asio::awaitable<bool> weigh(const rule_context& context, std::string_view rule, rule_answer answer,
+                                       round& so_far);
     boost::asio::awaitable<void> report(const rule_context& context, decision& d);
     decision trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why);
     decision ticket_for(const request& what, std::string_view account, std::string_view login);

@@ -74,7 +74,9 @@ known_name name_of(std::string_view name) noexcept {
 
 } // namespace
 
-protocol_machine::protocol_machine(protocol_bounds bounds) : bounds_{bounds}, buffer_(small_buffer) {
+protocol_machine::protocol_machine(protocol_bounds bounds)
+    : bounds_{bounds}
+    , buffer_(small_buffer) {
     static_assert(known == n_unknown);
 }
 
@@ -113,7 +115,8 @@ result<protocol_machine::step> protocol_machine::next() {
     }
     for (;;) {
         const char* base = buffer_.data();
-        const auto* lf = static_cast<const char*>(seen_ < end_ ? std::memchr(base + seen_, '\n', end_ - seen_) : nullptr);
+        const auto* lf =
+            static_cast<const char*>(seen_ < end_ ? std::memchr(base + seen_, '\n', end_ - seen_) : nullptr);
         if (lf == nullptr) {
             seen_ = end_;
             if (end_ - line_ > bounds_.line) {
@@ -169,15 +172,17 @@ result<void> protocol_machine::take_attribute(std::string_view line, std::size_t
     }
     const auto which = name_of(line.substr(0, equals));
     if (which != n_unknown && !fields_[which].there) {
-        fields_[which] = {static_cast<std::uint32_t>(at + equals + 1), static_cast<std::uint32_t>(line.size() - equals - 1), true};
+        fields_[which] = {static_cast<std::uint32_t>(at + equals + 1),
+                          static_cast<std::uint32_t>(line.size() - equals - 1), true};
     }
     return {};
 }
 
 void protocol_machine::publish() noexcept {
     for (std::size_t i = 0; i < known; ++i) {
-        current_.*members[i] =
-            fields_[i].there ? std::string_view{buffer_.data() + begin_ + fields_[i].at, fields_[i].size} : std::string_view{};
+        current_.*members[i] = fields_[i].there
+                                   ? std::string_view{buffer_.data() + begin_ + fields_[i].at, fields_[i].size}
+                                   : std::string_view{};
     }
 }
 

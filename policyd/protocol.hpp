@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The request side of Postfix's policy delegation protocol (SMTPD_POLICY_README, "Protocol description") as a machine without
-// I/O: octets in, attributes out. One per connection; not thread-safe.
+// The request side of Postfix's policy delegation protocol (SMTPD_POLICY_README, "Protocol description") as a machine
+// without I/O: octets in, attributes out. One per connection; not thread-safe.
 //
-// A request is lines "name=value", split at the first '=', in any order, ended by an empty line. Values are raw: UTF-8, '=',
-// blanks and control octets pass; only NUL cannot be in one. Unknown names are skipped, of duplicates the first counts.
-// Bounds: octets in a line, octets and attributes in a request. Whatever breaks the grammar or a bound is errc::malformed
-// or errc::too_large; the machine stays broken, and the session closes without a reply, the protocol's way to say "trouble".
+// A request is lines "name=value", split at the first '=', in any order, ended by an empty line. Values are raw: UTF-8,
+// '=', blanks and control octets pass; only NUL cannot be in one. Unknown names are skipped, of duplicates the first
+// counts. Bounds: octets in a line, octets and attributes in a request. Whatever breaks the grammar or a bound is
+// errc::malformed or errc::too_large; the machine stays broken, and the session closes without a reply, the protocol's
+// way to say "trouble".
 //
-// Nothing is copied: attributes are views into the machine's buffer, valid until the next prepare(). The buffer starts small
-// (thousands of connections are idle), grows to the configured bound and shrinks when a large request is done.
+// Nothing is copied: attributes are views into the machine's buffer, valid until the next prepare(). The buffer starts
+// small (thousands of connections are idle), grows to the configured bound and shrinks when a large request is done.
 #pragma once
 
 #include "shared/core/result.hpp"
@@ -24,8 +25,8 @@ namespace postsluice::policyd {
 
 /// What we read of a request, as Postfix sent it; what was absent is empty.
 struct attributes {
-    std::string_view request, protocol_state, client_address, server_address, server_port, sender, recipient, recipient_count,
-        queue_id, instance, size, sasl_username, policy_context;
+    std::string_view request, protocol_state, client_address, server_address, server_port, sender, recipient,
+        recipient_count, queue_id, instance, size, sasl_username, policy_context;
 };
 
 struct protocol_bounds {

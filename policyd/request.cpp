@@ -44,7 +44,9 @@ std::string_view to_string(stage at) noexcept {
     return "other";
 }
 
-std::ostream& operator<<(std::ostream& out, stage at) { return out << to_string(at); }
+std::ostream& operator<<(std::ostream& out, stage at) {
+    return out << to_string(at);
+}
 
 result<request> read_request(const attributes& raw) {
     if (raw.request != "smtpd_access_policy") {

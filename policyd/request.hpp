@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy request as the rules see it: attributes with their meaning. Still views into the connection's buffer: a request is
-// used by the coroutine that owns that buffer and waits for the answer before it reads on, and by nothing that outlives this.
-// Which attribute is known at which stage: SMTPD_POLICY_README; recipient_count is 0 before DATA, recipient is empty at
-// DATA and END-OF-MESSAGE with several recipients, instance is empty at VRFY and ETRN.
+// A policy request as the rules see it: attributes with their meaning. Still views into the connection's buffer: a
+// request is used by the coroutine that owns that buffer and waits for the answer before it reads on, and by nothing
+// that outlives this. Which attribute is known at which stage: SMTPD_POLICY_README; recipient_count is 0 before DATA,
+// recipient is empty at DATA and END-OF-MESSAGE with several recipients, instance is empty at VRFY and ETRN.
 #pragma once
 
 #include "policyd/protocol.hpp"

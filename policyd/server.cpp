@@ -44,7 +44,8 @@ std::uint64_t first_number() {
 
 session::bounds bounds_of(const config::policyd_settings& s) {
     session::bounds out;
-    out.protocol = {static_cast<std::size_t>(s.max_line.value), static_cast<std::size_t>(s.max_request.value), s.max_attributes};
+    out.protocol = {static_cast<std::size_t>(s.max_line.value), static_cast<std::size_t>(s.max_request.value),
+                    s.max_attributes};
     out.idle = static_cast<tick>(s.idle_timeout.count());
     return out;
 }

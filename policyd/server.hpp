@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accepts policy connections and owns their sessions: listeners, the bound on connections, the one clock that all sessions are
-// held against, and the clean stop. One event loop, one thread.
+// Accepts policy connections and owns their sessions: listeners, the bound on connections, the one clock that all
+// sessions are held against, and the clean stop. One event loop, one thread.
 //
-// On Debian smtpd is chrooted, so a unix socket lies below the queue directory. Its own mode is 0666; who may come near is the
-// directory's business, which is 2750 postsluice:postfix: smtpd runs as user postfix and cannot be in a group of ours.
+// On Debian smtpd is chrooted, so a unix socket lies below the queue directory. Its own mode is 0666; who may come near
+// is the directory's business, which is 2750 postsluice:postfix: smtpd runs as user postfix and cannot be in a group of
+// ours.
 #pragma once
 
 #include "policyd/session.hpp"

@@ -19,7 +19,9 @@ constexpr int thorough_every = 30;         // seconds
 
 } // namespace
 
-service::service(parts of) : of_{std::move(of)}, started_{of_.time.now()} {}
+service::service(parts of)
+    : of_{std::move(of)}
+    , started_{of_.time.now()} {}
 
 std::vector<config::config_error> service::reload() {
     auto errors = of_.configuration.reload();
@@ -64,7 +66,10 @@ asio::awaitable<void> service::tend_once(bool thoroughly) {
         co_return;
     }
     for (const auto& one : *over) {
-        log::info("lock over").kv("account", one.account).kv("now", to_string(one.lock.kind)).kv("cause", one.lock.cause);
+        log::info("lock over")
+            .kv("account", one.account)
+            .kv("now", to_string(one.lock.kind))
+            .kv("cause", one.lock.cause);
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the running daemon is made of, for those who look at all of it: the control verbs, the periodic work, the reload. Owns
-// nothing of it; main() does, and keeps every part alive longer than the event loop runs.
+// What the running daemon is made of, for those who look at all of it: the control verbs, the periodic work, the
+// reload. Owns nothing of it; main() does, and keeps every part alive longer than the event loop runs.
 #pragma once
 
 #include "policyd/server.hpp"

@@ -23,7 +23,11 @@ bool would_block(const boost::system::error_code& error) noexcept {
 } // namespace
 
 session::session(net::stream socket, std::uint64_t number, pipeline& asks, const bounds& within, const tick& now)
-    : socket_{std::move(socket)}, asks_{asks}, within_{within}, now_{now}, input_{within.protocol} {
+    : socket_{std::move(socket)}
+    , asks_{asks}
+    , within_{within}
+    , now_{now}
+    , input_{within.protocol} {
     speaker_.number = number;
     boost::system::error_code ignored; // a descriptor that cannot be set fails at the first read
     socket_.non_blocking(true, ignored);

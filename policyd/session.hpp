@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One policy connection: the Asio shell around protocol_machine, a loop that reads, asks the pipeline and writes each reply
-// in one write. Owned by the server; runs on its event loop.
+// One policy connection: the Asio shell around protocol_machine, a loop that reads, asks the pipeline and writes each
+// reply in one write. Owned by the server; runs on its event loop.
 //
-// How a connection ends decides what happens to the transaction it spoke for. Closed by Postfix (end of stream, reset): aborted,
-// its reservation is released. Closed by us (a violation, idle_timeout, stopping): nothing is released, Postfix asks again on
-// another connection. No timer per request: a session notes by when it must have moved, and the server looks once a second.
+// How a connection ends decides what happens to the transaction it spoke for. Closed by Postfix (end of stream, reset):
+// aborted, its reservation is released. Closed by us (a violation, idle_timeout, stopping): nothing is released,
+// Postfix asks again on another connection. No timer per request: a session notes by when it must have moved, and the
+// server looks once a second.
 #pragma once
 
 #include "policyd/pipeline.hpp"
@@ -20,7 +21,7 @@ class session {
 public:
     struct bounds {
         protocol_bounds protocol;
-        tick idle = 1200;  ///< without a request: never less than 1100, or Postfix pays a second on its next one
+        tick idle = 1200;   ///< without a request: never less than 1100, or Postfix pays a second on its next one
         tick stalled = 120; ///< in the middle of a request, or not taking a reply
     };
     session(net::stream socket, std::uint64_t number, pipeline& asks, const bounds& within, const tick& now);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Does it fit under the account's limits? Asked last, since asking charges: one recipient, and with the first one message.
-// The reply says the limit, its use and the time after which one more fits; a client that comes back then passes.
+// Does it fit under the account's limits? Asked last, since asking charges: one recipient, and with the first one
+// message. The reply says the limit, its use and the time after which one more fits; a client that comes back then
+// passes.
 #include "policyd/rules/rule.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// May this account send at all? A lock says until when, and what brought it about where no person did: an operator's words
-// are for operators.
+// May this account send at all? A lock says until when, and what brought it about where no person did: an operator's
+// words are for operators.
 #include "policyd/rules/rule.hpp"
 
 namespace postsluice::policyd::rules {

@@ -18,6 +18,8 @@ static_assert(registered.back().name == "limits", "what charges comes last");
 
 } // namespace
 
-std::span<const rule> all_rules() noexcept { return registered; }
+std::span<const rule> all_rules() noexcept {
+    return registered;
+}
 
 } // namespace postsluice::policyd

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rule: one question the policy daemon asks of a recipient (RCPT TO) of one of our accounts; it answers with a decision, or
-// passes with decision_kind::dunno. One source file, one line in rules.def, one test file, one section of the manual. Rules
-// keep no state of their own and decide as if the mode were "enforce": observe mode, abuse_address (always reachable), what a
-// failure does (on_error), references, events and counters are the pipeline's, in one place. A failure of a rule is an
-// error value, never a pass.
+// A rule: one question the policy daemon asks of a recipient (RCPT TO) of one of our accounts; it answers with a
+// decision, or passes with decision_kind::dunno. One source file, one line in rules.def, one test file, one section of
+// the manual. Rules keep no state of their own and decide as if the mode were "enforce": observe mode, abuse_address
+// (always reachable), what a failure does (on_error), references, events and counters are the pipeline's, in one place.
+// A failure of a rule is an error value, never a pass.
 #pragma once
 
 #include "policyd/decision.hpp"
@@ -21,8 +21,8 @@ namespace postsluice::policyd {
 struct transaction {
     state::transaction_id id;
     struct hook* seen_by = nullptr; ///< the place in Postfix's configuration it comes from (pipeline)
-    bool reserved = false;   ///< accounting holds something for it through this connection, which an abort would release
-    bool counted = false;    ///< a recipient was counted
+    bool reserved = false; ///< accounting holds something for it through this connection, which an abort would release
+    bool counted = false;  ///< a recipient was counted
     std::uint32_t exempt = 0; ///< recipients that passed though a rule refused: abuse_address
     bool data = false, ended = false;
 };
@@ -45,7 +45,7 @@ using rule_answer = result<decision>;
 
 struct rule {
     std::string_view name;
-    rule_answer (*judge)(const rule_context&) = nullptr;                   ///< one of the two is set
+    rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set
     boost::asio::awaitable<rule_answer> (*wait)(const rule_context&) = nullptr;
 };
 
@@ -60,7 +60,8 @@ namespace rules {
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
 
-/// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused refunded.
+/// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused
+/// refunded.
 boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context);
 /// The limits of a profile under the key of an account.
 [[nodiscard]] state::counted_limits limits_of(const config::profile& profile, std::string_view account);

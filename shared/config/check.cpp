@@ -15,7 +15,8 @@ const node& place(const node& root, std::string_view section, std::string_view k
 }
 
 bool any_matches(const std::vector<std::string>& patterns, const std::string& name) {
-    return std::any_of(patterns.begin(), patterns.end(), [&name](const auto& p) { return glob_match(to_lower(p), name); });
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&name](const auto& p) { return glob_match(to_lower(p), name); });
 }
 
 /// The profile of an account whose login is not known, as account::select_profile() finds it.
@@ -43,9 +44,11 @@ void check_own(const settings& s, const account_entry& entry, const node& where,
     const bool address = rule == from_rule::kind::own_address;
     if ((!address && rule != from_rule::kind::own_domain) || has_own(entry, address)) return;
     const auto* member = address ? "aliases" : "domains";
-    to.at(member).add(where, quote(entry.name) + " is known by its network and has no " + (address ? "address" : "domain") + " of its own, but its profile " +
-                                 quote(found->first) + " says from = " + (address ? R"("own-address")" : R"("own-domain")") + "; give it " + member +
-                                 ", or assign it a profile with another from");
+    to.at(member).add(where, quote(entry.name) + " is known by its network and has no " +
+                                 (address ? "address" : "domain") + " of its own, but its profile " +
+                                 quote(found->first) +
+                                 " says from = " + (address ? R"("own-address")" : R"("own-domain")") + "; give it " +
+                                 member + ", or assign it a profile with another from");
 }
 
 void check_assign(const settings& s, const assign_entry& entry, const node& where, const report& to) {
@@ -58,7 +61,8 @@ void check_assign(const settings& s, const assign_entry& entry, const node& wher
             names.push_back(name);
         to.at("profile").add(*profile, "there is no such profile: " + not_one_of(entry.profile, names));
     }
-    if (where.find("login") == nullptr && where.find("account") == nullptr) to.add(where, "assigns to nobody; name a login or an account");
+    if (where.find("login") == nullptr && where.find("account") == nullptr)
+        to.add(where, "assigns to nobody; name a login or an account");
 }
 
 } // namespace
@@ -66,25 +70,33 @@ void check_assign(const settings& s, const assign_entry& entry, const node& wher
 void check_whole(const settings& s, const node& root, const report& to) {
     const auto& p = s.policyd;
     if (p.max_request < p.max_line)
-        to.at("policyd").at("max_request").add(place(root, "policyd", "max_request"), "is smaller than max_line; a request holds at least one line");
+        to.at("policyd")
+            .at("max_request")
+            .add(place(root, "policyd", "max_request"), "is smaller than max_line; a request holds at least one line");
     if (p.ticket_key_retention < p.ticket_key_rotation)
-        to.at("policyd").at("ticket_key_retention")
-            .add(place(root, "policyd", "ticket_key_retention"), "is shorter than ticket_key_rotation; a key must outlive its use");
+        to.at("policyd")
+            .at("ticket_key_retention")
+            .add(place(root, "policyd", "ticket_key_retention"),
+                 "is shorter than ticket_key_rotation; a key must outlive its use");
     const auto& f = s.contentfilter;
     if (f.check_timeout >= f.deadline)
-        to.at("contentfilter").at("check_timeout").add(place(root, "contentfilter", "check_timeout"), "is not shorter than deadline; make it so");
+        to.at("contentfilter")
+            .at("check_timeout")
+            .add(place(root, "contentfilter", "check_timeout"), "is not shorter than deadline; make it so");
 }
 
-void check_accounts(const settings& s, const std::vector<const node*>& accounts, const std::vector<const node*>& assigns,
-                    const std::vector<bool>& sound, const report& to) {
+void check_accounts(const settings& s, const std::vector<const node*>& accounts,
+                    const std::vector<const node*>& assigns, const std::vector<bool>& sound, const report& to) {
     for (std::size_t i = 0; i < accounts.size(); ++i) {
         const auto& entry = s.accounts[i];
         const auto here = to.at("account");
-        if (accounts[i]->find("name") == nullptr) here.at("name").add(*accounts[i], "is missing; an account needs a name");
+        if (accounts[i]->find("name") == nullptr)
+            here.at("name").add(*accounts[i], "is missing; an account needs a name");
         for (std::size_t j = 0; j < i; ++j)
             if (!entry.name.empty() && iequals(s.accounts[j].name, entry.name))
-                here.at("name").add(*accounts[i]->find("name"), quote(entry.name) + " is the name of another account, in line " +
-                                                                    std::to_string(accounts[j]->find("name")->line) + "; choose another");
+                here.at("name").add(*accounts[i]->find("name"),
+                                    quote(entry.name) + " is the name of another account, in line " +
+                                        std::to_string(accounts[j]->find("name")->line) + "; choose another");
         if (sound[i]) check_own(s, entry, *accounts[i], here);
     }
     for (std::size_t i = 0; i < assigns.size(); ++i)

@@ -57,7 +57,9 @@ std::string alternatives(const std::vector<std::string>& words) {
 
 std::string not_one_of(std::string_view word, const std::vector<std::string>& words) {
     const std::vector<std::string_view> known{words.begin(), words.end()};
-    const auto near = did_you_mean(word, known);
+    auto near = did_you_mean(word, known);
+    for (const auto one : known) // "warn" is far from "warning" by letters, but it is what was meant
+        if (near.empty() && word.size() >= 3 && one.starts_with(word)) near = one;
     const auto right = near.empty() ? "use " + alternatives(words) : "did you mean " + quote(near) + "?";
     return quote(printable(word, 60)) + " is not known here; " + right;
 }
@@ -87,7 +89,8 @@ std::optional<std::uint64_t> read_integer(const node& from, std::uint64_t least,
     const auto range = std::to_string(least) + " to " + std::to_string(most);
     if (!from.is(node::kind::integer)) {
         to.add(from, expected("a whole number", from) + "; " + range);
-    } else if (from.integer < 0 || static_cast<std::uint64_t>(from.integer) < least || static_cast<std::uint64_t>(from.integer) > most) {
+    } else if (from.integer < 0 || static_cast<std::uint64_t>(from.integer) < least ||
+               static_cast<std::uint64_t>(from.integer) > most) {
         to.add(from, std::to_string(from.integer) + " is out of range; " + range);
     } else {
         return static_cast<std::uint64_t>(from.integer);
@@ -201,7 +204,8 @@ codec<std::vector<ip_network>> network_lists() {
                 std::vector<ip_network> out;
                 const bool good = for_each_string(from, to, [&](const std::string& text) -> std::string {
                     const auto network = ip_network::parse(text);
-                    if (!network) return network.error().detail + R"(; write it as in "192.0.2.0/28" or "2001:db8:5::/64")";
+                    if (!network)
+                        return network.error().detail + R"(; write it as in "192.0.2.0/28" or "2001:db8:5::/64")";
                     out.push_back(*network);
                     return {};
                 });
@@ -218,13 +222,17 @@ codec<std::vector<ip_network>> network_lists() {
 
 namespace {
 /// For what has a unit: `parse` is parse_duration or parse_bytes.
-template <class T> codec<T> measured(T least, T most, result<T> (*parse)(std::string_view), std::string example) {
+template <class T>
+codec<T> measured(T least, T most, result<T> (*parse)(std::string_view), std::string example) {
     const auto range = to_string(least) + " to " + to_string(most);
     return {[=](const node& from, T& into, const report& to) {
-                if (!from.is(node::kind::string)) return to.add(from, expected("a string with a unit", from) + "; as in " + quote(example));
+                if (!from.is(node::kind::string))
+                    return to.add(from, expected("a string with a unit", from) + "; as in " + quote(example));
                 const auto value = parse(from.text);
                 if (!value)
-                    to.add(from, value.error().detail + (value.error().code == errc::too_large ? " is out of range; " + range : "; as in " + quote(example)));
+                    to.add(from, value.error().detail + (value.error().code == errc::too_large
+                                                             ? " is out of range; " + range
+                                                             : "; as in " + quote(example)));
                 else if (*value < least || *value > most)
                     to.add(from, to_string(*value) + " is out of range; " + range);
                 else
@@ -234,7 +242,11 @@ template <class T> codec<T> measured(T least, T most, result<T> (*parse)(std::st
 }
 } // namespace
 
-codec<seconds> durations(seconds least, seconds most) { return measured<seconds>(least, most, parse_duration, "30 minutes"); }
-codec<byte_count> sizes(byte_count least, byte_count most) { return measured<byte_count>(least, most, parse_bytes, "100 MiB"); }
+codec<seconds> durations(seconds least, seconds most) {
+    return measured<seconds>(least, most, parse_duration, "30 minutes");
+}
+codec<byte_count> sizes(byte_count least, byte_count most) {
+    return measured<byte_count>(least, most, parse_bytes, "100 MiB");
+}
 
 } // namespace postsluice::config

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How one kind of value is read from the file and printed to it again: a codec per kind, made with its range. Reading leaves
-// the target as it was where it reports an error. What a codec prints, it reads back to the same value (print_defaults()
-// and the sample stand on that). Text rules say what a string may hold: they return what is wrong, or nothing.
+// How one kind of value is read from the file and printed to it again: a codec per kind, made with its range. Reading
+// leaves the target as it was where it reports an error. What a codec prints, it reads back to the same value
+// (print_defaults() and the sample stand on that). Text rules say what a string may hold: they return what is wrong, or
+// nothing.
 #pragma once
 
 #include "shared/config/document.hpp"
@@ -13,7 +14,8 @@
 
 namespace postsluice::config {
 
-template <class T> struct codec {
+template <class T>
+struct codec {
     std::function<void(const node&, T&, const report&)> read;
     std::function<std::string(const T&)> print;
     std::string range; ///< "1 to 100", "\"enforce\" or \"observe\""
@@ -22,17 +24,17 @@ template <class T> struct codec {
 /// What is wrong with a string, as "..; what would be right"; empty: nothing.
 using text_rule = std::string (*)(std::string_view);
 namespace rules {
-std::string line(std::string_view text);             ///< one printable line of at most 400 octets, or nothing
-std::string name(std::string_view text);             ///< letters, digits, '.', '_', '-'
-std::string domain(std::string_view text);           ///< a domain name
+std::string line(std::string_view text);   ///< one printable line of at most 400 octets, or nothing
+std::string name(std::string_view text);   ///< letters, digits, '.', '_', '-'
+std::string domain(std::string_view text); ///< a domain name
 std::string domain_or_nothing(std::string_view text);
-std::string address(std::string_view text);          ///< local@domain
+std::string address(std::string_view text); ///< local@domain
 std::string address_or_nothing(std::string_view text);
-std::string login(std::string_view text);            ///< a login; '*' stands for any run of characters
-std::string account_name(std::string_view text);     ///< what an [[account]] may be called
-std::string endpoint(std::string_view text);         ///< unix:/path or inet:address:port
-std::string service(std::string_view text);          ///< the same with lmtp: or smtp: in front, or without
-std::string header_name(std::string_view text);      ///< RFC 5322 section 2.2
+std::string login(std::string_view text);        ///< a login; '*' stands for any run of characters
+std::string account_name(std::string_view text); ///< what an [[account]] may be called
+std::string endpoint(std::string_view text);     ///< unix:/path or inet:address:port
+std::string service(std::string_view text);      ///< the same with lmtp: or smtp: in front, or without
+std::string header_name(std::string_view text);  ///< RFC 5322 section 2.2
 } // namespace rules
 
 /// TOML spelling of a string, of a list of strings.
@@ -58,36 +60,44 @@ bool for_each_string(const node& from, const report& to, const std::function<std
 [[nodiscard]] codec<seconds> durations(seconds least, seconds most);
 [[nodiscard]] codec<byte_count> sizes(byte_count least, byte_count most);
 
-[[nodiscard]] std::optional<std::uint64_t> read_integer(const node& from, std::uint64_t least, std::uint64_t most, const report& to);
+[[nodiscard]] std::optional<std::uint64_t> read_integer(const node& from, std::uint64_t least, std::uint64_t most,
+                                                        const report& to);
 
-template <class Integer> codec<Integer> integers(Integer least, Integer most) {
+template <class Integer>
+codec<Integer> integers(Integer least, Integer most) {
     return {[=](const node& from, Integer& into, const report& to) {
                 if (const auto value = read_integer(from, least, most, to)) into = static_cast<Integer>(*value);
             },
-            [](const Integer& value) { return std::to_string(value); }, std::to_string(least) + " to " + std::to_string(most)};
+            [](const Integer& value) { return std::to_string(value); },
+            std::to_string(least) + " to " + std::to_string(most)};
 }
 
-template <class Enum> using word_rows = std::vector<std::pair<Enum, std::string>>;
+template <class Enum>
+using word_rows = std::vector<std::pair<Enum, std::string>>;
 
-template <class Enum> std::vector<std::string> words_of(const word_rows<Enum>& rows) {
+template <class Enum>
+std::vector<std::string> words_of(const word_rows<Enum>& rows) {
     std::vector<std::string> out;
     for (const auto& row : rows)
         out.push_back(row.second);
     return out;
 }
-template <class Enum> std::optional<Enum> value_of(const word_rows<Enum>& rows, std::string_view word) {
+template <class Enum>
+std::optional<Enum> value_of(const word_rows<Enum>& rows, std::string_view word) {
     for (const auto& [value, name] : rows)
         if (name == word) return value;
     return std::nullopt;
 }
-template <class Enum> std::string word_of(const word_rows<Enum>& rows, const Enum& value) {
+template <class Enum>
+std::string word_of(const word_rows<Enum>& rows, const Enum& value) {
     for (const auto& [known, name] : rows)
         if (known == value) return name;
     return {};
 }
 
 /// A value of an enum, or a bool, by its word.
-template <class Enum> codec<Enum> words(word_rows<Enum> rows) {
+template <class Enum>
+codec<Enum> words(word_rows<Enum> rows) {
     const auto known = words_of(rows);
     return {[=](const node& from, Enum& into, const report& to) {
                 const auto* text = as_string(from, to);
@@ -101,7 +111,8 @@ template <class Enum> codec<Enum> words(word_rows<Enum> rows) {
 }
 
 /// Some of an enum's words, in an order, each once.
-template <class Enum> codec<std::vector<Enum>> word_lists(word_rows<Enum> rows) {
+template <class Enum>
+codec<std::vector<Enum>> word_lists(word_rows<Enum> rows) {
     const auto known = words_of(rows);
     return {[=](const node& from, std::vector<Enum>& into, const report& to) {
                 std::vector<Enum> out;

@@ -57,13 +57,20 @@ const node* node::find(std::string_view key) const {
 
 std::string_view node::describe() const noexcept {
     switch (what) {
-    case kind::string: return "a string";
-    case kind::integer: return "a whole number";
-    case kind::real: return "a number with a fraction";
-    case kind::boolean: return "true or false";
-    case kind::array: return "a list";
-    case kind::table: return "a table";
-    case kind::date: return "a date or time";
+    case kind::string:
+        return "a string";
+    case kind::integer:
+        return "a whole number";
+    case kind::real:
+        return "a number with a fraction";
+    case kind::boolean:
+        return "true or false";
+    case kind::array:
+        return "a list";
+    case kind::table:
+        return "a table";
+    case kind::date:
+        return "a date or time";
     }
     return "something else";
 }
@@ -82,7 +89,8 @@ std::optional<node> parse_document(std::string_view text, const std::string& fil
         return convert(parsed, std::make_shared<const std::string>(file), 1);
     } catch (const toml::parse_error& e) {
         errors.push_back({file, static_cast<unsigned>(e.source().begin.line), "",
-                          "this is not TOML: " + printable(e.description(), 300) + "; mend this first, the rest of the file was not read"});
+                          "this is not TOML: " + printable(e.description(), 300) +
+                              "; mend this first, the rest of the file was not read"});
         return std::nullopt;
     }
 }
@@ -97,7 +105,8 @@ void merge(node& into, node&& from, const report& to) {
         } else if (all_tables(old) && all_tables(value)) {
             std::move(value.items.begin(), value.items.end(), std::back_inserter(old.items));
         } else {
-            to.at(key).add(value, "is set already in " + *old.file + ":" + std::to_string(old.line) + "; keep one of the two");
+            to.at(key).add(value,
+                           "is set already in " + *old.file + ":" + std::to_string(old.line) + "; keep one of the two");
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configuration as it was written, before it means anything: a tree of values, each with its file and line. The only place
-// that knows toml++ is document.cpp. Several files become one tree by merge(): tables merge, arrays of tables append, anything
-// else that is set twice is an error. Bounds: 4 MiB a file, and toml++'s own bound on nesting.
+// The configuration as it was written, before it means anything: a tree of values, each with its file and line. The
+// only place that knows toml++ is document.cpp. Several files become one tree by merge(): tables merge, arrays of
+// tables append, anything else that is set twice is an error. Bounds: 4 MiB a file, and toml++'s own bound on nesting.
 #pragma once
 
 #include "shared/config/load.hpp"
@@ -39,7 +39,9 @@ struct node {
 /// Where errors go, with the key that they are about.
 class report {
 public:
-    report(std::vector<config_error>& into, std::string key) : into_{&into}, key_{std::move(key)} {}
+    report(std::vector<config_error>& into, std::string key)
+        : into_{&into}
+        , key_{std::move(key)} {}
     void add(const node& where, std::string text) const {
         into_->push_back({where.file ? *where.file : "", where.line, key_, std::move(text)});
     }
@@ -54,7 +56,8 @@ private:
 };
 
 /// Absent, and one error more, where the text is not TOML.
-[[nodiscard]] std::optional<node> parse_document(std::string_view text, const std::string& file, std::vector<config_error>& errors);
+[[nodiscard]] std::optional<node> parse_document(std::string_view text, const std::string& file,
+                                                 std::vector<config_error>& errors);
 void merge(node& into, node&& from, const report& to);
 
 } // namespace postsluice::config

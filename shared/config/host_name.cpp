@@ -11,8 +11,8 @@
 namespace postsluice::config {
 namespace {
 
-/// The value of a main.cf parameter: the last assignment holds; a line that begins with a blank continues the one before.
-/// Empty where it refers to other parameters.
+/// The value of a main.cf parameter: the last assignment holds; a line that begins with a blank continues the one
+/// before. Empty where it refers to other parameters.
 std::string main_cf_value(const std::filesystem::path& file, std::string_view name) {
     std::ifstream in{file};
     std::string line, value;
@@ -20,7 +20,7 @@ std::string main_cf_value(const std::filesystem::path& file, std::string_view na
     while (std::getline(in, line)) {
         if (trim(line).empty() || trim(line).front() == '#') continue;
         if (line.front() == ' ' || line.front() == '\t') {
-            if (ours) value.append(" ").append(trim(line));
+            if (ours) value = std::string{trim(value + " " + std::string{trim(line)})};
             continue;
         }
         const auto equals = line.find('=');
@@ -32,10 +32,12 @@ std::string main_cf_value(const std::filesystem::path& file, std::string_view na
 
 } // namespace
 
-std::string host_name(const std::filesystem::path& main_cf, const std::filesystem::path& hostname_file, std::string own_name) {
+std::string host_name(const std::filesystem::path& main_cf, const std::filesystem::path& hostname_file,
+                      std::string own_name) {
     if (auto name = main_cf_value(main_cf, "myhostname"); !name.empty()) return name;
     if (own_name.find('.') != std::string::npos) return own_name;
-    if (const auto domain = main_cf_value(main_cf, "mydomain"); !domain.empty() && !own_name.empty()) return own_name + "." + domain;
+    if (const auto domain = main_cf_value(main_cf, "mydomain"); !domain.empty() && !own_name.empty())
+        return own_name + "." + domain;
     std::ifstream in{hostname_file};
     std::string line;
     std::getline(in, line);

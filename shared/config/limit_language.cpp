@@ -28,27 +28,48 @@ constexpr std::array units = {
     unit_row{"recipient", limit_unit::recipients},
 };
 // Words of the language that a later version speaks: an operator who writes one is not told of a misspelling.
-constexpr std::array<std::string_view, 20> later_units = {
-    "distinct recipients", "new recipients", "external recipients", "invalid recipients", "null-sender messages",
-    "client addresses",    "client networks", "sender addresses",   "sender domains",     "bytes",
-    "byte",                "b",               "kb",                 "kib",                "mb",
-    "mib",                 "gb",              "gib",                "tb",                 "tib"};
+constexpr std::array<std::string_view, 20> later_units = {"distinct recipients",
+                                                          "new recipients",
+                                                          "external recipients",
+                                                          "invalid recipients",
+                                                          "null-sender messages",
+                                                          "client addresses",
+                                                          "client networks",
+                                                          "sender addresses",
+                                                          "sender domains",
+                                                          "bytes",
+                                                          "byte",
+                                                          "b",
+                                                          "kb",
+                                                          "kib",
+                                                          "mb",
+                                                          "mib",
+                                                          "gb",
+                                                          "gib",
+                                                          "tb",
+                                                          "tib"};
 
 struct period_row {
     std::string_view name;
     seconds length;
 };
 constexpr std::array periods = {
-    period_row{"minute", seconds{60}},  period_row{"minutes", seconds{60}},  period_row{"hour", seconds{3600}},
-    period_row{"hours", seconds{3600}}, period_row{"day", seconds{86400}},   period_row{"days", seconds{86400}},
+    period_row{"minute", seconds{60}},  period_row{"minutes", seconds{60}}, period_row{"hour", seconds{3600}},
+    period_row{"hours", seconds{3600}}, period_row{"day", seconds{86400}},  period_row{"days", seconds{86400}},
 };
-constexpr std::array<std::string_view, 7> later_periods = {"message", "week", "weeks", "month", "months", "transaction", "connection"};
+constexpr std::array<std::string_view, 7> later_periods = {"message", "week",        "weeks",     "month",
+                                                           "months",  "transaction", "connection"};
 constexpr std::string_view grammar = R"(write it as in "300 recipients per hour")";
 
-failure wrong(std::string what) { return {errc::malformed, std::move(what)}; }
-std::string in_quotes(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
+failure wrong(std::string what) {
+    return {errc::malformed, std::move(what)};
+}
+std::string in_quotes(std::string_view text) {
+    return "\"" + printable(text, 60) + "\"";
+}
 
-template <class Rows> std::vector<std::string_view> names_of(const Rows& rows) {
+template <class Rows>
+std::vector<std::string_view> names_of(const Rows& rows) {
     std::vector<std::string_view> out;
     for (const auto& row : rows)
         out.push_back(row.name);
@@ -82,7 +103,9 @@ std::optional<std::uint64_t> number(std::string_view text) {
     return value;
 }
 
-bool links(std::string_view word) { return iequals(word, "per") || iequals(word, "in"); }
+bool links(std::string_view word) {
+    return iequals(word, "per") || iequals(word, "in");
+}
 
 result<std::uint64_t> read_count(std::string_view word) {
     if (iequals(word, "unlimited")) return limit::unlimited;
@@ -114,12 +137,15 @@ result<seconds> read_period(std::span<const std::string_view> words) {
     if (row == periods.end()) {
         if (std::find(later_periods.begin(), later_periods.end(), name) != later_periods.end())
             return wrong("a limit per " + name + " is not offered by this version; use minute, hour or day");
-        return wrong(in_quotes(name) + " is not a period; " + suggest(name, names_of(periods), "use minute, hour or day"));
+        return wrong(in_quotes(name) + " is not a period; " +
+                     suggest(name, names_of(periods), "use minute, hour or day"));
     }
     if (words.size() > 1)
-        return wrong(in_quotes(joined(words.subspan(1))) + " after the period is not offered by this version; " + std::string{grammar});
+        return wrong(in_quotes(joined(words.subspan(1))) + " after the period is not offered by this version; " +
+                     std::string{grammar});
     if (times == 0 || times > max_periods)
-        return wrong(std::to_string(times) + " " + name + " is no period; 1 to " + std::to_string(max_periods) + " can be counted");
+        return wrong(std::to_string(times) + " " + name + " is no period; 1 to " + std::to_string(max_periods) +
+                     " can be counted");
     return row->length * static_cast<std::int64_t>(times);
 }
 
@@ -129,13 +155,14 @@ result<seconds> read_window(std::span<const std::string_view> words) {
     const auto window = parse_duration(text);
     if (!window) return wrong(window.error().detail);
     if (*window < seconds{1} || *window > strike_memory)
-        return wrong(in_quotes(text) + " is no time to count strikes in; 1 second to " + to_string(strike_memory) + " are remembered");
+        return wrong(in_quotes(text) + " is no time to count strikes in; 1 second to " + to_string(strike_memory) +
+                     " are remembered");
     return *window;
 }
 
 constexpr std::array<std::string_view, 5> kinds = {"spam", "phish", "virus", "limit", "manual"};
-constexpr std::array<std::string_view, 6> later_kinds = {"invalid recipients", "invalid recipient", "invalid-recipients",
-                                                         "stolen-password",    "stolen password",   "complaint"};
+constexpr std::array<std::string_view, 6> later_kinds = {
+    "invalid recipients", "invalid recipient", "invalid-recipients", "stolen-password", "stolen password", "complaint"};
 
 } // namespace
 
@@ -168,7 +195,8 @@ result<lock_trigger> parse_trigger(std::string_view text) {
     const auto count = number(words.front());
     if (!count) return wrong(in_quotes(words.front()) + " is not a count; " + example);
     if (*count == 0 || *count > max_trigger_count)
-        return wrong(in_quotes(words.front()) + " strikes cannot be counted; 1 to " + std::to_string(max_trigger_count) + " can");
+        return wrong(in_quotes(words.front()) + " strikes cannot be counted; 1 to " +
+                     std::to_string(max_trigger_count) + " can");
     out.count = static_cast<std::uint32_t>(*count);
     const auto link = std::find_if(words.begin(), words.end(), links);
     const auto before = static_cast<std::size_t>(link - words.begin());
@@ -176,9 +204,11 @@ result<lock_trigger> parse_trigger(std::string_view text) {
     if (const auto known = parse_strike_kind(kind)) {
         out.kind = *known;
     } else if (std::find(later_kinds.begin(), later_kinds.end(), kind) != later_kinds.end()) {
-        return wrong("strikes for " + in_quotes(kind) + " are not offered by this version; use spam, phish, virus, limit or manual");
+        return wrong("strikes for " + in_quotes(kind) +
+                     " are not offered by this version; use spam, phish, virus, limit or manual");
     } else {
-        return wrong(in_quotes(kind) + " is not a kind of strike; " + suggest(kind, kinds, "use spam, phish, virus, limit or manual"));
+        return wrong(in_quotes(kind) + " is not a kind of strike; " +
+                     suggest(kind, kinds, "use spam, phish, virus, limit or manual"));
     }
     out.window = strike_memory;
     if (link == words.end()) return out;

@@ -21,7 +21,8 @@ std::optional<std::string> read_file(const fs::path& file, std::vector<config_er
         return std::nullopt;
     };
     const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // never waits, should it be a fifo
-    if (fd < 0) return fail(std::string{std::strerror(errno)} + "; it must be there and readable for the daemons' user");
+    if (fd < 0)
+        return fail(std::string{std::strerror(errno)} + "; it must be there and readable for the daemons' user");
     struct stat about {};
     const bool plain = ::fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
     std::string text(max_file_size + 1, '\0');
@@ -29,8 +30,10 @@ std::optional<std::string> read_file(const fs::path& file, std::vector<config_er
     ssize_t n = 1;
     while (plain && n > 0 && size < text.size()) {
         n = ::read(fd, text.data() + size, text.size() - size);
-        if (n < 0 && errno == EINTR) n = 1;
-        else if (n > 0) size += static_cast<std::size_t>(n);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n > 0)
+            size += static_cast<std::size_t>(n);
     }
     const int problem = errno;
     ::close(fd);
@@ -50,15 +53,16 @@ std::vector<fs::path> extra_files(const fs::path& file, std::vector<config_error
         if (name.ends_with(".toml") && !name.starts_with('.')) out.push_back(it->path());
     }
     if (problem && problem != std::errc::no_such_file_or_directory)
-        errors.push_back({directory.string(), 0, "", "cannot be read: " + problem.message() + "; it must be readable for the daemons' user"});
+        errors.push_back({directory.string(), 0, "",
+                          "cannot be read: " + problem.message() + "; it must be readable for the daemons' user"});
     std::sort(out.begin(), out.end());
     return out;
 }
 
 /// Reads [[account]] or [[assign]]: entries, the tables they came from, and which had no errors.
 template <class Entry>
-void read_entries(const node& root, const std::string& key, std::vector<Entry>& into, const options<Entry>& rows, std::vector<const node*>& tables,
-                  std::vector<bool>& sound, const report& to) {
+void read_entries(const node& root, const std::string& key, std::vector<Entry>& into, const options<Entry>& rows,
+                  std::vector<const node*>& tables, std::vector<bool>& sound, const report& to) {
     const auto* list = root.find(key);
     const auto here = to.at(key);
     if (list == nullptr) return;
@@ -81,7 +85,8 @@ settings read_settings(const node& root, bool whole, const report& to) {
     for_each_section(out, [&](const std::string& name, std::string_view, auto& section, const auto& rows) {
         sections.push_back(name);
         const auto* table = root.find(name);
-        if (table != nullptr && expect_table(*table, "[" + name + "]", to.at(name))) read_table(*table, section, rows, to.at(name));
+        if (table != nullptr && expect_table(*table, "[" + name + "]", to.at(name)))
+            read_table(*table, section, rows, to.at(name));
     });
     read_table(root, out, top_options(), to, sections);
     const auto before = to.count();
@@ -117,7 +122,9 @@ load_result load_sources(const std::vector<source>& sources, std::vector<config_
         merge(root, std::move(*parsed), to);
     }
     auto read = read_settings(root, whole, to);
-    const auto rank = [&order](const config_error& e) { return std::find(order.begin(), order.end(), e.file) - order.begin(); };
+    const auto rank = [&order](const config_error& e) {
+        return std::find(order.begin(), order.end(), e.file) - order.begin();
+    };
     std::stable_sort(errors.begin(), errors.end(), [&rank](const config_error& a, const config_error& b) {
         return std::pair{rank(a), a.line} < std::pair{rank(b), b.line};
     });

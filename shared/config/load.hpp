@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads /etc/postsluice/postsluice.toml and conf.d/*.toml beside it (in name order; tables merge, arrays of tables append,
-// a scalar set twice is an error) into settings. Never stops at the first mistake: all of them come back, each as
-// "file:line: key: what is wrong; what would be right". Also what --check-config, --print-defaults and the sample file
-// print. Runs in any thread; touches nothing but the files.
+// Reads /etc/postsluice/postsluice.toml and conf.d/*.toml beside it (in name order; tables merge, arrays of tables
+// append, a scalar set twice is an error) into settings. Never stops at the first mistake: all of them come back, each
+// as "file:line: key: what is wrong; what would be right". Also what --check-config, --print-defaults and the sample
+// file print. Runs in any thread; touches nothing but the files.
 #pragma once
 
 #include "shared/config/settings.hpp"
@@ -17,12 +17,12 @@ struct config_error {
     std::string file;
     unsigned line = 0;
     std::string key;
-    std::string text; ///< "what is wrong; what would be right"
+    std::string text;                          ///< "what is wrong; what would be right"
     [[nodiscard]] std::string message() const; ///< "file:line: key: text"
 };
 
 struct load_result {
-    settings_ptr settings;            ///< null where there are errors
+    settings_ptr settings; ///< null where there are errors
     std::vector<config_error> errors;
 };
 

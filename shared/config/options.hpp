@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// The option rows: one per scalar member of the settings, with its key, the member, the codec that holds its range, and one
-// sentence of help. Reading, --print-defaults, the sample file, `postsluice config defaults` and the manual's lint all walk
-// these rows, so an option exists everywhere or nowhere. To add one: the member with its default in settings.hpp, its row here.
-// A key with a dot ("lock.for") is a key of a table inside the section.
+// The option rows: one per scalar member of the settings, with its key, the member, the codec that holds its range, and
+// one sentence of help. Reading, --print-defaults, the sample file, `postsluice config defaults` and the manual's lint
+// all walk these rows, so an option exists everywhere or nowhere. To add one: the member with its default in
+// settings.hpp, its row here. A key with a dot ("lock.for") is a key of a table inside the section.
 #pragma once
 
 #include "shared/config/codec.hpp"
 
 namespace postsluice::config {
 
-template <class Section> struct option {
+template <class Section>
+struct option {
     std::string key, help, range, example; ///< `example`: what the sample shows where the default is empty
     std::function<void(const node&, Section&, const report&)> read;
     std::function<std::string(const Section&)> print;
 };
-template <class Section> using options = std::vector<option<Section>>;
+template <class Section>
+using options = std::vector<option<Section>>;
 
 /// `member`: a member pointer, or a function from the section to a reference.
 template <class Section, class Member, class T>
 option<Section> row(std::string key, Member member, codec<T> values, std::string help, std::string example = {}) {
-    return {std::move(key), std::move(help), values.range, std::move(example),
-            [=, read = std::move(values.read)](const node& from, Section& into, const report& to) { read(from, std::invoke(member, into), to); },
-            [=, print = std::move(values.print)](const Section& section) { return print(std::invoke(member, section)); }};
+    return {
+        std::move(key),
+        std::move(help),
+        values.range,
+        std::move(example),
+        [=, read = std::move(values.read)](const node& from, Section& into, const report& to) {
+            read(from, std::invoke(member, into), to);
+        },
+        [=, print = std::move(values.print)](const Section& section) { return print(std::invoke(member, section)); }};
 }
 
 /// A profile before inheritance.
@@ -44,21 +52,25 @@ struct profile_entry : profile {
 /// What a profile starts from, and what every account has where the file has no [profile.default].
 [[nodiscard]] profile_entry built_in_profile();
 
-// The codecs of a profile. Limits and symbols join what is there already (the inherited ones): a limit replaces the one of the
-// same unit and period, a symbol the members that are named.
+// The codecs of a profile. Limits and symbols join what is there already (the inherited ones): a limit replaces the one
+// of the same unit and period, a symbol the members that are named.
 [[nodiscard]] codec<std::vector<limit>> limit_lists();
 [[nodiscard]] codec<std::vector<lock_trigger>> trigger_lists();
 [[nodiscard]] codec<from_rule> from_rules();
 [[nodiscard]] codec<std::map<std::string, symbol_setting>> symbol_tables();
 
 /// Calls visit(name, help, the section, its rows) for each plain section, in the order of the sample file.
-template <class Settings, class Visit> void for_each_section(Settings& s, Visit visit) {
-    visit("state", "Where counters, locks, strikes and the quarantine's index are kept; one directory for both daemons.", s.state,
-          state_options());
+template <class Settings, class Visit>
+void for_each_section(Settings& s, Visit visit) {
+    visit("state",
+          "Where counters, locks, strikes and the quarantine's index are kept; one directory for both daemons.",
+          s.state, state_options());
     visit("log", "One key=value line per event.", s.log, log_options());
-    visit("control", "The daemons' control sockets: what the postsluice command speaks to.", s.control, control_options());
+    visit("control", "The daemons' control sockets: what the postsluice command speaks to.", s.control,
+          control_options());
     visit("policyd", "postsluice-policyd: may this account send this, now?", s.policyd, policyd_options());
-    visit("contentfilter", "postsluice-contentfilter: what is in the message?", s.contentfilter, contentfilter_options());
+    visit("contentfilter", "postsluice-contentfilter: what is in the message?", s.contentfilter,
+          contentfilter_options());
     visit("quarantine", "Where stopped messages are kept.", s.quarantine, quarantine_options());
     visit("dkim", "Signing (RFC 6376, RFC 8463).", s.dkim, dkim_options());
 }

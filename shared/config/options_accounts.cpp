@@ -13,7 +13,9 @@ const word_rows<bool> observing = {{false, "enforce"}, {true, "observe"}};
 constexpr double max_score = 10'000;
 constexpr std::uint32_t max_unlocks = 1000;
 
-std::string parent_name(std::string_view text) { return text.empty() ? std::string{} : rules::name(text); }
+std::string parent_name(std::string_view text) {
+    return text.empty() ? std::string{} : rules::name(text);
+}
 std::string prefix(std::string_view text) {
     auto wrong = rules::line(text);
     return wrong.empty() && text.size() > 100 ? "is too long; 100 octets at most" : wrong;
@@ -23,30 +25,40 @@ using p = profile_entry;
 
 options<p> policy_rows() {
     return {
-        row<p>("inherits", &p::inherits, texts(parent_name, "a profile"), "The profile of which this one is a variant; empty: none."),
+        row<p>("inherits", &p::inherits, texts(parent_name, "a profile"),
+               "The profile of which this one is a variant; empty: none."),
         row<p>("mode", &p::observe, words(observing), "\"observe\" decides, counts and logs, but refuses nothing."),
         row<p>("limits", &p::limits, limit_lists(),
                "What an account may send; a limit replaces the inherited one of the same unit and period."),
         row<p>("from", &p::from, from_rules(), "The senders an account may use."),
         row<p>("header_from", &p::header_from, booleans(), "The same holds for the From header."),
-        row<p>("lock.after", [](auto& e) -> auto& { return e.lock.after; }, trigger_lists(), "The strikes that lock an account; each line for itself."),
-        row<p>("lock.for", [](auto& e) -> auto& { return e.lock.duration; }, durations(seconds{1}, hours{24 * 365}), "How long it is locked."),
-        row<p>("lock.automatic_unlocks", [](auto& e) -> auto& { return e.lock.automatic_unlocks; }, integers<std::uint32_t>(0, max_unlocks),
-               "How often it opens by itself; the lock after that stays until a person unlocks."),
-        row<p>("when_locked", &p::when_locked, words(locked_replies), "What a locked account is told: come back later, or a refusal for good."),
+        row<p>(
+            "lock.after", [](auto& e) -> auto& { return e.lock.after; }, trigger_lists(),
+            "The strikes that lock an account; each line for itself."),
+        row<p>(
+            "lock.for", [](auto& e) -> auto& { return e.lock.duration; }, durations(seconds{1}, hours{24 * 365}),
+            "How long it is locked."),
+        row<p>(
+            "lock.automatic_unlocks", [](auto& e) -> auto& { return e.lock.automatic_unlocks; },
+            integers<std::uint32_t>(0, max_unlocks),
+            "How often it opens by itself; the lock after that stays until a person unlocks."),
+        row<p>("when_locked", &p::when_locked, words(locked_replies),
+               "What a locked account is told: come back later, or a refusal for good."),
     };
 }
 
 options<p> filter_rows() {
     return {
         row<p>("scores.tag", &p::tag_score, reals(-max_score, max_score), "From this score on a message is tagged."),
-        row<p>("scores.hold", &p::hold_score, reals(-max_score, max_score), "From this score on it goes to quarantine."),
+        row<p>("scores.hold", &p::hold_score, reals(-max_score, max_score),
+               "From this score on it goes to quarantine."),
         row<p>("scores.reject", &p::reject_score, reals(-max_score, max_score), "From this score on it is refused."),
         row<p>("symbols", &p::symbols, symbol_tables(), "What becomes of a finding, in place of what its check says.",
                R"({ GTUBE = { score = 20, action = "quarantine", enabled = true } })"),
-        row<p>("disabled_checks", &p::disabled_checks, text_lists(rules::name, "a list of checks"), "Checks that do not run.",
-               R"(["file_types"])"),
-        row<p>("subject_prefix", &p::subject_prefix, texts(prefix, "one line of at most 100 octets"), "Put before the Subject of tagged mail.", R"("[spam?] ")"),
+        row<p>("disabled_checks", &p::disabled_checks, text_lists(rules::name, "a list of checks"),
+               "Checks that do not run.", R"(["file_types"])"),
+        row<p>("subject_prefix", &p::subject_prefix, texts(prefix, "one line of at most 100 octets"),
+               "Put before the Subject of tagged mail.", R"("[spam?] ")"),
         row<p>("tag_header", &p::tag_header, booleans(), "Tagged mail gets an X-Postsluice-Score header."),
         row<p>("remove_headers", &p::remove_headers, text_lists(rules::header_name, "a list of header fields"),
                "Header fields that do not leave this server.", R"(["X-Originating-IP"])"),
@@ -70,14 +82,16 @@ const options<profile_entry>& profile_options() {
 const options<account_entry>& account_options() {
     using a = account_entry;
     static const options<a> rows = {
-        row<a>("name", &a::name, texts(rules::account_name, "a name"), "What the account is called; without logins and networks, its login.", R"("shop")"),
-        row<a>("login", &a::login, text_lists(rules::login, "a list of logins"), "The logins that are this account; '*' is any run of characters.",
-               R"(["shop@example.org"])"),
-        row<a>("network", &a::network, network_lists(), "The addresses and networks that are this account.", R"(["192.0.2.0/28", "2001:db8:5::/64"])"),
-        row<a>("domains", &a::domains, text_lists(rules::domain, "a list of domains"), "What from = \"own-domain\" means, besides the login's.",
-               R"(["shop.example"])"),
-        row<a>("aliases", &a::aliases, text_lists(rules::address, "a list of addresses"), "What from = \"own-address\" means, besides the login.",
-               R"(["orders@shop.example"])"),
+        row<a>("name", &a::name, texts(rules::account_name, "a name"),
+               "What the account is called; without logins and networks, its login.", R"("shop")"),
+        row<a>("login", &a::login, text_lists(rules::login, "a list of logins"),
+               "The logins that are this account; '*' is any run of characters.", R"(["shop@example.org"])"),
+        row<a>("network", &a::network, network_lists(), "The addresses and networks that are this account.",
+               R"(["192.0.2.0/28", "2001:db8:5::/64"])"),
+        row<a>("domains", &a::domains, text_lists(rules::domain, "a list of domains"),
+               "What from = \"own-domain\" means, besides the login's.", R"(["shop.example"])"),
+        row<a>("aliases", &a::aliases, text_lists(rules::address, "a list of addresses"),
+               "What from = \"own-address\" means, besides the login.", R"(["orders@shop.example"])"),
     };
     return rows;
 }
@@ -85,10 +99,12 @@ const options<account_entry>& account_options() {
 const options<assign_entry>& assign_options() {
     using a = assign_entry;
     static const options<a> rows = {
-        row<a>("profile", &a::profile, texts(rules::name, "a profile"), "The profile that these accounts have.", R"("default")"),
-        row<a>("login", &a::login, text_lists(rules::login, "a list of logins"), "Logins; '*' is any run of characters.",
-               R"(["news@example.org", "*@lists.example.org"])"),
-        row<a>("account", &a::account, text_lists(rules::login, "a list of accounts"), "Names of [[account]]; '*' is any run of characters.", R"(["shop"])"),
+        row<a>("profile", &a::profile, texts(rules::name, "a profile"), "The profile that these accounts have.",
+               R"("default")"),
+        row<a>("login", &a::login, text_lists(rules::login, "a list of logins"),
+               "Logins; '*' is any run of characters.", R"(["news@example.org", "*@lists.example.org"])"),
+        row<a>("account", &a::account, text_lists(rules::login, "a list of accounts"),
+               "Names of [[account]]; '*' is any run of characters.", R"(["shop"])"),
     };
     return rows;
 }

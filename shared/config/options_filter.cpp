@@ -7,12 +7,19 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
-constexpr byte_count kib(std::uint64_t n) { return {n << 10U}; }
-constexpr byte_count mib(std::uint64_t n) { return {n << 20U}; }
-constexpr byte_count gib(std::uint64_t n) { return {n << 30U}; }
+constexpr byte_count kib(std::uint64_t n) {
+    return {n << 10U};
+}
+constexpr byte_count mib(std::uint64_t n) {
+    return {n << 20U};
+}
+constexpr byte_count gib(std::uint64_t n) {
+    return {n << 30U};
+}
 
-const word_rows<filter_error_policy> error_policies = {
-    {filter_error_policy::tempfail, "tempfail"}, {filter_error_policy::hold, "hold"}, {filter_error_policy::pass, "pass"}};
+const word_rows<filter_error_policy> error_policies = {{filter_error_policy::tempfail, "tempfail"},
+                                                       {filter_error_policy::hold, "hold"},
+                                                       {filter_error_policy::pass, "pass"}};
 const word_rows<no_ticket_policy> no_ticket_policies = {{no_ticket_policy::default_profile, "default-profile"},
                                                         {no_ticket_policy::hold, "hold"},
                                                         {no_ticket_policy::tempfail, "tempfail"}};
@@ -26,21 +33,30 @@ options<s> listening() {
                "Where Postfix delivers to: lmtp: or smtp:, then unix:/path or inet:address:port."),
         row<s>("next_hop", &s::next_hop, texts(rules::service, "an endpoint"),
                "Where mail goes that passed: Postfix's re-entry listener."),
-        row<s>("trusted", &s::trusted, network_lists(), "Other hosts that may use our TCP listeners; this host's Postfix always may."),
+        row<s>("trusted", &s::trusted, network_lists(),
+               "Other hosts that may use our TCP listeners; this host's Postfix always may."),
         row<s>("threads", &s::threads, integers<std::size_t>(1, 256), "Threads for connections and checks."),
-        row<s>("max_connections", &s::max_connections, integers<std::size_t>(1, 100'000), "Connections at a time; more wait to be accepted."),
+        row<s>("max_connections", &s::max_connections, integers<std::size_t>(1, 100'000),
+               "Connections at a time; more wait to be accepted."),
         row<s>("max_message_size", &s::max_message_size, sizes(kib(64), gib(16)),
                "A larger message is refused; not under Postfix's message_size_limit."),
         row<s>("spool_directory", &s::spool_directory, paths(), "Where messages lie while they are looked at."),
         row<s>("spool_memory", &s::spool_memory, sizes({}, gib(1)), "Messages up to this size stay in memory."),
-        row<s>("max_recipients", &s::max_recipients, integers<std::size_t>(100, 1'000'000), "Recipients of one message; more are deferred."),
-        row<s>("max_loops", &s::max_loops, integers<std::size_t>(1, 100), "A message that passed us more often is a mail loop, and refused."),
-        row<s>("command_timeout", &s::command_timeout, durations(seconds{5}, hours{1}), "How long we wait for the next command, or for more data."),
+        row<s>("max_recipients", &s::max_recipients, integers<std::size_t>(100, 1'000'000),
+               "Recipients of one message; more are deferred."),
+        row<s>("max_loops", &s::max_loops, integers<std::size_t>(1, 100),
+               "A message that passed us more often is a mail loop, and refused."),
+        row<s>("command_timeout", &s::command_timeout, durations(seconds{5}, hours{1}),
+               "How long we wait for the next command, or for more data."),
         row<s>("deadline", &s::deadline, durations(seconds{10}, hours{1}),
-               "From the end of a message to our reply; under Postfix's lmtp_data_done_timeout, or a message is delivered twice."),
-        row<s>("stop_timeout", &s::stop_timeout, durations(seconds{1}, minutes{10}), "How long a stop waits for messages that are being handled."),
-        row<s>("next_hop_connect_timeout", &s::next_hop_connect_timeout, durations(seconds{1}, minutes{10}), "For a connection to the next hop."),
-        row<s>("next_hop_reply_timeout", &s::next_hop_reply_timeout, durations(seconds{1}, hours{1}), "For each reply of the next hop."),
+               "From the end of a message to our reply; under Postfix's lmtp_data_done_timeout, or a message is "
+               "delivered twice."),
+        row<s>("stop_timeout", &s::stop_timeout, durations(seconds{1}, minutes{10}),
+               "How long a stop waits for messages that are being handled."),
+        row<s>("next_hop_connect_timeout", &s::next_hop_connect_timeout, durations(seconds{1}, minutes{10}),
+               "For a connection to the next hop."),
+        row<s>("next_hop_reply_timeout", &s::next_hop_reply_timeout, durations(seconds{1}, hours{1}),
+               "For each reply of the next hop."),
         row<s>("next_hop_idle", &s::next_hop_idle, durations(seconds{0}, minutes{10}),
                "How long a connection to the next hop is kept for the next message."),
     };
@@ -48,23 +64,30 @@ options<s> listening() {
 
 options<s> checking() {
     return {
-        row<s>("max_header", &s::max_header, sizes(kib(16), mib(64)), "Octets of header that are looked at; a message with more has a finding."),
+        row<s>("max_header", &s::max_header, sizes(kib(16), mib(64)),
+               "Octets of header that are looked at; a message with more has a finding."),
         row<s>("max_header_count", &s::max_header_count, integers<std::size_t>(50, 1'000'000),
                "Header fields that are looked at; a message with more has a finding."),
-        row<s>("max_parts", &s::max_parts, integers<std::size_t>(1, 1'000'000), "MIME parts that are looked at; a message with more has a finding."),
+        row<s>("max_parts", &s::max_parts, integers<std::size_t>(1, 1'000'000),
+               "MIME parts that are looked at; a message with more has a finding."),
         row<s>("max_part_depth", &s::max_part_depth, integers<std::size_t>(1, 200),
                "MIME parts inside each other that are looked at; a message with more has a finding."),
-        row<s>("check_timeout", &s::check_timeout, durations(seconds{1}, minutes{30}), "For each check; a later one has failed, and on_error applies."),
-        row<s>("on_error", &s::on_error, words(error_policies), "What a check does that could not finish: the message waits, is held, or goes on."),
+        row<s>("check_timeout", &s::check_timeout, durations(seconds{1}, minutes{30}),
+               "For each check; a later one has failed, and on_error applies."),
+        row<s>("on_error", &s::on_error, words(error_policies),
+               "What a check does that could not finish: the message waits, is held, or goes on."),
         row<s>("no_ticket", &s::no_ticket, words(no_ticket_policies),
                "Mail that policyd did not see: it is held to the default profile, goes to quarantine, or waits."),
         row<s>("bounces_per_hour", &s::bounces_per_hour, integers<std::uint32_t>(0, 1'000'000),
                "Refusals of one account that may become bounces; more go to quarantine."),
         row<s>("worker", &s::worker, paths(), "The confined program that looks at files."),
         row<s>("workers", &s::workers, integers<std::size_t>(1, 64), "How many of them run."),
-        row<s>("worker_timeout", &s::worker_timeout, durations(seconds{1}, minutes{10}), "For one file; a worker that takes longer is replaced."),
-        row<s>("rule_files", &s::rule_files, path_lists(), "Pattern rules, in this order; '*' stands for any run of characters."),
-        row<s>("max_pattern_input", &s::max_pattern_input, sizes(kib(4), gib(1)), "Octets of one part that patterns are looked for in."),
+        row<s>("worker_timeout", &s::worker_timeout, durations(seconds{1}, minutes{10}),
+               "For one file; a worker that takes longer is replaced."),
+        row<s>("rule_files", &s::rule_files, path_lists(),
+               "Pattern rules, in this order; '*' stands for any run of characters."),
+        row<s>("max_pattern_input", &s::max_pattern_input, sizes(kib(4), gib(1)),
+               "Octets of one part that patterns are looked for in."),
     };
 }
 
@@ -85,7 +108,8 @@ const options<quarantine_settings>& quarantine_options() {
     static const options<q> rows = {
         row<q>("directory", &q::directory, paths(), "Where quarantined messages lie."),
         row<q>("retention", &q::retention, durations(hours{1}, hours{24 * 3660}), "They are deleted after this time."),
-        row<q>("max_bytes", &q::max_bytes, sizes(mib(1), gib(16 << 10)), "Where they need more room than this, mail that is to be held waits."),
+        row<q>("max_bytes", &q::max_bytes, sizes(mib(1), gib(16 << 10)),
+               "Where they need more room than this, mail that is to be held waits."),
     };
     return rows;
 }
@@ -96,8 +120,10 @@ const options<dkim_settings>& dkim_options() {
         row<d>("sign", &d::sign, booleans(), "Sign what passes, with the keys of the From header's domain."),
         row<d>("directory", &d::directory, paths(), "The keys: DOMAIN/SELECTOR.pem; every key of a domain signs."),
         row<d>("signer", &d::signer, words(signers), "Who signs; \"libopendkim\" is slower, and there for comparison."),
-        row<d>("min_rsa_bits", &d::min_rsa_bits, integers<std::size_t>(1024, 16'384), "RSA keys with fewer bits are not used."),
-        row<d>("headers", &d::headers, text_lists(rules::header_name, "a list of header fields", 1), "Signed where they are present."),
+        row<d>("min_rsa_bits", &d::min_rsa_bits, integers<std::size_t>(1024, 16'384),
+               "RSA keys with fewer bits are not used."),
+        row<d>("headers", &d::headers, text_lists(rules::header_name, "a list of header fields", 1),
+               "Signed where they are present."),
         row<d>("oversign", &d::oversign, text_lists(rules::header_name, "a list of header fields"),
                "Signed once more than they occur, so that nobody can add one."),
     };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is printed from the option rows: the defaults, the commented sample, and the list that `config defaults --json` and the
-// manual's lint take.
-#include "shared/config/options.hpp"
+// What is printed from the option rows: the defaults, the commented sample, and the list that `config defaults --json`
+// and the manual's lint take.
 #include "shared/config/print.hpp"
+#include "shared/config/options.hpp"
 
 namespace postsluice::config {
 namespace {
@@ -25,25 +25,29 @@ std::string comment(std::string_view text) {
     return out + line + "\n";
 }
 
-template <class Section> std::string values(const Section& section, const options<Section>& rows) {
+template <class Section>
+std::string values(const Section& section, const options<Section>& rows) {
     std::string out;
     for (const auto& row : rows)
         out += row.key + " = " + row.print(section) + "\n";
     return out;
 }
 
-template <class Section> std::string sample(const Section& section, const options<Section>& rows) {
+template <class Section>
+std::string sample(const Section& section, const options<Section>& rows) {
     std::string out;
     for (const auto& row : rows) {
         const auto value = row.print(section);
         const bool bare = value == "\"\"" || value == "[]" || value == "{}" || value == "\"0 B\"";
-        out += comment(row.help + " (" + row.range + ")") + "#" + row.key + " = " + (bare && !row.example.empty() ? row.example : value) + "\n";
+        out += comment(row.help + " (" + row.range + ")") + "#" + row.key + " = " +
+               (bare && !row.example.empty() ? row.example : value) + "\n";
     }
     return out + "\n";
 }
 
 template <class Section>
-void describe(std::vector<option_info>& into, const std::string& prefix, const Section& section, const options<Section>& rows) {
+void describe(std::vector<option_info>& into, const std::string& prefix, const Section& section,
+              const options<Section>& rows) {
     for (const auto& row : rows)
         into.push_back({prefix + row.key, row.print(section), row.range, row.help});
 }
@@ -78,16 +82,21 @@ std::string print_defaults() {
 
 std::string print_sample() {
     const settings s;
-    std::string out = comment("Postsluice: /etc/postsluice/postsluice.toml; files in conf.d/*.toml beside it are read as well, in name order. Every "
-                              "option is here with its default, or an example of it where it is empty. `postsluice config check` reports every error.") +
+    std::string out = comment("Postsluice: /etc/postsluice/postsluice.toml; files in conf.d/*.toml beside it are read "
+                              "as well, in name order. Every "
+                              "option is here with its default, or an example of it where it is empty. `postsluice "
+                              "config check` reports every error.") +
                       "\n" + sample(s, top_options());
     for_each_section(s, [&out](const std::string& name, std::string_view help, const auto& section, const auto& rows) {
         out += comment(help) + "[" + name + "]\n\n" + sample(section, rows);
     });
-    out += comment("What every account may do unless [[assign]] says otherwise. A profile takes from the one that it inherits what it does not name.") +
+    out += comment("What every account may do unless [[assign]] says otherwise. A profile takes from the one that it "
+                   "inherits what it does not name.") +
            "[profile.default]\n\n" + sample(built_in_profile(), profile_options());
-    out += comment("Accounts: the first that matches; every SASL login is an account by default.") + "#[[account]]\n\n" + sample(account_entry{}, account_options());
-    out += comment("Who has which profile: the first that matches, then \"default\".") + "#[[assign]]\n\n" + sample(assign_entry{}, assign_options());
+    out += comment("Accounts: the first that matches; every SASL login is an account by default.") +
+           "#[[account]]\n\n" + sample(account_entry{}, account_options());
+    out += comment("Who has which profile: the first that matches, then \"default\".") + "#[[assign]]\n\n" +
+           sample(assign_entry{}, assign_options());
     out.pop_back(); // one line end is enough
     return out;
 }

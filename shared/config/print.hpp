@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Settings as TOML, complete: load_text() of it yields the same settings. Profiles are printed as they are after inheritance.
+// Settings as TOML, complete: load_text() of it yields the same settings. Profiles are printed as they are after
+// inheritance.
 #pragma once
 
 #include "shared/config/settings.hpp"

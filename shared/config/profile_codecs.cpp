@@ -16,11 +16,13 @@ constexpr std::size_t max_symbols = 10'000;
 const word_rows<from_rule::kind> from_words = {{from_rule::kind::own_address, "own-address"},
                                                {from_rule::kind::own_domain, "own-domain"},
                                                {from_rule::kind::any, "any"}};
-const word_rows<forced_verdict> verdicts = {{forced_verdict::none, "none"},       {forced_verdict::tag, "tag"},
-                                            {forced_verdict::hold, "hold"},       {forced_verdict::quarantine, "quarantine"},
-                                            {forced_verdict::reject, "reject"},   {forced_verdict::discard, "discard"}};
+const word_rows<forced_verdict> verdicts = {
+    {forced_verdict::none, "none"},     {forced_verdict::tag, "tag"},
+    {forced_verdict::hold, "hold"},     {forced_verdict::quarantine, "quarantine"},
+    {forced_verdict::reject, "reject"}, {forced_verdict::discard, "discard"}};
 
-template <class T> std::string print_strings(const std::vector<T>& values) {
+template <class T>
+std::string print_strings(const std::vector<T>& values) {
     std::vector<std::string> out;
     for (const auto& value : values)
         out.push_back(to_string(value));
@@ -33,21 +35,24 @@ void read_limits(const node& from, std::vector<limit>& into, const report& to) {
         const auto parsed = parse_limit(text);
         if (!parsed) return parsed.error().detail;
         for (const auto& other : named)
-            if (other.same_subject(*parsed)) return "\"" + subject(*parsed) + "\" is limited twice; keep one of the two";
+            if (other.same_subject(*parsed))
+                return "\"" + subject(*parsed) + "\" is limited twice; keep one of the two";
         named.push_back(*parsed);
         return {};
     });
     if (!good) return;
     auto merged = into;
     for (const auto& one : named) {
-        const auto same = std::find_if(merged.begin(), merged.end(), [&one](const limit& other) { return other.same_subject(one); });
+        const auto same =
+            std::find_if(merged.begin(), merged.end(), [&one](const limit& other) { return other.same_subject(one); });
         if (same != merged.end())
             *same = one;
         else
             merged.push_back(one);
     }
     if (merged.size() > max_limits)
-        to.add(from, std::to_string(merged.size()) + " limits are too many; " + std::to_string(max_limits) + " at most, with the inherited ones");
+        to.add(from, std::to_string(merged.size()) + " limits are too many; " + std::to_string(max_limits) +
+                         " at most, with the inherited ones");
     else
         into = std::move(merged);
 }
@@ -55,11 +60,13 @@ void read_limits(const node& from, std::vector<limit>& into, const report& to) {
 std::string wrong_from_entry(const std::string& text) {
     const auto at = text.rfind('@');
     if (at == std::string::npos && rules::domain(text).empty())
-        return quote(printable(text, 60)) + " is neither an address nor \"@domain\"; did you mean " + quote("@" + printable(text, 60)) + "?";
+        return quote(printable(text, 60)) + " is neither an address nor \"@domain\"; did you mean " +
+               quote("@" + printable(text, 60)) + "?";
     const bool below = text.starts_with("@*.");
     const auto wrong = at == 0 ? rules::domain(std::string_view{text}.substr(below ? 3 : 1)) : rules::address(text);
     if (wrong.empty()) return {};
-    return quote(printable(text, 60)) + R"( is no sender; as in "user@example.org", "@example.org" or "@*.example.org")";
+    return quote(printable(text, 60)) +
+           R"( is no sender; as in "user@example.org", "@example.org" or "@*.example.org")";
 }
 
 void read_from(const node& from, from_rule& into, const report& to) {
@@ -79,7 +86,8 @@ void read_from(const node& from, from_rule& into, const report& to) {
         return wrong_from_entry(text);
     });
     if (good && out.entries.empty())
-        to.add(from, "an empty list lets nobody send; use " + alternatives(words_of(from_words)) + " or a list of addresses and domains");
+        to.add(from, "an empty list lets nobody send; use " + alternatives(words_of(from_words)) +
+                         " or a list of addresses and domains");
     else if (good)
         into = std::move(out);
 }
@@ -96,13 +104,16 @@ const options<symbol_draft>& symbol_options() {
     static const options<d> rows = {
         row<d>("score", &d::score, reals(-1000, 1000), "What the symbol adds to the message's score."),
         row<d>("action", &d::action, words(verdicts), "What it does to the message whatever its score."),
-        row<d>("enabled", [](auto& draft) -> auto& { return draft.setting.enabled; }, booleans(), "Whether the symbol counts."),
+        row<d>(
+            "enabled", [](auto& draft) -> auto& { return draft.setting.enabled; }, booleans(),
+            "Whether the symbol counts."),
     };
     return rows;
 }
 
 void read_symbols(const node& from, std::map<std::string, symbol_setting>& into, const report& to) {
-    if (!from.is(node::kind::table)) return to.add(from, R"(must be a table; write { SYMBOL = { score = 5, action = "tag" } })");
+    if (!from.is(node::kind::table))
+        return to.add(from, R"(must be a table; write { SYMBOL = { score = 5, action = "tag" } })");
     for (const auto& [name, value] : from.members) {
         const auto here = to.at(name);
         if (const auto wrong = rules::name(name); !wrong.empty()) {
@@ -110,7 +121,8 @@ void read_symbols(const node& from, std::map<std::string, symbol_setting>& into,
             continue;
         }
         auto symbol = name;
-        std::transform(symbol.begin(), symbol.end(), symbol.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+        std::transform(symbol.begin(), symbol.end(), symbol.begin(),
+                       [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
         if (!value.is(node::kind::table)) {
             here.add(value, R"(must be a table; write { score = 5, action = "tag", enabled = true })");
             continue;
@@ -152,7 +164,8 @@ codec<std::vector<lock_trigger>> trigger_lists() {
                     return {};
                 });
                 if (good && out.size() > max_limits)
-                    to.add(from, std::to_string(out.size()) + " triggers are too many; " + std::to_string(max_limits) + " at most");
+                    to.add(from, std::to_string(out.size()) + " triggers are too many; " + std::to_string(max_limits) +
+                                     " at most");
                 else if (good)
                     into = std::move(out);
             },
@@ -163,13 +176,16 @@ codec<std::vector<lock_trigger>> trigger_lists() {
 codec<from_rule> from_rules() {
     return {read_from,
             [](const from_rule& rule) {
-                return rule.what == from_rule::kind::list ? quote_list(rule.entries) : quote(word_of(from_words, rule.what));
+                return rule.what == from_rule::kind::list ? quote_list(rule.entries)
+                                                          : quote(word_of(from_words, rule.what));
             },
             alternatives(words_of(from_words)) + ", or a list of addresses and domains"};
 }
 
 codec<std::map<std::string, symbol_setting>> symbol_tables() {
-    return {read_symbols, print_symbols, "SYMBOL = { score = -1000 to 1000, action = " + alternatives(words_of(verdicts)) + ", enabled = true or false }"};
+    return {read_symbols, print_symbols,
+            "SYMBOL = { score = -1000 to 1000, action = " + alternatives(words_of(verdicts)) +
+                ", enabled = true or false }"};
 }
 
 } // namespace postsluice::config

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inheritance: a profile starts as a copy of the one it inherits from, or as the built-in one, and each key that it has is
-// read over that. So a key that is absent is the inherited value; limits and symbols join the inherited ones (their codecs do it);
-// everything else replaces. A profile that inherits from nobody and names limits has those limits and no others.
+// Inheritance: a profile starts as a copy of the one it inherits from, or as the built-in one, and each key that it has
+// is read over that. So a key that is absent is the inherited value; limits and symbols join the inherited ones (their
+// codecs do it); everything else replaces. A profile that inherits from nobody and names limits has those limits and no
+// others.
 #include "shared/config/reader.hpp"
 #include "shared/core/text.hpp"
 
@@ -11,9 +12,13 @@
 namespace postsluice::config {
 namespace {
 
+constexpr std::size_t max_depth = 32; // resolving one profile resolves its parents first
+
 class family {
 public:
-    family(const node& profiles, const report& to) : profiles_{profiles}, to_{to} {}
+    family(const node& profiles, const report& to)
+        : profiles_{profiles}
+        , to_{to} {}
 
     const profile_entry& resolve(const std::string& name, const node& table) {
         if (const auto done = done_.find(name); done != done_.end()) return done->second;
@@ -50,6 +55,10 @@ private:
             here.add(inherits, "profiles inherit in a circle: " + circle + name + "; take one of these out");
             return nullptr;
         }
+        if (in_work_.size() > max_depth) {
+            here.add(inherits, "inherits over more than " + std::to_string(max_depth) + " profiles; name a nearer one");
+            return nullptr;
+        }
         if (table == nullptr && name == "default") { // not in the file: the built-in one
             static const profile_entry built_in = built_in_profile();
             return &built_in;
@@ -71,7 +80,8 @@ private:
     static void check_scores(const profile_entry& entry, const node& table, const report& here) {
         if (entry.tag_score <= entry.hold_score && entry.hold_score <= entry.reject_score) return;
         const auto* where = table.find("scores");
-        here.at("scores").add(where != nullptr ? *where : table, "the thresholds do not rise; tag, hold and reject must be in this order");
+        here.at("scores").add(where != nullptr ? *where : table,
+                              "the thresholds do not rise; tag, hold and reject must be in this order");
     }
 
     const node& profiles_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a table of the document into a section of the settings, by the section's option rows. Every key of the table is either
-// a row, a table that rows lie in ("lock" of "lock.for"), one of `others` (tables that the caller reads himself), or an error
-// with a suggestion. Also where the pieces of load.cpp meet: profiles with inheritance, and what can only be said of the whole.
+// From a table of the document into a section of the settings, by the section's option rows. Every key of the table is
+// either a row, a table that rows lie in ("lock" of "lock.for"), one of `others` (tables that the caller reads
+// himself), or an error with a suggestion. Also where the pieces of load.cpp meet: profiles with inheritance, and what
+// can only be said of the whole.
 #pragma once
 
 #include "shared/config/options.hpp"
@@ -14,11 +15,12 @@ void report_unknown(const std::string& key, const node& where, const std::vector
 bool expect_table(const node& from, std::string_view written, const report& to);
 
 template <class Section>
-void read_table(const node& from, Section& into, const options<Section>& rows, const report& to, const std::vector<std::string>& others = {},
-                const std::string& prefix = {}) {
+void read_table(const node& from, Section& into, const options<Section>& rows, const report& to,
+                const std::vector<std::string>& others = {}, const std::string& prefix = {}) {
     std::vector<std::string> known = others;
     for (const auto& row : rows)
-        if (row.key.starts_with(prefix)) known.push_back(row.key.substr(prefix.size(), row.key.find('.', prefix.size()) - prefix.size()));
+        if (row.key.starts_with(prefix))
+            known.push_back(row.key.substr(prefix.size(), row.key.find('.', prefix.size()) - prefix.size()));
     for (const auto& [key, value] : from.members) {
         const auto here = to.at(key);
         const auto whole = prefix + key;
@@ -34,18 +36,19 @@ void read_table(const node& from, Section& into, const options<Section>& rows, c
             found = true;
             break;
         }
-        if (!found && std::find(others.begin(), others.end(), key) == others.end()) report_unknown(key, value, known, to);
+        if (!found && std::find(others.begin(), others.end(), key) == others.end())
+            report_unknown(key, value, known, to);
     }
 }
 
-/// Reads [profile.*] with inheritance; `into` always has "default" then. Profiles with errors, and those that inherit from
-/// them, are there all the same, so that what refers to them is not reported as well.
+/// Reads [profile.*] with inheritance; `into` always has "default" then. Profiles with errors, and those that inherit
+/// from them, are there all the same, so that what refers to them is not reported as well.
 void read_profiles(const node* profiles, settings& into, const report& to);
 
-/// What no single row can say: it needs two values, or another section. `accounts` and `assigns` are the tables the entries
-/// were read from, in order. An account of which something was wrong is not looked at (`sound`).
+/// What no single row can say: it needs two values, or another section. `accounts` and `assigns` are the tables the
+/// entries were read from, in order. An account of which something was wrong is not looked at (`sound`).
 void check_whole(const settings& s, const node& root, const report& to);
-void check_accounts(const settings& s, const std::vector<const node*>& accounts, const std::vector<const node*>& assigns,
-                    const std::vector<bool>& sound, const report& to);
+void check_accounts(const settings& s, const std::vector<const node*>& accounts,
+                    const std::vector<const node*>& assigns, const std::vector<bool>& sound, const report& to);
 
 } // namespace postsluice::config

@@ -9,10 +9,16 @@
 namespace postsluice::config::rules {
 namespace {
 
-std::string shown(std::string_view text) { return quote(printable(text, 100)); }
+std::string shown(std::string_view text) {
+    return quote(printable(text, 100));
+}
 
-bool is_alnum(char c) noexcept { return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'); }
-bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+bool is_alnum(char c) noexcept {
+    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+bool is_control(char c) noexcept {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+}
 bool has_blank_or_control(std::string_view text) noexcept {
     return std::any_of(text.begin(), text.end(), [](char c) { return c == ' ' || is_control(c); });
 }
@@ -48,7 +54,8 @@ std::string wrong_host_and_port(std::string_view text) {
 
 std::string line(std::string_view text) {
     if (text.size() > 400) return "is too long; 400 octets at most";
-    if (std::any_of(text.begin(), text.end(), is_control)) return "holds control characters; one printable line is meant";
+    if (std::any_of(text.begin(), text.end(), is_control))
+        return "holds control characters; one printable line is meant";
     return {};
 }
 
@@ -61,14 +68,19 @@ std::string name(std::string_view text) {
 std::string domain(std::string_view text) {
     return is_domain(text) ? std::string{} : shown(text) + R"( is not a domain; as in "example.org")";
 }
-std::string domain_or_nothing(std::string_view text) { return text.empty() ? std::string{} : domain(text); }
+std::string domain_or_nothing(std::string_view text) {
+    return text.empty() ? std::string{} : domain(text);
+}
 
 std::string address(std::string_view text) {
     const auto parsed = mail_address::from_internal(text);
-    if (!parsed.local.empty() && parsed.local.size() <= 256 && is_domain(parsed.domain) && !has_blank_or_control(text)) return {};
+    if (!parsed.local.empty() && parsed.local.size() <= 256 && is_domain(parsed.domain) && !has_blank_or_control(text))
+        return {};
     return shown(text) + R"( is not a mail address; as in "abuse@example.org")";
 }
-std::string address_or_nothing(std::string_view text) { return text.empty() ? std::string{} : address(text); }
+std::string address_or_nothing(std::string_view text) {
+    return text.empty() ? std::string{} : address(text);
+}
 
 std::string login(std::string_view text) {
     if (text.empty()) return "an empty login matches nobody; leave it out";
@@ -83,14 +95,16 @@ std::string account_name(std::string_view text) {
     if (text.size() > 200 || text != trim(text) || std::any_of(text.begin(), text.end(), is_control))
         return shown(text) + " is not a name; one printable word of up to 200 octets is meant";
     if (text == "-" || istarts_with(text, "uid:") || istarts_with(text, "login:"))
-        return shown(text) + R"( means something else already; choose a name that is not "-" and does not begin with "uid:" or "login:")";
+        return shown(text) +
+               R"( means something else already; choose a name that is not "-" and does not begin with "uid:" or "login:")";
     return {};
 }
 
 std::string endpoint(std::string_view text) {
     if (text.starts_with("unix:")) {
         const auto path = text.substr(5);
-        if (!path.starts_with('/')) return shown(text) + " has no absolute path; as in \"unix:/run/postsluice/policyd\"";
+        if (!path.starts_with('/'))
+            return shown(text) + " has no absolute path; as in \"unix:/run/postsluice/policyd\"";
         if (path.size() > 107) return shown(text) + " is too long for a unix socket; 107 octets at most";
         return path.find('\0') == std::string_view::npos ? std::string{} : shown(text) + " holds a NUL";
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole configuration as plain structs: one aggregate per subject, defaults as member initialisers. Each scalar member
-// has one row in config/options.cpp (key, member, range, one-sentence help); --check-config, --print-defaults, the
-// sample file and the manual all come from the rows. A loaded `settings` is immutable and shared by pointer: a session keeps
-// the snapshot it began with, a reload swaps the pointer or keeps the old one (config/snapshot.hpp).
+// The whole configuration as plain structs: one aggregate per subject, defaults as member initialisers. Each scalar
+// member has one row in config/options.cpp (key, member, range, one-sentence help); --check-config, --print-defaults,
+// the sample file and the manual all come from the rows. A loaded `settings` is immutable and shared by pointer: a
+// session keeps the snapshot it began with, a reload swaps the pointer or keeps the old one (config/snapshot.hpp).
 #pragma once
 
 #include "shared/core/ip_network.hpp"
@@ -86,10 +86,10 @@ struct filter_settings {
     std::size_t max_part_depth = 50;
     std::size_t max_loops = 5;
     seconds command_timeout{300};
-    seconds deadline{540};       ///< from the final dot to our reply
+    seconds deadline{540}; ///< from the final dot to our reply
     seconds next_hop_connect_timeout{30};
     seconds next_hop_reply_timeout{300};
-    seconds next_hop_idle{60};   ///< how long a connection to the next hop is kept for reuse
+    seconds next_hop_idle{60}; ///< how long a connection to the next hop is kept for reuse
     seconds check_timeout{20};
     seconds stop_timeout{30};
     filter_error_policy on_error = filter_error_policy::tempfail;
@@ -98,7 +98,8 @@ struct filter_settings {
     std::filesystem::path worker = "/usr/libexec/postsluice/postsluice-scan-worker";
     std::size_t workers = 2;
     seconds worker_timeout{10};
-    std::vector<std::filesystem::path> rule_files = {"/usr/share/postsluice/rules.d/*.rules", "/etc/postsluice/rules.d/*.rules"};
+    std::vector<std::filesystem::path> rule_files = {"/usr/share/postsluice/rules.d/*.rules",
+                                                     "/etc/postsluice/rules.d/*.rules"};
     byte_count max_pattern_input{8U << 20U}; ///< octets of one part that the patterns look at
 };
 
@@ -114,12 +115,32 @@ struct dkim_settings {
     dkim_signer signer = dkim_signer::own;
     std::size_t min_rsa_bits = 1024;
     /// Signed where present, in this order; those of `oversign` once more than they occur.
-    std::vector<std::string> headers = {"From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc",
-        "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-ID", "Content-Description", "In-Reply-To",
-        "References", "List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post",
-        "List-Owner", "List-Archive"};
-    std::vector<std::string> oversign = {"From", "To", "Cc", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version",
-        "Content-Type", "Content-Transfer-Encoding"};
+    std::vector<std::string> headers = {"From",
+                                        "Sender",
+                                        "Reply-To",
+                                        "Subject",
+                                        "Date",
+                                        "Message-ID",
+                                        "To",
+                                        "Cc",
+                                        "MIME-Version",
+                                        "Content-Type",
+                                        "Content-Transfer-Encoding",
+                                        "Content-ID",
+                                        "Content-Description",
+                                        "In-Reply-To",
+                                        "References",
+                                        "List-Id",
+                                        "List-Help",
+                                        "List-Unsubscribe",
+                                        "List-Unsubscribe-Post",
+                                        "List-Subscribe",
+                                        "List-Post",
+                                        "List-Owner",
+                                        "List-Archive"};
+    std::vector<std::string> oversign = {
+        "From",       "To",       "Cc",           "Subject",      "Date",
+        "Message-ID", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
 };
 
 /// Which addresses an account may use as its envelope sender and in From.
@@ -146,24 +167,24 @@ struct profile {
     std::string name = "default";
     std::vector<limit> limits;
     from_rule from;
-    bool header_from = true;          ///< the FROM rule also holds for the header From
+    bool header_from = true; ///< the FROM rule also holds for the header From
     lock_policy lock;
     locked_reply when_locked = locked_reply::tempfail;
-    bool observe = false;             ///< decide, count and log, refuse nothing
+    bool observe = false; ///< decide, count and log, refuse nothing
     // content filter
     double tag_score = 6, hold_score = 10, reject_score = 15;
     std::map<std::string, symbol_setting> symbols; ///< by symbol, upper case
     std::vector<std::string> disabled_checks;
-    std::string subject_prefix;       ///< put before the Subject of tagged mail; empty: none
-    bool tag_header = true;           ///< X-Postsluice-Score on tagged mail
+    std::string subject_prefix; ///< put before the Subject of tagged mail; empty: none
+    bool tag_header = true;     ///< X-Postsluice-Score on tagged mail
     std::vector<std::string> remove_headers;
-    byte_count max_message_size{};    ///< `size` check; 0: only the listener's bound
+    byte_count max_message_size{}; ///< `size` check; 0: only the listener's bound
 };
 
 /// [[account]]: first match wins; every SASL login is an account by default.
 struct account_entry {
     std::string name;
-    std::vector<std::string> login;   ///< logins (globs with '*') that are this account
+    std::vector<std::string> login; ///< logins (globs with '*') that are this account
     std::vector<ip_network> network;
     std::vector<std::string> domains; ///< what own-domain means
     std::vector<std::string> aliases; ///< what own-address means besides the login
@@ -177,11 +198,11 @@ struct assign_entry {
 };
 
 struct settings {
-    std::string hostname;             ///< default: Postfix's myhostname, then the host's name
+    std::string hostname; ///< default: Postfix's myhostname, then the host's name
     run_mode mode = run_mode::enforce;
-    std::string contact;              ///< {contact} in every refusal
+    std::string contact; ///< {contact} in every refusal
     std::string abuse_address;
-    std::string default_domain;       ///< appended to a login without a domain
+    std::string default_domain; ///< appended to a login without a domain
     std::vector<account_source> identify = {account_source::sasl, account_source::network};
     state_settings state;
     log_settings log;

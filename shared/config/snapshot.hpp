@@ -11,7 +11,9 @@ namespace postsluice::config {
 
 class snapshot {
 public:
-    snapshot(std::filesystem::path file, settings_ptr first) : file_{std::move(file)}, current_{std::move(first)} {}
+    snapshot(std::filesystem::path file, settings_ptr first)
+        : file_{std::move(file)}
+        , current_{std::move(first)} {}
     [[nodiscard]] settings_ptr get() const noexcept { return current_.load(); }
     /// Errors of the reload; empty where the new settings are in force.
     std::vector<config_error> reload();

@@ -14,13 +14,14 @@ namespace postsluice {
 result<ip_address> ip_address::parse(std::string_view text) {
     if (istarts_with(text, "IPv6:")) text.remove_prefix(5);
     const std::string z{text};
+    const bool one_text = z.size() == std::strlen(z.c_str()); // inet_pton() would not see what follows a NUL
     ip_address out;
-    if (::inet_pton(AF_INET, z.c_str(), out.bytes_.data()) == 1) {
+    if (one_text && ::inet_pton(AF_INET, z.c_str(), out.bytes_.data()) == 1) {
         out.v4_ = true;
         return out;
     }
     std::array<std::uint8_t, 16> six{};
-    if (z.size() != std::strlen(z.c_str()) || ::inet_pton(AF_INET6, z.c_str(), six.data()) != 1)
+    if (!one_text || ::inet_pton(AF_INET6, z.c_str(), six.data()) != 1)
         return failure{errc::malformed, "\"" + printable(text, 60) + "\" is not an IP address"};
     constexpr std::array<std::uint8_t, 12> mapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     if (std::equal(mapped.begin(), mapped.end(), six.begin())) {

@@ -31,7 +31,9 @@ constexpr level_row levels[] = {
     {level::error, "error", spdlog::level::err},
 };
 
-const level_row& row_of(level l) noexcept { return levels[static_cast<std::size_t>(l)]; }
+const level_row& row_of(level l) noexcept {
+    return levels[static_cast<std::size_t>(l)];
+}
 
 std::atomic<level> threshold_{level::info};
 
@@ -87,28 +89,35 @@ void open(std::string_view program, std::string_view destination, std::string_vi
     } else if (destination == "syslog") {
         sink = std::make_shared<spdlog::sinks::syslog_sink_mt>(std::string{program}, LOG_PID, LOG_MAIL, false);
     } else {
-        throw std::invalid_argument{"log.destination: \"" + std::string{destination} + "\" is neither stderr nor syslog"};
+        throw std::invalid_argument{"log.destination: \"" + std::string{destination} +
+                                    "\" is neither stderr nor syslog"};
     }
     const std::lock_guard hold{sink_mutex()};
     logger() = make_logger(std::move(sink));
     threshold_ = found->value;
 }
 
-bool enabled(level l) noexcept { return l >= threshold_.load(std::memory_order_relaxed); }
+bool enabled(level l) noexcept {
+    return l >= threshold_.load(std::memory_order_relaxed);
+}
 
 void capture(std::function<void(level, const std::string&)> sink) {
     const std::lock_guard hold{sink_mutex()};
     captured() = std::move(sink);
 }
 
-line::line(level l, std::string_view event) : level_{l}, active_{enabled(l)} {
+line::line(level l, std::string_view event)
+    : level_{l}
+    , active_{enabled(l)} {
     if (!active_) return;
     text_.reserve(200);
     text_.append(row_of(l).name).append(1, ' ').append(event);
 }
 
 line::line(line&& other) noexcept
-    : level_{other.level_}, active_{std::exchange(other.active_, false)}, text_{std::move(other.text_)} {}
+    : level_{other.level_}
+    , active_{std::exchange(other.active_, false)}
+    , text_{std::move(other.text_)} {}
 
 line&& line::kv(std::string_view key, std::string_view value) && {
     if (active_) {

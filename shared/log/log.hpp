@@ -39,7 +39,9 @@ public:
     line&& kv(std::string_view key, Number value) && {
         return std::move(*this).kv(key, std::string_view{std::to_string(value)});
     }
-    line&& kv(std::string_view key, bool value) && { return std::move(*this).kv(key, std::string_view{value ? "yes" : "no"}); }
+    line&& kv(std::string_view key, bool value) && {
+        return std::move(*this).kv(key, std::string_view{value ? "yes" : "no"});
+    }
     line&& kv(std::string_view key, const char* value) && { return std::move(*this).kv(key, std::string_view{value}); }
 
 private:
@@ -48,9 +50,17 @@ private:
     std::string text_;
 };
 
-inline line debug(std::string_view event) { return {level::debug, event}; }
-inline line info(std::string_view event) { return {level::info, event}; }
-inline line warning(std::string_view event) { return {level::warning, event}; }
-inline line error(std::string_view event) { return {level::error, event}; }
+inline line debug(std::string_view event) {
+    return {level::debug, event};
+}
+inline line info(std::string_view event) {
+    return {level::info, event};
+}
+inline line warning(std::string_view event) {
+    return {level::warning, event};
+}
+inline line error(std::string_view event) {
+    return {level::error, event};
+}
 
 } // namespace postsluice::log

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A closed-loop load generator for policy servers: K connections, one request in flight on each, the attribute list of Postfix 3.7 at
-// RCPT with a new instance and recipient every time, N accounts round robin; with --data each message is RCPT, DATA, END-OF-MESSAGE.
-// And the ceiling to compare with: --serve-dunno answers every request DUNNO without reading it. One thread, epoll, nothing of ours
-// linked in, so that it measures any policy server alike.
+// A closed-loop load generator for policy servers: K connections, one request in flight on each, the attribute list of
+// Postfix 3.7 at RCPT with a new instance and recipient every time, N accounts round robin; with --data each message is
+// RCPT, DATA, END-OF-MESSAGE. And the ceiling to compare with: --serve-dunno answers every request DUNNO without
+// reading it. One thread, epoll, nothing of ours linked in, so that it measures any policy server alike.
 //
 //   policy-load --target ADDRESS [--connections 10] [--seconds 4] [--accounts 1000] [--data] [--warm-up 0.5]
 //   policy-load --serve-dunno ADDRESS          until killed
 //   ADDRESS: unix:/path or inet:127.0.0.1:10040
 //
-// Prints one line: requests_per_second=.. requests=.. seconds=.. p50_us=.. p99_us=.. p999_us=.. dunno=.. prepend=.. refused=.. broken=..
-// Exit code 1 where a connection broke or an answer was none; what is measured then is not what was meant.
+// Prints one line: requests_per_second=.. requests=.. seconds=.. p50_us=.. p99_us=.. p999_us=.. dunno=.. prepend=..
+// refused=.. broken=.. Exit code 1 where a connection broke or an answer was none; what is measured then is not what
+// was meant.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -50,7 +51,9 @@ struct address {
     socklen_t size = 0;
 };
 
-[[noreturn]] void fail(const std::string& what) { throw std::runtime_error{what + ": " + std::strerror(errno)}; }
+[[noreturn]] void fail(const std::string& what) {
+    throw std::runtime_error{what + ": " + std::strerror(errno)};
+}
 
 address parse_address(std::string_view text) {
     address out;
@@ -72,7 +75,8 @@ address parse_address(std::string_view text) {
     unsigned port = 0;
     auto& in = reinterpret_cast<sockaddr_in&>(out.storage);
     in.sin_family = AF_INET;
-    if (colon == std::string_view::npos || inet_pton(AF_INET, std::string{text.substr(0, colon)}.c_str(), &in.sin_addr) != 1 ||
+    if (colon == std::string_view::npos ||
+        inet_pton(AF_INET, std::string{text.substr(0, colon)}.c_str(), &in.sin_addr) != 1 ||
         std::from_chars(text.data() + colon + 1, text.data() + text.size(), port).ec != std::errc{} || port > 65535) {
         throw std::runtime_error{"an address is unix:/path or inet:127.0.0.1:port"};
     }
@@ -94,7 +98,9 @@ int make_socket(const address& where) {
     return fd;
 }
 
-const sockaddr* raw(const address& a) { return reinterpret_cast<const sockaddr*>(&a.storage); }
+const sockaddr* raw(const address& a) {
+    return reinterpret_cast<const sockaddr*>(&a.storage);
+}
 
 void watch(int poll, int fd, std::uint64_t tag) {
     epoll_event event{};
@@ -135,7 +141,8 @@ int serve_dunno(const std::string& where_text) {
             const auto n = ::read(fd, buffer.data(), buffer.size());
             if (n <= 0) {
                 ::close(fd);
-            } else if (n >= 2 && buffer[static_cast<std::size_t>(n) - 1] == '\n' && buffer[static_cast<std::size_t>(n) - 2] == '\n') {
+            } else if (n >= 2 && buffer[static_cast<std::size_t>(n) - 1] == '\n' &&
+                       buffer[static_cast<std::size_t>(n) - 2] == '\n') {
                 if (::write(fd, reply.data(), reply.size()) < 0) {
                     ::close(fd);
                 }
@@ -226,9 +233,11 @@ void load::write_request(connection& c) {
     text_.resize(2048);
     const int size = std::snprintf(
         text_.data(), text_.size(),
-        "request=smtpd_access_policy\nprotocol_state=%s\nprotocol_name=ESMTP\nclient_address=127.0.0.1\nclient_name=unknown\n"
+        "request=smtpd_access_policy\nprotocol_state=%s\nprotocol_name=ESMTP\nclient_address=127.0.0.1\nclient_name="
+        "unknown\n"
         "client_port=41218\nreverse_client_name=unknown\nserver_address=127.0.0.1\nserver_port=10340\nhelo_name=vm\n"
-        "sender=user%05llu@example.com\nrecipient=%s\nrecipient_count=%d\nqueue_id=%s\ninstance=461c.%llx.420da.0\nsize=%d\n"
+        "sender=user%05llu@example.com\nrecipient=%s\nrecipient_count=%d\nqueue_id=%s\ninstance=461c.%llx.420da."
+        "0\nsize=%d\n"
         "etrn_domain=\nstress=\nsasl_method=PLAIN\nsasl_username=user%05llu@example.com\nsasl_sender=\nccert_subject=\n"
         "ccert_issuer=\nccert_fingerprint=\nccert_pubkey_fingerprint=\nencryption_protocol=\nencryption_cipher=\n"
         "encryption_keysize=0\npolicy_context=\n\n",
@@ -291,7 +300,9 @@ int load::run() {
     for (auto& c : all) {
         ask(c);
     }
-    const auto in_seconds = [](double s) { return std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(s)); };
+    const auto in_seconds = [](double s) {
+        return std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(s));
+    };
     auto began = steady::now();
     const auto warm = began + in_seconds(options_.warm_up);
     const auto end = warm + in_seconds(options_.seconds);
@@ -322,10 +333,12 @@ int load::run() {
 
 void load::report(double elapsed) const {
     const auto ull = [](std::uint64_t v) { return static_cast<unsigned long long>(v); };
-    std::printf("requests_per_second=%.0f requests=%llu seconds=%.2f p50_us=%.1f p99_us=%.1f p999_us=%.1f dunno=%llu prepend=%llu "
+    std::printf("requests_per_second=%.0f requests=%llu seconds=%.2f p50_us=%.1f p99_us=%.1f p999_us=%.1f dunno=%llu "
+                "prepend=%llu "
                 "refused=%llu broken=%llu\n",
                 static_cast<double>(answers_) / elapsed, ull(answers_), elapsed, latencies_.microseconds(0.5),
-                latencies_.microseconds(0.99), latencies_.microseconds(0.999), ull(dunno_), ull(prepend_), ull(refused_), ull(broken_));
+                latencies_.microseconds(0.99), latencies_.microseconds(0.999), ull(dunno_), ull(prepend_),
+                ull(refused_), ull(broken_));
 }
 
 bool parse(int argc, char** argv, options& out) {
@@ -363,7 +376,8 @@ bool parse(int argc, char** argv, options& out) {
 int main(int argc, char** argv) {
     options o;
     if (!parse(argc, argv, o)) {
-        std::fprintf(stderr, "usage: policy-load --target ADDRESS [--connections K] [--seconds S] [--accounts N] [--data] [--warm-up S]\n"
+        std::fprintf(stderr, "usage: policy-load --target ADDRESS [--connections K] [--seconds S] [--accounts N] "
+                             "[--data] [--warm-up S]\n"
                              "       policy-load --serve-dunno ADDRESS\n");
         return 2;
     }

@@ -60,8 +60,9 @@ BOOST_AUTO_TEST_CASE(the_forms_on_the_wire) {
     bare.contact.clear();
     const std::vector<std::pair<decision, std::string>> table = {
         {decision{}, "action=DUNNO\n\n"},
-        {limit, "action=450 4.7.1 300 of 300 recipients per hour used; next in 412 s; see https://example.org/mail-policy "
-                "ref K7QM2P4X\n\n"},
+        {limit,
+         "action=450 4.7.1 300 of 300 recipients per hour used; next in 412 s; see https://example.org/mail-policy "
+         "ref K7QM2P4X\n\n"},
         {bare, "action=450 4.7.1 300 of 300 recipients per hour used; next in 412 s ref K7QM2P4X\n\n"},
         {refuse(refusal_code::reject_policy, reason::from_forbidden, "", "no"), "action=550 5.7.1 no\n\n"},
         {refuse(refusal_code::defer_trouble, reason::state_unavailable, "", "later"), "action=451 4.3.0 later\n\n"},
@@ -78,17 +79,22 @@ BOOST_AUTO_TEST_CASE(the_forms_on_the_wire) {
 }
 
 BOOST_AUTO_TEST_CASE(the_oracle_knows_what_postfix_would_misread) {
-    for (const std::string bad : {"action=\n\n", "action=550\n\n", "action=250\n\n", "action=451 4.3.0\n\n", "action=550 \n\n",
-                                  "action=550 5.7.1 \n\n", "action=DUNNO\r\n\r\n", "action=DUNNO\n", "action=OK\n\n",
-                                  "action=550 5.7.1 a\nb\n\n", "action=PREPEND X:\n\n", "action=PREPEND : x\n\n"}) {
-        BOOST_TEST_CONTEXT(bad) { BOOST_TEST(!in_closed_set(bad)); }
+    for (const std::string bad :
+         {"action=\n\n", "action=550\n\n", "action=250\n\n", "action=451 4.3.0\n\n", "action=550 \n\n",
+          "action=550 5.7.1 \n\n", "action=DUNNO\r\n\r\n", "action=DUNNO\n", "action=OK\n\n",
+          "action=550 5.7.1 a\nb\n\n", "action=PREPEND X:\n\n", "action=PREPEND : x\n\n"}) {
+        BOOST_TEST_CONTEXT(bad) {
+            BOOST_TEST(!in_closed_set(bad));
+        }
     }
 }
 
 BOOST_AUTO_TEST_CASE(an_empty_text_is_never_an_empty_reply) {
     for (const std::string text : {"", " ", "\t\r\n", "\n\n"}) {
         for (const auto k : {decision_kind::reject, decision_kind::hold, decision_kind::warn}) {
-            BOOST_TEST_CONTEXT(k << " \"" << text << '"') { BOOST_TEST(in_closed_set(to_wire(kind(k, text)))); }
+            BOOST_TEST_CONTEXT(k << " \"" << text << '"') {
+                BOOST_TEST(in_closed_set(to_wire(kind(k, text))));
+            }
         }
         BOOST_TEST(in_closed_set(to_wire(kind(decision_kind::prepend, text))));
     }
@@ -109,7 +115,9 @@ BOOST_AUTO_TEST_CASE(what_is_no_header_is_not_prepended) {
     for (const std::string name : {"", "X Y", "X:Y", "X\n", "\xC3\xA4", std::string(65, 'x').c_str()}) {
         decision d = kind(decision_kind::prepend, "value");
         d.header = name;
-        BOOST_TEST_CONTEXT(name) { BOOST_TEST(to_wire(d) == "action=DUNNO\n\n"); }
+        BOOST_TEST_CONTEXT(name) {
+            BOOST_TEST(to_wire(d) == "action=DUNNO\n\n");
+        }
     }
     BOOST_TEST(to_wire(kind(decision_kind::prepend, std::string(max_prepended, 'v'))).starts_with("action=PREPEND"));
     BOOST_TEST(to_wire(kind(decision_kind::prepend, std::string(max_prepended + 1, 'v'))) == "action=DUNNO\n\n");
@@ -118,8 +126,11 @@ BOOST_AUTO_TEST_CASE(what_is_no_header_is_not_prepended) {
 BOOST_AUTO_TEST_CASE(no_input_leaves_the_closed_set) {
     std::mt19937 random{20260102};
     const auto octets = [&random](std::size_t most) {
-        static const std::vector<std::string> pieces = {"", "0", "550", " ", "\n", "\r\n", "\n\n", "action=", "OK", "\xC3\xA4", "\xFF",
-                                                        "\xC2\x85", "\xE2\x80\xA8", "PREPEND", std::string(1, '\0'), "4.7.1", "a"};
+        static const std::vector<std::string> pieces = {
+            "",      "0",        "550",          " ",       "\n",
+            "\r\n",  "\n\n",     "action=",      "OK",      "\xC3\xA4",
+            "\xFF",  "\xC2\x85", "\xE2\x80\xA8", "PREPEND", std::string(1, '\0'),
+            "4.7.1", "a"};
         std::string out;
         for (std::size_t n = random() % most; n > 0; --n) {
             out += random() % 2 != 0 ? pieces[random() % pieces.size()] : std::string(1, static_cast<char>(random()));

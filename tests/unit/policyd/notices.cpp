@@ -171,8 +171,8 @@ BOOST_FIXTURE_TEST_CASE(every_transition_has_its_subject, rig) {
         BOOST_TEST_CONTEXT(kind) {
             auto n = locked_notice(1, time.now());
             n.event.kind = kind;
-            BOOST_TEST(render_notice(n, *settings, time.now(), "T").find("Subject: Postsluice: account alice@example.org " + words) !=
-                       std::string::npos);
+            BOOST_TEST(render_notice(n, *settings, time.now(), "T")
+                           .find("Subject: Postsluice: account alice@example.org " + words) != std::string::npos);
         }
     }
 }
@@ -200,7 +200,8 @@ BOOST_FIXTURE_TEST_CASE(notices_are_mailed_oldest_first_from_the_null_sender, ma
     BOOST_TEST(heard.find("EHLO mail.example.org\r\n") != std::string::npos);
     BOOST_TEST(heard.find("MAIL FROM:<> SIZE=") != std::string::npos);
     BOOST_TEST(heard.find("RCPT TO:<abuse@example.org>\r\n") != std::string::npos);
-    const auto alice = heard.find("Subject: Postsluice: account alice@"), bob = heard.find("Subject: Postsluice: account bob@");
+    const auto alice = heard.find("Subject: Postsluice: account alice@"),
+               bob = heard.find("Subject: Postsluice: account bob@");
     BOOST_TEST((alice != std::string::npos && bob != std::string::npos && alice < bob));
     const std::vector<std::uint64_t> both = {1, 2};
     BOOST_TEST(outbox.gone == both, boost::test_tools::per_element());

@@ -49,8 +49,8 @@ BOOST_FIXTURE_TEST_CASE(the_recipient_after_the_limit_is_refused_with_limit_use_
     time.advance(seconds{100});
     BOOST_TEST(wire(rcpt("1.1", "b@example.net")) == dunno);
     BOOST_TEST(wire(rcpt("1.1", "c@example.net")) == dunno);
-    BOOST_TEST(wire(rcpt("1.1", "d@example.net")) ==
-               "action=450 4.7.1 3 of 3 recipients per hour used; next in 3500 s; see https://example.org/policy ref REF10001\n\n");
+    BOOST_TEST(wire(rcpt("1.1", "d@example.net")) == "action=450 4.7.1 3 of 3 recipients per hour used; next in 3500 "
+                                                     "s; see https://example.org/policy ref REF10001\n\n");
     BOOST_TEST(recipients() == 3U);
     BOOST_TEST(logged("refused") == 1);
     BOOST_REQUIRE(accounts.recorded.size() == 1U);
@@ -66,7 +66,8 @@ BOOST_FIXTURE_TEST_CASE(without_a_contact_none_is_said, rig) {
         s.contact.clear();
         p.limits = {{0, limit_unit::recipients, seconds{3600}}};
     });
-    BOOST_TEST(wire(rcpt("1.1", "a@example.net")) == "action=450 4.7.1 0 of 0 recipients per hour used; none are allowed ref REF10001\n\n");
+    BOOST_TEST(wire(rcpt("1.1", "a@example.net")) ==
+               "action=450 4.7.1 0 of 0 recipients per hour used; none are allowed ref REF10001\n\n");
 }
 
 BOOST_FIXTURE_TEST_CASE(messages_are_counted_once_per_transaction, rig) {
@@ -79,7 +80,8 @@ BOOST_FIXTURE_TEST_CASE(messages_are_counted_once_per_transaction, rig) {
     BOOST_TEST(wire(rcpt("1.2", "a@example.net")) == dunno);
     (void)ask(data("1.2", 1));
     (void)ask(end_of_message("1.2", 1));
-    BOOST_TEST(wire(rcpt("1.3", "a@example.net")).starts_with("action=450 4.7.1 2 of 2 messages per hour used; next in 3600 s"));
+    BOOST_TEST(wire(rcpt("1.3", "a@example.net"))
+                   .starts_with("action=450 4.7.1 2 of 2 messages per hour used; next in 3600 s"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_retry_on_another_connection_is_charged_once, rig) {
@@ -164,7 +166,9 @@ BOOST_FIXTURE_TEST_CASE(a_ticket_that_fits_no_line_is_not_prepended, rig) {
 }
 
 BOOST_FIXTURE_TEST_CASE(after_data_a_close_releases_only_where_end_of_message_is_asked, rig) {
-    configure([](config::settings&, config::profile& p) { p.limits.assign(1, {100, limit_unit::recipients, seconds{3600}}); });
+    configure([](config::settings&, config::profile& p) {
+        p.limits.assign(1, {100, limit_unit::recipients, seconds{3600}});
+    });
     (void)ask(rcpt("1.1", "a@example.net"));
     (void)ask(data("1.1", 1));
     close(first);
@@ -238,7 +242,8 @@ BOOST_FIXTURE_TEST_CASE(accounting_by_recipient_charges_for_good, rig) {
 }
 
 BOOST_FIXTURE_TEST_CASE(the_first_refusal_wins_and_nothing_is_charged, rig) {
-    locks.locks["alice@example.org"] = {lock_kind::permanent, time.now(), {}, 1, {}, "5 spam in 10 minutes", "postsluice", "E"};
+    locks.locks["alice@example.org"] = {lock_kind::permanent,   time.now(),   {}, 1, {},
+                                        "5 spam in 10 minutes", "postsluice", "E"};
     request forged = rcpt("1.1", "a@example.net");
     forged.sender = "boss@bank.example";
     const auto answer = ask(forged);
@@ -263,7 +268,8 @@ BOOST_FIXTURE_TEST_CASE(trouble_with_state_does_what_on_error_says, rig) {
     };
     for (const auto& r : {row{"lock", true, false}, row{"limits", false, false}, row{"limits", false, true}}) {
         for (const auto policy : {config::error_policy::defer, config::error_policy::dunno}) {
-            BOOST_TEST_CONTEXT(r.where << (r.data ? " at DATA" : " at RCPT") << " dunno " << (policy == config::error_policy::dunno)) {
+            BOOST_TEST_CONTEXT(r.where << (r.data ? " at DATA" : " at RCPT") << " dunno "
+                                       << (policy == config::error_policy::dunno)) {
                 rig fresh;
                 fresh.configure([&](config::settings& s, config::profile&) { s.policyd.on_error = policy; });
                 (r.lock_book ? fresh.locks.broken : fresh.accounts.broken) = failure{errc::unavailable, "gone"};
@@ -394,7 +400,9 @@ BOOST_FIXTURE_TEST_CASE(the_abuse_address_opens_the_limit_for_nobody_else, rig) 
 }
 
 BOOST_FIXTURE_TEST_CASE(a_mixed_message_does_not_pay_for_the_abuse_address, rig) {
-    configure([](config::settings&, config::profile& p) { p.limits.assign(1, {1, limit_unit::recipients, seconds{3600}}); });
+    configure([](config::settings&, config::profile& p) {
+        p.limits.assign(1, {1, limit_unit::recipients, seconds{3600}});
+    });
     BOOST_TEST(wire(rcpt("1.1", "a@x.example")) == dunno);
     BOOST_TEST(wire(rcpt("1.1", "abuse@example.org")) == dunno);
     BOOST_TEST(ask(data("1.1", 2)).kind == decision_kind::prepend);

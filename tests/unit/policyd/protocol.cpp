@@ -25,9 +25,9 @@ std::string sample_requests() {
 // What a request says, in one line, so that a difference shows.
 std::string told(const request& r) {
     std::ostringstream out;
-    out << r.at << '|' << r.client_address << '|' << r.server_address << '|' << r.server_port << '|' << r.sender << '|' << r.recipient
-        << '|' << r.recipient_count << '|' << r.queue_id << '|' << r.instance << '|' << r.size << '|' << r.sasl_username << '|'
-        << r.policy_context;
+    out << r.at << '|' << r.client_address << '|' << r.server_address << '|' << r.server_port << '|' << r.sender << '|'
+        << r.recipient << '|' << r.recipient_count << '|' << r.queue_id << '|' << r.instance << '|' << r.size << '|'
+        << r.sasl_username << '|' << r.policy_context;
     return out.str();
 }
 
@@ -93,7 +93,9 @@ BOOST_AUTO_TEST_CASE(a_split_at_any_octet_changes_nothing) {
         take(machine, out);
         machine.feed(std::string_view{all}.substr(at));
         take(machine, out);
-        BOOST_TEST_CONTEXT("split at " << at) { BOOST_REQUIRE(out == whole); }
+        BOOST_TEST_CONTEXT("split at " << at) {
+            BOOST_REQUIRE(out == whole);
+        }
     }
 }
 
@@ -101,7 +103,9 @@ BOOST_AUTO_TEST_CASE(chunks_of_any_size_change_nothing) {
     const std::string all = sample_requests();
     const auto whole = run(all, all.size());
     for (const std::size_t chunk : {1U, 2U, 3U, 7U, 64U, 700U, 1000U}) {
-        BOOST_TEST_CONTEXT("chunk " << chunk) { BOOST_TEST(run(all, chunk) == whole); }
+        BOOST_TEST_CONTEXT("chunk " << chunk) {
+            BOOST_TEST(run(all, chunk) == whole);
+        }
     }
 }
 
@@ -277,7 +281,9 @@ BOOST_AUTO_TEST_CASE(random_octets_are_refused_or_wait_but_never_more) {
                 got->back() = "refused";
             }
         }
-        BOOST_TEST_CONTEXT("round " << round) { BOOST_REQUIRE(whole == cut); }
+        BOOST_TEST_CONTEXT("round " << round) {
+            BOOST_REQUIRE(whole == cut);
+        }
     }
 }
 

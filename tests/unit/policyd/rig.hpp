@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the policy daemon's tests stand on: an accounting that keeps every charge in an exact log, a lock book in memory, and a
-// pipeline between them whose settings, time and failures the test decides.
+// What the policy daemon's tests stand on: an accounting that keeps every charge in an exact log, a lock book in
+// memory, and a pipeline between them whose settings, time and failures the test decides.
 #pragma once
 
 #include "policyd/pipeline.hpp"
@@ -44,7 +44,8 @@ private:
 /// The verbs of state/accounting.hpp as their header tells them, over an exact log. Not for speed.
 class exact_accounting final : public state::accounting {
 public:
-    explicit exact_accounting(const clock& time) : time_{time} {}
+    explicit exact_accounting(const clock& time)
+        : time_{time} {}
 
     std::optional<failure> broken, record_broken; ///< set: verbs fail with it
     std::vector<std::string> calls;               ///< "admit a@x", in order
@@ -95,7 +96,8 @@ public:
         co_return out;
     }
 
-    asio::awaitable<result<void>> settle(state::transaction_id id, std::uint64_t, std::string, std::uint64_t size) override {
+    asio::awaitable<result<void>> settle(state::transaction_id id, std::uint64_t, std::string,
+                                         std::uint64_t size) override {
         calls.push_back("settle " + std::to_string(size));
         if (broken) {
             co_return *broken;
@@ -106,7 +108,8 @@ public:
         co_return result<void>{};
     }
 
-    asio::awaitable<result<void>> abort(state::transaction_id id, std::uint64_t connection, bool after_data_too) override {
+    asio::awaitable<result<void>> abort(state::transaction_id id, std::uint64_t connection,
+                                        bool after_data_too) override {
         calls.push_back("abort " + id.instance + (after_data_too ? " after data too" : ""));
         if (broken) {
             co_return *broken;
@@ -144,8 +147,12 @@ public:
         }
         return out;
     }
-    result<std::optional<state::refusal_event>> explain(std::string_view) override { return std::optional<state::refusal_event>{}; }
-    result<std::vector<state::account_summary>> accounts(std::size_t) override { return std::vector<state::account_summary>{}; }
+    result<std::optional<state::refusal_event>> explain(std::string_view) override {
+        return std::optional<state::refusal_event>{};
+    }
+    result<std::vector<state::account_summary>> accounts(std::size_t) override {
+        return std::vector<state::account_summary>{};
+    }
     result<std::vector<state::refusal_event>> refusals(std::string_view, std::size_t) override {
         return std::vector<state::refusal_event>{};
     }
@@ -185,8 +192,8 @@ private:
         return t;
     }
 
-    std::optional<state::limit_breach> charge(one& t, const std::vector<state::counted_limits>& all, std::uint32_t recipients,
-                                              bool anyway) {
+    std::optional<state::limit_breach> charge(one& t, const std::vector<state::counted_limits>& all,
+                                              std::uint32_t recipients, bool anyway) {
         std::optional<state::limit_breach> breach;
         const bool new_message = t.charges.empty();
         for (const auto& counted : all) {
@@ -285,7 +292,8 @@ inline request data(std::string_view instance, std::uint32_t recipients, std::st
     r.queue_id = queue_id;
     return r;
 }
-inline request end_of_message(std::string_view instance, std::uint32_t recipients, std::string_view queue_id = "4AbCdE") {
+inline request end_of_message(std::string_view instance, std::uint32_t recipients,
+                              std::string_view queue_id = "4AbCdE") {
     request r = data(instance, recipients, queue_id);
     r.at = stage::end_of_message;
     r.size = 1234;

@@ -13,7 +13,9 @@ BOOST_AUTO_TEST_CASE(limits_come_last_and_every_rule_answers_one_way) {
     BOOST_REQUIRE(!all.empty());
     BOOST_TEST(all.back().name == "limits");
     for (const auto& r : all) {
-        BOOST_TEST_CONTEXT(r.name) { BOOST_TEST((r.judge == nullptr) != (r.wait == nullptr)); }
+        BOOST_TEST_CONTEXT(r.name) {
+            BOOST_TEST((r.judge == nullptr) != (r.wait == nullptr));
+        }
     }
 }
 
@@ -29,15 +31,26 @@ BOOST_AUTO_TEST_CASE(lock_says_until_when_and_keeps_an_operators_words) {
     const auto tempfail = config::locked_reply::tempfail;
     const std::string tail = "; see https://example.org/policy ref REF10001\n\n";
     const std::vector<row> table = {
-        {"timed", {lock_kind::timed, now, now + seconds{1800}, 0, {}, "5 spam in 10 minutes", "postsluice", "E"}, tempfail,
+        {"timed",
+         {lock_kind::timed, now, now + seconds{1800}, 0, {}, "5 spam in 10 minutes", "postsluice", "E"},
+         tempfail,
          "action=450 4.7.1 alice@example.org is locked until 2026-01-01T00:30:00Z (5 spam in 10 minutes)" + tail},
-        {"permanent", {lock_kind::permanent, now, {}, 1, {}, "1 virus", "postsluice", "E"}, tempfail,
+        {"permanent",
+         {lock_kind::permanent, now, {}, 1, {}, "1 virus", "postsluice", "E"},
+         tempfail,
          "action=450 4.7.1 alice@example.org is locked until a person unlocks it (1 virus)" + tail},
-        {"manual", {lock_kind::manual, now, {}, 0, {}, "did not pay", "root", "E"}, tempfail,
+        {"manual",
+         {lock_kind::manual, now, {}, 0, {}, "did not pay", "root", "E"},
+         tempfail,
          "action=450 4.7.1 alice@example.org is locked until a person unlocks it" + tail},
-        {"reject", {lock_kind::manual, now, {}, 0, {}, "", "root", "E"}, config::locked_reply::reject,
+        {"reject",
+         {lock_kind::manual, now, {}, 0, {}, "", "root", "E"},
+         config::locked_reply::reject,
          "action=550 5.7.1 alice@example.org is locked until a person unlocks it" + tail},
-        {"over", {lock_kind::timed, now - seconds{1800}, now, 0, {}, "1 virus", "postsluice", "E"}, tempfail, std::string{dunno}},
+        {"over",
+         {lock_kind::timed, now - seconds{1800}, now, 0, {}, "1 virus", "postsluice", "E"},
+         tempfail,
+         std::string{dunno}},
         {"open", {}, tempfail, std::string{dunno}},
     };
     for (const auto& row : table) {
@@ -58,11 +71,16 @@ BOOST_AUTO_TEST_CASE(from_address_admits_what_the_profile_allows) {
         bool allowed;
     };
     const std::vector<row> table = {
-        {{kind::own_address, {}}, "alice@example.org", true},  {{kind::own_address, {}}, "Alice@Example.ORG", true},
-        {{kind::own_address, {}}, "bob@example.org", false},   {{kind::own_domain, {}}, "bob@example.org", true},
-        {{kind::own_domain, {}}, "bob@sub.example.org", false}, {{kind::own_domain, {}}, "bob@example.com", false},
-        {{kind::list, {"@shop.example"}}, "x@shop.example", true}, {{kind::list, {"@shop.example"}}, "alice@example.org", false},
-        {{kind::any, {}}, "boss@bank.example", true},          {{kind::own_address, {}}, "", true},
+        {{kind::own_address, {}}, "alice@example.org", true},
+        {{kind::own_address, {}}, "Alice@Example.ORG", true},
+        {{kind::own_address, {}}, "bob@example.org", false},
+        {{kind::own_domain, {}}, "bob@example.org", true},
+        {{kind::own_domain, {}}, "bob@sub.example.org", false},
+        {{kind::own_domain, {}}, "bob@example.com", false},
+        {{kind::list, {"@shop.example"}}, "x@shop.example", true},
+        {{kind::list, {"@shop.example"}}, "alice@example.org", false},
+        {{kind::any, {}}, "boss@bank.example", true},
+        {{kind::own_address, {}}, "", true},
     };
     for (const auto& row : table) {
         BOOST_TEST_CONTEXT(static_cast<int>(row.rule.what) << ' ' << row.sender) {
@@ -91,7 +109,8 @@ BOOST_FIXTURE_TEST_CASE(limits_round_the_time_up, rig) {
     configure([](config::settings&, config::profile& p) { p.limits = {{1, limit_unit::recipients, seconds{60}}}; });
     (void)ask(rcpt("1.1", "a@example.net"));
     time.advance(milliseconds{1});
-    BOOST_TEST(wire(rcpt("1.1", "b@example.net")).starts_with("action=450 4.7.1 1 of 1 recipients per minute used; next in 60 s;"));
+    BOOST_TEST(wire(rcpt("1.1", "b@example.net"))
+                   .starts_with("action=450 4.7.1 1 of 1 recipients per minute used; next in 60 s;"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

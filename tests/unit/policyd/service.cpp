@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole daemon but its main(): real state in a temporary directory, the control socket, reload and the periodic work.
+// The whole daemon but its main(): real state in a temporary directory, the control socket, reload and the periodic
+// work.
 #define BOOST_TEST_DYN_LINK
-#include "policyd/control_verbs.hpp"
 #include "policyd/service.hpp"
+#include "policyd/control_verbs.hpp"
 #include "rig.hpp"
 #include "shared/state/environments.hpp"
 
@@ -50,16 +51,16 @@ struct daemon_parts {
     std::filesystem::path file = directory.path() / "postsluice.toml";
     asio::io_context context{1};
     config::snapshot configuration{file, first_settings()};
-    std::unique_ptr<state::environments> environments =
-        need(state::environments::open({.directory = directory.path() / "state", .map_size = byte_count{64U << 20U}}, state::user::policyd));
+    std::unique_ptr<state::environments> environments = need(state::environments::open(
+        {.directory = directory.path() / "state", .map_size = byte_count{64U << 20U}}, state::user::policyd));
     std::unique_ptr<state::accounting> accounts = environments->make_accounting(context.get_executor());
     std::unique_ptr<account::ticket_ring> tickets = rig::make_tickets(directory.path(), environments->time());
     stored_lock_book locks{environments->accounts()};
     pipeline asks{context.get_executor(), {*accounts, locks, *tickets, environments->time()}, configuration.get()};
     server connections{context, asks, configuration.get()->policyd};
     service all{{configuration, environments->time(), asks, connections, *accounts, environments->accounts(), *tickets,
-                 [this] { return environments->state_writer().healthy(); }, [this] { return environments->hot().fill(); },
-                 [this] { return environments->shared().fill(); }}};
+                 [this] { return environments->state_writer().healthy(); },
+                 [this] { return environments->hot().fill(); }, [this] { return environments->shared().fill(); }}};
     std::filesystem::path socket = directory.path() / "policyd.sock";
     control::server control{context.get_executor(), socket, ""};
     std::vector<std::string> log_lines;
@@ -162,7 +163,8 @@ BOOST_FIXTURE_TEST_CASE(sixteen_connections_pass_exactly_the_limit, daemon_parts
             const auto d = co_await by.answer(q, from);
             co_return !d.refuses();
         };
-        asio::co_spawn(context, one(asks, what, speakers[i]), [done](std::exception_ptr, bool v) { done->set_value(v); });
+        asio::co_spawn(context, one(asks, what, speakers[i]),
+                       [done](std::exception_ptr, bool v) { done->set_value(v); });
     }
     int count = 0;
     for (auto& p : passed) {
@@ -177,7 +179,8 @@ BOOST_FIXTURE_TEST_CASE(a_person_locks_unlocks_and_resets, daemon_parts) {
     BOOST_TEST(answer.at("lock").at("kind") == "manual");
     BOOST_TEST(answer.at("lock").at("cause") == "did not pay");
     const auto reference = answer.at("lock").at("reference").get<std::string>();
-    BOOST_TEST(to_wire(ask(rcpt("1.1", "a@x.example"), first)).starts_with("action=450 4.7.1 alice@example.org is locked until a person"));
+    BOOST_TEST(to_wire(ask(rcpt("1.1", "a@x.example"), first))
+                   .starts_with("action=450 4.7.1 alice@example.org is locked until a person"));
     BOOST_TEST(call({{"verb", "why"}, {"ref", reference}}).at("kind") == "lock");
     auto status = call({{"verb", "status"}});
     BOOST_TEST(status.at("locks").size() == 1U);
@@ -270,7 +273,8 @@ BOOST_FIXTURE_TEST_CASE(reload_swaps_or_keeps_and_names_the_errors, daemon_parts
     answer = call({{"verb", "reload"}});
     BOOST_TEST(answer.at("reloaded").get<bool>());
     BOOST_TEST(to_wire(ask(rcpt("1.1", "a@x.example"), first)) == dunno);
-    BOOST_TEST(to_wire(ask(rcpt("1.1", "b@x.example"), first)).starts_with("action=450 4.7.1 1 of 1 recipients per hour used"));
+    BOOST_TEST(to_wire(ask(rcpt("1.1", "b@x.example"), first))
+                   .starts_with("action=450 4.7.1 1 of 1 recipients per hour used"));
 }
 
 BOOST_FIXTURE_TEST_CASE(strikes_for_limits_lock_the_account, daemon_parts) {
@@ -285,7 +289,8 @@ BOOST_FIXTURE_TEST_CASE(strikes_for_limits_lock_the_account, daemon_parts) {
     request many = data("1.4", 9);                // recipients per hour: another
     (void)ask(many, first);
     json shown;
-    for (int i = 0; i < 1000; ++i) { // strikes are not waited for by replies; each look is a round trip through the loop
+    for (int i = 0; i < 1000;
+         ++i) { // strikes are not waited for by replies; each look is a round trip through the loop
         shown = call({{"verb", "account show"}, {"account", "alice"}});
         if (shown.at("locked").get<bool>()) {
             break;
@@ -294,7 +299,8 @@ BOOST_FIXTURE_TEST_CASE(strikes_for_limits_lock_the_account, daemon_parts) {
     BOOST_TEST(shown.at("locked").get<bool>());
     BOOST_TEST(shown.at("strikes").size() == 2U);
     BOOST_TEST(shown.at("lock").at("cause") == "2 limit in 1 hour");
-    BOOST_TEST(to_wire(ask(rcpt("1.5", "a@x.example"), first)).starts_with("action=450 4.7.1 alice@example.org is locked until 2"));
+    BOOST_TEST(to_wire(ask(rcpt("1.5", "a@x.example"), first))
+                   .starts_with("action=450 4.7.1 alice@example.org is locked until 2"));
     BOOST_TEST(to_wire(ask(rcpt("1.5", "abuse@example.org"), first)) == dunno);
 }
 

@@ -20,7 +20,8 @@ using unix_socket = asio::local::stream_protocol::socket;
 
 std::string wire_request(std::string_view state, std::string_view instance, std::string_view recipient, int count = 0) {
     std::string out = "request=smtpd_access_policy\nprotocol_state=";
-    out.append(state).append("\nclient_address=192.0.2.7\nserver_address=192.0.2.1\nserver_port=587\nsender=alice@example.org\n");
+    out.append(state).append(
+        "\nclient_address=192.0.2.7\nserver_address=192.0.2.1\nserver_port=587\nsender=alice@example.org\n");
     out.append("sasl_username=alice@example.org\nrecipient=").append(recipient).append("\ninstance=").append(instance);
     out.append("\nqueue_id=4AbC\nrecipient_count=").append(std::to_string(count)).append("\nsize=0\n\n");
     return out;
@@ -36,7 +37,8 @@ struct connected {
     bool over = false;
 
     explicit connected(rig& r, session::bounds b = {})
-        : with{r}, bounds{b} {
+        : with{r}
+        , bounds{b} {
         unix_socket other{r.context};
         asio::local::connect_pair(postfix, other);
         postfix.non_blocking(true);
@@ -295,8 +297,10 @@ BOOST_FIXTURE_TEST_CASE(the_socket_is_open_to_all_whom_its_directory_lets_in, se
 BOOST_FIXTURE_TEST_CASE(connections_share_the_accounts, served) {
     auto a = connect();
     auto b = connect();
-    asio::write(a, asio::buffer(wire_request("RCPT", "1.1", "a@x.example") + wire_request("RCPT", "1.1", "b@x.example")));
-    asio::write(b, asio::buffer(wire_request("RCPT", "2.1", "a@x.example") + wire_request("RCPT", "2.1", "b@x.example")));
+    asio::write(a,
+                asio::buffer(wire_request("RCPT", "1.1", "a@x.example") + wire_request("RCPT", "1.1", "b@x.example")));
+    asio::write(b,
+                asio::buffer(wire_request("RCPT", "2.1", "a@x.example") + wire_request("RCPT", "2.1", "b@x.example")));
     spin();
     boost::system::error_code error;
     const auto all = take(a, error) + take(b, error);
