@@ -107,9 +107,12 @@ EXTRA_policyd       := $(POLICYD_OBJS)
 EXTRA_contentfilter := $(FILTER_OBJS)
 EXTRA_admin         := $(ADMIN_OBJS)
 
+# The worker's tests run the real program.
+NEEDS_contentfilter := $(BUILD)/postsluice-scan-worker
+
 define unit_rule
 $(BUILD)/tests/unit-$(1): $(call obj,$(wildcard tests/unit/$(1)/*.cpp)) $(BUILD)/tests/support/unit_main.o \
-    $(foreach l,$(USES_$(1)),$(call LAYER_OBJS,$(l))) $(EXTRA_$(1)) $(if $(filter net,$(USES_$(1))),,)
+    $(foreach l,$(USES_$(1)),$(call LAYER_OBJS,$(l))) $(EXTRA_$(1)) | $(NEEDS_$(1))
 	@mkdir -p $$(@D)
 	@echo "LD  $$@"; $$(CXX) -o $$@ $$^ $$(ALL_LDFLAGS) -lboost_unit_test_framework $$(LIBS_contentfilter) $$(LIBS_shared)
 endef

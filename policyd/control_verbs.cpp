@@ -261,8 +261,11 @@ answer account_lock(service& s, control::request_context by, arguments given) {
     if (!account || !words) {
         co_return account ? words.error() : account.error();
     }
-    const auto now_is =
-        co_await s.of().store.lock(*account, by.actor, words->empty() ? "locked by hand" : *words, new_reference());
+    if (words->empty()) {
+        *words = "locked by hand";
+    }
+    std::string reference = new_reference();
+    const auto now_is = co_await s.of().store.lock(*account, by.actor, *words, std::move(reference));
     if (!now_is) {
         co_return now_is.error();
     }

@@ -1,61 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs of policyd's control socket (control.directory/policyd.sock). The operator's command formats them for
-// people; this table is the contract. Requests are {"verb": "...", ...arguments}; every answer has "ok". Times are ISO
-// 8601 in UTC, durations and periods are whole seconds, a missing time is null. An argument that is missing or of the
-// wrong type: code "malformed"; an unknown reference: "not-found"; state that cannot be used: "unavailable",
-// "timed-out", ...
+// clang-format off
+// The verbs of policyd's control socket (control.directory/policyd.sock). The operator's command formats them;
+// this table is the contract. Requests are {"verb": "...", ...arguments}; every answer has "ok". Times are ISO 8601 in
+// UTC, durations and periods are whole seconds, a missing time is null. An argument that is missing or of a wrong type:
+// code "malformed"; an unknown reference: "not-found"; state that cannot be used: "unavailable", "timed-out", ...
 //
 // Objects that occur in several answers:
-//   USE     {"limit": "300 recipients per hour", "subject": "recipients per hour", "unit": "recipients", "period":
-//   3600,
+//   USE     {"limit": "300 recipients per hour", "subject": "recipients per hour", "unit": "recipients","period": 3600,
 //            "count": 300 | null (unlimited), "used": 12, "frees": TIME, "frees_in": 0 (seconds until one more fits)}
 //   LOCK    {"account", "locked": true|false (now), "kind": "timed"|"permanent"|"manual"|"open", "since": TIME,
 //            "until": TIME | null, "cause", "actor", "reference", "automatic_unlocks_used": 0}
 //   EVENT   {"kind": "locked"|..., "at": TIME, "cause", "actor", "reference", "until": TIME | null}   (lock_event)
 //   STRIKE  {"kind": "spam"|..., "at": TIME, "weight": 1, "reference"}
-//   REFUSAL {"reference", "reason": "limit"|..., "sentence": what the reason means, "account", "subject": which limit
-//   or sender,
-//            "detail": the reply's text, "client", "sender", "recipient", "queue_id" (all of the latest refusal),
-//            "observed": true where nothing was refused, "count": refusals of this incident, "first": TIME, "last":
-//            TIME}
+//   REFUSAL {"reference", "reason": "limit"|..., "sentence": what the reason means, "account",
+//            "subject": which limit, sender, lock; "detail": the reply's text,
+//            "client", "sender", "recipient", "queue_id" (all of the latest refusal),
+//            "observed": true where none was refused, "count": refusals of the incident, "first": TIME, "last": TIME}
 //   LIMIT   {"limit", "subject", "unit", "period", "count": number | null}
-//   FROM    {"rule": "own-address"|"own-domain"|"list"|"any", "entries": [of a list], "allowed": in words, for an
-//   account}
+//   FROM    {"rule": "own-address"|"own-domain"|"list"|"any", "entries": [of list], "allowed": in words, of an account}
 //
-// verb            arguments                answer
-// status          [accounts=100]           program "postsluice-policyd", version, pid, started: TIME, uptime, mode
-// "enforce"|"observe",
-//                                          accounting "end-of-message"|"data"|"recipient", on_error "defer"|"dunno",
-//                                          connections {now, total, refused, limit}
-//                                          requests {total, rcpt, data, end_of_message, other, violations}
-//                                          decisions {"accepted": n, "none": n (not asked to decide), REASON: n, ...}
-//                                          since start observed {REASON: n, ...} what observe mode would have refused
-//                                          trouble (times on_error was applied), tickets {issued, failed}
-//                                          hooks [{server_port, policy_context, data, end_of_message}] messages seen at
-//                                          each stage accounts [{account, profile, last_seen: TIME, locked, use:
-//                                          [USE]}] latest first locks [LOCK] (locked now), notices_waiting, state
-//                                          {healthy, counters_fill: 0..1, state_fill: 0..1}
-// why             ref                      kind "refusal": refusal: REFUSAL, lock: LOCK | null (where the account is
-// locked now)
-//                                          kind "lock": lock: LOCK (the reference of a lock in force). Otherwise
-//                                          "not-found": then ask contentfilter.sock, which knows the references of
-//                                          messages.
-// account list    [most=1000]              accounts [{account, profile, last_seen, locked, use: [USE]}]; locked ones
-// that sent
-//                                          nothing lately are listed too, with last_seen null and an empty use
-// account show    account                  account, entry: name of the [[account]] | null, login | null, profile,
-//                                          chosen_by "assign 2 (...)"|"default", from: FROM, observe, locked,
-//                                          lock: LOCK | null, use: [USE], refusals: [REFUSAL] (20 latest),
-//                                          events: [EVENT] (50 latest first), strikes: [STRIKE]
-// account lock    account, [why]           account, lock: LOCK; `why` is the operator's words
-// account unlock  account, [why]           account, lock: LOCK (kind "open"), was_locked
-// account reset   account                  account; forgets use, strikes and unlocks, and opens the account
-// limit list      [account]                without: profiles [{profile, limits: [LIMIT], from: FROM, observe, lock
-// {after: ["5 spam
-//                                          in 10 minutes"], for: seconds, automatic_unlocks}}], assigns [{profile,
-//                                          login: [], account: []}] with: account, profile, chosen_by, use: [USE]
-// reload          -                        reloaded: true|false, errors [{file, line, key, text, message}]
-// ping            -                        program, version, pid
+// verb            arguments       answer
+// status          [accounts=100]  program "postsluice-policyd", version, pid, started: TIME, uptime,
+//                                 mode "enforce"|"observe", accounting "end-of-message"|"data"|"recipient",
+//                                 on_error "defer"|"dunno", connections {now, total, refused, limit},
+//                                 requests {total, rcpt, data, end_of_message, other, violations},
+//                                 decisions {"accepted": n, "none": n (none asked for), REASON: n, ...} since start,
+//                                 observed {REASON: n, ...} what observe mode would have refused,
+//                                 trouble: times on_error was applied, tickets {issued, failed},
+//                                 hooks [{server_port, policy_context, data, end_of_message}] requests at each stage,
+//                                 accounts [{account, profile, last_seen: TIME, locked, use: [USE]}] latest first,
+//                                 locks [LOCK] (locked now), notices_waiting,
+//                                 state {healthy, counters_fill: 0..1, state_fill: 0..1}
+// why             ref             kind "refusal": refusal: REFUSAL, lock: LOCK | null (where it is locked now);
+//                                 kind "lock": lock: LOCK (the reference of a lock in force). Otherwise "not-found":
+//                                 then ask contentfilter.sock, which knows the references of messages.
+// account list    [most=1000]     accounts [{account, profile, last_seen, locked, use: [USE]}]; locked ones that sent
+//                                 nothing lately are listed too, with last_seen null and an empty use
+// account show    account         account, entry: name of the [[account]] | null, login | null, profile,
+//                                 chosen_by "assign 2 (...)"|"default", from: FROM, observe, locked, lock: LOCK | null,
+//                                 use: [USE], refusals: [REFUSAL] (20 latest), events: [EVENT] (50 latest first),
+//                                 strikes: [STRIKE]
+// account lock    account, [why]  account, lock: LOCK; `why` is the operator's words
+// account unlock  account, [why]  account, lock: LOCK (kind "open"), was_locked
+// account reset   account         account; forgets use, strikes and unlocks, and opens the account
+// limit list      [account]       without: profiles [{profile, limits: [LIMIT], from: FROM, observe,
+//                                 lock {after: ["5 spam in 10 minutes"], for: seconds, automatic_unlocks}}],
+//                                 assigns [{profile, login: [], account: []}];
+//                                 with: account, profile, chosen_by, use: [USE]
+// reload          -               reloaded: true|false, errors [{file, line, key, text, message}]
+// ping            -               program, version, pid
+// clang-format on
 #pragma once
 
 #include "shared/control/control.hpp"

@@ -5,9 +5,6 @@
 #include "shared/log/log.hpp"
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-
-#include <algorithm>
 
 #include <utility>
 
@@ -16,8 +13,6 @@ namespace postsluice::policyd {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::size_t struck_most = 4096;
 
 bool observes(const config::settings& settings, const config::profile& profile) noexcept {
     return settings.mode == config::run_mode::observe || profile.observe;
@@ -36,21 +31,6 @@ bool uncounted(const transaction& t) noexcept {
     return t.exempt > 0 && !t.counted;
 }
 
-void log_refusal(const rule_context& context, const decision& d) {
-    log::info(context.observe ? "would refuse" : "refused")
-        .kv("reason", to_string(d.why))
-        .kv("account", context.who.account)
-        .kv("what", d.subject)
-        .kv("stage", to_string(context.what.at))
-        .kv("client", context.what.client_address)
-        .kv("sender", context.what.sender)
-        .kv("recipient", context.what.recipient)
-        .kv("queue_id", context.what.queue_id)
-        .kv("instance", context.what.instance)
-        .kv("text", d.text)
-        .kv("ref", d.reference);
-}
-
 void log_accepted(const request& what, const decision& d) {
     log::debug("accepted")
         .kv("stage", to_string(what.at))
@@ -61,34 +41,6 @@ void log_accepted(const request& what, const decision& d) {
         .kv("queue_id", what.queue_id)
         .kv("instance", what.instance)
         .kv("answer", to_string(d.kind));
-}
-
-asio::awaitable<void> strike_job(lock_book& locks, std::string account, strike what, lock_policy policy) {
-    const auto done = co_await locks.add(account, std::move(what), std::move(policy));
-    if (!done) {
-        log::warning("strike not recorded").kv("account", account).kv("why", done.error().message());
-        co_return;
-    }
-    for (const auto& event : done->events) {
-        log::warning("lock")
-            .kv("account", account)
-            .kv("event", to_string(event.kind))
-            .kv("cause", event.cause)
-            .kv("ref", event.reference);
-    }
-}
-
-void log_escaped(std::exception_ptr error) noexcept {
-    if (!error) {
-        return;
-    }
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        log::error("a write failed").kv("why", e.what());
-    } catch (...) {
-        log::error("a write failed");
-    }
 }
 
 } // namespace
@@ -114,7 +66,7 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         // The release is applied before anything else is asked, but shares its commit with what comes: one turn, not
         // two.
         if (transaction over = std::exchange(from.current, {}); conclude(over)) {
-            asio::co_spawn(executor_, release(std::move(over), from.number), &log_escaped);
+            in_background(release(std::move(over), from.number));
         }
         begin(what, from);
     }
@@ -295,101 +247,6 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
         so_far.verdict = std::move(d);
     }
     co_return !context.observe;
-}
-
-// Counts, stores, logs; gives the decision its contact and reference.
-asio::awaitable<void> pipeline::report(const rule_context& context, decision& d) {
-    ++counters::of(context.observe ? counts_.observed : counts_.decided, d.why);
-    d.contact = context.settings.contact;
-    state::refusal event;
-    event.account = context.who.account;
-    event.why = d.why;
-    event.subject = d.subject;
-    event.detail = d.text;
-    event.client = context.what.client_address;
-    event.sender = context.what.sender;
-    event.recipient = context.what.recipient;
-    event.queue_id = context.what.queue_id;
-    event.observed = context.observe;
-    auto reference = co_await context.accounts.record(std::move(event), context.settings.policyd.incident);
-    if (reference) {
-        d.reference = std::move(*reference);
-    } else {
-        ++counts_.trouble;
-        log::warning("refusal not recorded").kv("account", context.who.account).kv("why", reference.error().message());
-    }
-    log_refusal(context, d);
-    if (d.why == reason::limit && !context.observe && !d.reference.empty()) {
-        strike_for(context, d);
-    }
-}
-
-// A limit refusal is a strike, once per incident, where the profile asks for it. The reply does not wait for it.
-void pipeline::strike_for(const rule_context& context, const decision& d) {
-    const auto& after = context.profile.lock.after;
-    if (std::ranges::none_of(after, [](const lock_trigger& t) { return t.kind == strike_kind::limit; })) {
-        return;
-    }
-    if (struck_.size() >= struck_most) {
-        struck_.clear(); // the digest still tells repetitions within the hour
-    }
-    if (!struck_.insert(d.reference).second) {
-        return;
-    }
-    strike what;
-    what.kind = strike_kind::limit;
-    what.at = context.now;
-    what.digest = d.subject + ' ' + d.reference;
-    what.reference = d.reference;
-    asio::co_spawn(executor_, strike_job(context.locks, context.who.account, std::move(what), context.profile.lock),
-                   &log_escaped);
-}
-
-// The one place where policyd.on_error is applied.
-decision pipeline::trouble(const config::settings& settings, const request& what, std::string_view where,
-                           const failure& why) {
-    ++counts_.trouble;
-    ++counters::of(counts_.decided, reason::state_unavailable);
-    const bool defer = settings.policyd.on_error == config::error_policy::defer;
-    log::warning("state trouble")
-        .kv("where", where)
-        .kv("why", why.message())
-        .kv("on_error", defer ? "defer" : "dunno")
-        .kv("stage", to_string(what.at))
-        .kv("login", what.sasl_username)
-        .kv("client", what.client_address)
-        .kv("instance", what.instance);
-    if (!defer) {
-        return {};
-    }
-    return refuse(refusal_code::defer_trouble, reason::state_unavailable, {},
-                  "the policy service has a temporary problem; try again later");
-}
-
-decision pipeline::ticket_for(const request& what, std::string_view account, std::string_view login) {
-    account::ticket t;
-    t.account = account;
-    t.login = login;
-    t.client = what.client_address;
-    t.instance = what.instance;
-    t.queue_id = what.queue_id.empty() ? std::string_view{"-"} : what.queue_id;
-    t.recipients = what.recipient_count;
-    t.issued = with_.time.now();
-    auto sealed = with_.tickets.seal(t);
-    if (!sealed || sealed->size() > max_prepended) {
-        ++counts_.tickets_failed;
-        log::error("no ticket issued")
-            .kv("account", account)
-            .kv("queue_id", what.queue_id)
-            .kv("why", sealed ? "it would not fit in a header line" : sealed.error().message());
-        return {};
-    }
-    ++counts_.tickets;
-    decision d;
-    d.kind = decision_kind::prepend;
-    d.header = account::ticket_header;
-    d.text = std::move(*sealed);
-    return d;
 }
 
 } // namespace postsluice::policyd

@@ -63,6 +63,7 @@ private:
     decision ticket_for(const request& what, std::string_view account, std::string_view login);
     void begin(const request& what, speaker& from);
     bool conclude(const transaction& over);
+    void in_background(boost::asio::awaitable<void> what); ///< nobody waits for it; it begins at once
     boost::asio::awaitable<void> release(transaction over, std::uint64_t connection);
     void strike_for(const rule_context& context, const decision& d);
     static bool comes_before(const request& what, const transaction& current) noexcept;

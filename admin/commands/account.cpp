@@ -63,9 +63,9 @@ int show(context& ctx, const arguments& given) {
     fact_list facts;
     facts.add("Account", text_of(a, "account"));
     facts.add("Entry", text_of(a, "entry"));
-    facts.add("Login", text_of(a, "login"));
+    if (text_of(a, "login") != text_of(a, "account")) facts.add("Login", text_of(a, "login"));
     facts.add("Profile", text_of(a, "profile") + " (by " + text_of(a, "chosen_by", "default") + ")");
-    facts.add("May send as", text_of(from, "allowed", text_of(from, "rule")));
+    facts.add("From", text_of(from, "allowed", text_of(from, "rule")));
     facts.add("Mode", flag_of(a, "observe") ? "observed only: nothing is refused" : "");
     facts.add("State", flag_of(a, "locked") ? say_lock(part_of(a, "lock"), ctx.now()) : "open");
     facts.print(ctx.out);

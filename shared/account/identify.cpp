@@ -64,7 +64,7 @@ std::optional<identity> identify_login(const config::settings& settings, std::st
     const bool taken = entry_named(settings, login) != nullptr || login.starts_with(uid_prefix) ||
                        login.starts_with(login_prefix) || login == "-";
     auto account = taken ? std::string{login_prefix} + login : login;
-    return identity{std::move(account), std::move(login), nullptr};
+    return identity{std::move(account), std::move(login), nullptr, {}};
 }
 
 std::optional<identity> identify_network(const config::settings& settings, std::string_view client_address) {
@@ -111,6 +111,8 @@ std::vector<std::string> own_domains(const identity& who) {
         if (!domain.empty() && std::find(out.begin(), out.end(), domain) == out.end()) out.push_back(std::move(domain));
     };
     add(mail_address::from_internal(who.login).domain);
+    for (const auto& domain : who.home)
+        add(domain);
     if (who.entry == nullptr) return out;
     if (who.login.empty())
         for (const auto login : exact_logins(*who.entry))
@@ -138,7 +140,8 @@ bool allowed(const from_rule& rule, const identity& who, const mail_address& add
         return true;
     case from_rule::kind::own_address: {
         const auto own = own_addresses(who);
-        return std::find(own.begin(), own.end(), key) != own.end();
+        const bool at_home = std::find(who.home.begin(), who.home.end(), address.domain) != who.home.end();
+        return std::find(own.begin(), own.end(), key) != own.end() || (at_home && !address.local.empty());
     }
     case from_rule::kind::own_domain: {
         const auto own = own_domains(who);
@@ -171,6 +174,8 @@ std::vector<std::string> describe_pieces(const from_rule& rule, const identity& 
         break;
     case from_rule::kind::own_address:
         out = own_addresses(who);
+        for (const auto& domain : who.home)
+            out.push_back("anything at " + domain);
         break;
     case from_rule::kind::own_domain:
         for (const auto& domain : own_domains(who))
@@ -187,6 +192,18 @@ std::vector<std::string> describe_pieces(const from_rule& rule, const identity& 
         }
         break;
     }
+    return out;
+}
+
+/// "mail.example.org" is at home in mail.example.org and example.org; a top-level domain is nobody's home.
+identity local_user(const config::settings& settings, std::string account) {
+    identity out{std::move(account), {}, nullptr, {}};
+    std::string name = to_lower(settings.hostname);
+    if (name.ends_with('.')) name.pop_back();
+    if (name.empty()) return out;
+    out.home.push_back(name);
+    const auto dot = name.find('.');
+    if (dot != std::string::npos && name.find('.', dot + 1) != std::string::npos) out.home.push_back(name.substr(dot + 1));
     return out;
 }
 
@@ -214,15 +231,15 @@ std::optional<identity> identify(const config::settings& settings, const client_
                                                             : identify_network(settings, facts.client_address);
         if (found) return found;
     }
-    if (facts.local_uid) return identity{std::string{uid_prefix} + std::to_string(*facts.local_uid), {}, nullptr};
+    if (facts.local_uid) return local_user(settings, std::string{uid_prefix} + std::to_string(*facts.local_uid));
     return std::nullopt;
 }
 
 identity identity_of(const config::settings& settings, std::string_view account, std::string_view login) {
-    identity out{to_lower(trim(account)), to_lower(trim(login)), nullptr};
-    if (out.account.empty() || out.account == "-" || out.account.starts_with(uid_prefix))
-        return {out.account, {}, nullptr};
-    if (out.account.starts_with(login_prefix)) return {out.account, out.account.substr(login_prefix.size()), nullptr};
+    identity out{to_lower(trim(account)), to_lower(trim(login)), nullptr, {}};
+    if (out.account.starts_with(uid_prefix)) return local_user(settings, out.account);
+    if (out.account.empty() || out.account == "-") return {out.account, {}, nullptr, {}};
+    if (out.account.starts_with(login_prefix)) return {out.account, out.account.substr(login_prefix.size()), nullptr, {}};
     out.entry = entry_named(settings, out.account);
     if (!out.login.empty()) return out;
     if (out.entry == nullptr) {

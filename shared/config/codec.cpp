@@ -134,7 +134,7 @@ codec<std::string> texts(text_rule rule, std::string range) {
             [](const std::string& value) { return quote(value); }, std::move(range)};
 }
 
-codec<std::string> choices(std::vector<std::string> words) {
+codec<std::string> choices(const std::vector<std::string>& words) {
     return {[=](const node& from, std::string& into, const report& to) {
                 const auto* text = as_string(from, to);
                 if (text == nullptr) return;
@@ -192,6 +192,7 @@ codec<std::vector<std::filesystem::path>> path_lists() {
             },
             [](const std::vector<std::filesystem::path>& values) {
                 std::vector<std::string> out;
+                out.reserve(values.size());
                 for (const auto& value : values)
                     out.push_back(value.string());
                 return quote_list(out);
@@ -213,6 +214,7 @@ codec<std::vector<ip_network>> network_lists() {
             },
             [](const std::vector<ip_network>& values) {
                 std::vector<std::string> out;
+                out.reserve(values.size());
                 for (const auto& value : values)
                     out.push_back(value.to_string());
                 return quote_list(out);
@@ -223,7 +225,7 @@ codec<std::vector<ip_network>> network_lists() {
 namespace {
 /// For what has a unit: `parse` is parse_duration or parse_bytes.
 template <class T>
-codec<T> measured(T least, T most, result<T> (*parse)(std::string_view), std::string example) {
+codec<T> measured(T least, T most, result<T> (*parse)(std::string_view), const std::string& example) {
     const auto range = to_string(least) + " to " + to_string(most);
     return {[=](const node& from, T& into, const report& to) {
                 if (!from.is(node::kind::string))

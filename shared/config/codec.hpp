@@ -52,7 +52,7 @@ bool for_each_string(const node& from, const report& to, const std::function<std
 [[nodiscard]] codec<bool> booleans();
 [[nodiscard]] codec<double> reals(double least, double most);
 [[nodiscard]] codec<std::string> texts(text_rule rule, std::string range);
-[[nodiscard]] codec<std::string> choices(std::vector<std::string> words);
+[[nodiscard]] codec<std::string> choices(const std::vector<std::string>& words);
 [[nodiscard]] codec<std::vector<std::string>> text_lists(text_rule rule, std::string range, std::size_t least = 0);
 [[nodiscard]] codec<std::filesystem::path> paths();
 [[nodiscard]] codec<std::vector<std::filesystem::path>> path_lists();

@@ -20,7 +20,8 @@ std::string main_cf_value(const std::filesystem::path& file, std::string_view na
     while (std::getline(in, line)) {
         if (trim(line).empty() || trim(line).front() == '#') continue;
         if (line.front() == ' ' || line.front() == '\t') {
-            if (ours) value = std::string{trim(value + " " + std::string{trim(line)})};
+            if (ours && !value.empty()) value += ' ';
+            if (ours) value += trim(line);
             continue;
         }
         const auto equals = line.find('=');

@@ -71,6 +71,7 @@ std::string in_quotes(std::string_view text) {
 template <class Rows>
 std::vector<std::string_view> names_of(const Rows& rows) {
     std::vector<std::string_view> out;
+    out.reserve(std::size(rows));
     for (const auto& row : rows)
         out.push_back(row.name);
     return out;

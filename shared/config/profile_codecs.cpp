@@ -24,6 +24,7 @@ const word_rows<forced_verdict> verdicts = {
 template <class T>
 std::string print_strings(const std::vector<T>& values) {
     std::vector<std::string> out;
+    out.reserve(values.size());
     for (const auto& value : values)
         out.push_back(to_string(value));
     return quote_list(out);

@@ -49,8 +49,8 @@ result<ip_network> ip_network::parse(std::string_view text) {
         const auto digits = text.substr(slash + 1);
         const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
         if (ec != std::errc{} || end != digits.data() + digits.size() || prefix > width)
-            return failure{errc::malformed, "\"" + printable(digits, 20) + "\" is not a prefix length of 0 to " +
-                                                std::to_string(width)};
+            return failure{errc::malformed,
+                           "\"" + printable(digits, 20) + "\" is not a prefix length of 0 to " + std::to_string(width)};
     }
     for (unsigned bit = prefix; bit < width; ++bit)
         if (base->bytes()[bit / 8] & (0x80U >> (bit % 8)))
@@ -68,6 +68,8 @@ bool ip_network::contains(const ip_address& address) const noexcept {
     return rest == 0 || ((base_.bytes()[whole] ^ address.bytes()[whole]) >> (8 - rest)) == 0;
 }
 
-std::string ip_network::to_string() const { return base_.to_string() + "/" + std::to_string(prefix_); }
+std::string ip_network::to_string() const {
+    return base_.to_string() + "/" + std::to_string(prefix_);
+}
 
 } // namespace postsluice

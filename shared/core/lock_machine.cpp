@@ -16,7 +16,8 @@ seconds window_of(const lock_trigger& trigger) noexcept {
     return trigger.window <= seconds{0} ? strike_memory : std::min(trigger.window, strike_memory);
 }
 
-// Weights, not pieces: one proof may be worth several. A strike from the future counts: clocks of two processes differ a little.
+// Weights, not pieces: one proof may be worth several. A strike from the future counts: clocks of two processes differ
+// a little.
 bool complete(const lock_trigger& trigger, std::span<const strike> strikes, instant counted_from, instant now) {
     std::uint64_t sum = 0;
     for (const auto& s : strikes) {
@@ -48,34 +49,51 @@ std::string to_string(const lock_trigger& trigger) {
 
 std::string_view to_string(lock_kind kind) noexcept {
     switch (kind) {
-    case lock_kind::open: return "open";
-    case lock_kind::timed: return "timed";
-    case lock_kind::permanent: return "permanent";
-    case lock_kind::manual: return "manual";
+    case lock_kind::open:
+        return "open";
+    case lock_kind::timed:
+        return "timed";
+    case lock_kind::permanent:
+        return "permanent";
+    case lock_kind::manual:
+        return "manual";
     }
     return "?";
 }
-std::ostream& operator<<(std::ostream& out, lock_kind kind) { return out << to_string(kind); }
+std::ostream& operator<<(std::ostream& out, lock_kind kind) {
+    return out << to_string(kind);
+}
 
 std::string_view to_string(lock_event_kind kind) noexcept {
     switch (kind) {
-    case lock_event_kind::locked: return "locked";
-    case lock_event_kind::made_permanent: return "made-permanent";
-    case lock_event_kind::unlocked_by_time: return "unlocked-by-time";
-    case lock_event_kind::unlocked_by_person: return "unlocked-by-person";
-    case lock_event_kind::locked_by_person: return "locked-by-person";
-    case lock_event_kind::reset: return "reset";
+    case lock_event_kind::locked:
+        return "locked";
+    case lock_event_kind::made_permanent:
+        return "made-permanent";
+    case lock_event_kind::unlocked_by_time:
+        return "unlocked-by-time";
+    case lock_event_kind::unlocked_by_person:
+        return "unlocked-by-person";
+    case lock_event_kind::locked_by_person:
+        return "locked-by-person";
+    case lock_event_kind::reset:
+        return "reset";
     }
     return "?";
 }
-std::ostream& operator<<(std::ostream& out, lock_event_kind kind) { return out << to_string(kind); }
+std::ostream& operator<<(std::ostream& out, lock_event_kind kind) {
+    return out << to_string(kind);
+}
 
 bool is_locked(const lock_state& state, instant now) noexcept {
     switch (state.kind) {
-    case lock_kind::open: return false;
-    case lock_kind::timed: return now < state.until;
+    case lock_kind::open:
+        return false;
+    case lock_kind::timed:
+        return now < state.until;
     case lock_kind::permanent:
-    case lock_kind::manual: return true;
+    case lock_kind::manual:
+        return true;
     }
     return true;
 }
@@ -90,8 +108,8 @@ lock_step advance(lock_state state, instant now) {
     return step;
 }
 
-lock_step apply_strike(lock_state state, const lock_policy& policy, std::span<const strike> strikes, const strike& latest,
-                       instant now) {
+lock_step apply_strike(lock_state state, const lock_policy& policy, std::span<const strike> strikes,
+                       const strike& latest, instant now) {
     lock_step step = advance(std::move(state), now);
     if (step.state.kind != lock_kind::open) return step;
     const auto met = std::find_if(policy.after.begin(), policy.after.end(), [&](const lock_trigger& trigger) {

@@ -11,9 +11,13 @@ constexpr std::int64_t per_period = ring - 1;
 // Far beyond any real slot number (one-second periods until the year 10000), and far from overflow.
 constexpr std::int64_t max_slot = std::int64_t{1} << 53;
 
-std::int64_t period_ms(seconds period) noexcept { return std::max<std::int64_t>(milliseconds{period}.count(), 1000); }
+std::int64_t period_ms(seconds period) noexcept {
+    return std::max<std::int64_t>(milliseconds{period}.count(), 1000);
+}
 
-std::size_t index_of(std::int64_t slot) noexcept { return static_cast<std::size_t>(slot % ring); }
+std::size_t index_of(std::int64_t slot) noexcept {
+    return static_cast<std::size_t>(slot % ring);
+}
 
 // The first millisecond that lies in `slot`.
 instant start_of(std::int64_t slot, seconds period) noexcept {
@@ -21,7 +25,9 @@ instant start_of(std::int64_t slot, seconds period) noexcept {
     return instant{milliseconds{(slot * length + per_period - 1) / per_period}};
 }
 
-std::uint64_t saturate(std::uint64_t count) noexcept { return std::min(count, sliding_window::max_count); }
+std::uint64_t saturate(std::uint64_t count) noexcept {
+    return std::min(count, sliding_window::max_count);
+}
 
 } // namespace
 
@@ -49,7 +55,8 @@ void sliding_window::roll(std::int64_t slot) noexcept {
     if (slot - newest_ >= ring) {
         counts_.fill(0);
     } else {
-        for (std::int64_t s = newest_ + 1; s <= slot; ++s) counts_[index_of(s)] = 0;
+        for (std::int64_t s = newest_ + 1; s <= slot; ++s)
+            counts_[index_of(s)] = 0;
     }
     newest_ = slot;
 }
@@ -59,7 +66,8 @@ std::uint64_t sliding_window::used(instant now, seconds period) const noexcept {
     // What lies at or before now's slot: the youngest `visible` slots of the ring.
     const std::int64_t visible = slot > newest_ ? std::max<std::int64_t>(ring - (slot - newest_), 0) : ring;
     std::uint64_t sum = 0;
-    for (std::int64_t age = 0; age < visible && age <= newest_; ++age) sum += counts_[index_of(newest_ - age)];
+    for (std::int64_t age = 0; age < visible && age <= newest_; ++age)
+        sum += counts_[index_of(newest_ - age)];
     return sum;
 }
 
@@ -98,7 +106,8 @@ void sliding_window::encode(std::span<std::uint8_t, encoded_size> out) const noe
         out[at++] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(newest_) >> shift);
     }
     for (const std::uint64_t count : counts_) {
-        for (int shift = 0; shift < 48; shift += 8) out[at++] = static_cast<std::uint8_t>(count >> shift);
+        for (int shift = 0; shift < 48; shift += 8)
+            out[at++] = static_cast<std::uint8_t>(count >> shift);
     }
 }
 
@@ -106,11 +115,13 @@ sliding_window sliding_window::decode(std::span<const std::uint8_t, encoded_size
     sliding_window w;
     std::size_t at = 0;
     std::uint64_t newest = 0;
-    for (int shift = 0; shift < 64; shift += 8) newest |= std::uint64_t{in[at++]} << shift;
+    for (int shift = 0; shift < 64; shift += 8)
+        newest |= std::uint64_t{in[at++]} << shift;
     // Any 206 octets make a window; a damaged slot number must not overflow later.
     w.newest_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(newest), 0, max_slot);
     for (auto& count : w.counts_) {
-        for (int shift = 0; shift < 48; shift += 8) count |= std::uint64_t{in[at++]} << shift;
+        for (int shift = 0; shift < 48; shift += 8)
+            count |= std::uint64_t{in[at++]} << shift;
     }
     return w;
 }

@@ -9,8 +9,10 @@ namespace postsluice {
 namespace {
 
 constexpr std::array names{
-    std::pair{strike_kind::spam, std::string_view{"spam"}},   std::pair{strike_kind::phish, std::string_view{"phish"}},
-    std::pair{strike_kind::virus, std::string_view{"virus"}}, std::pair{strike_kind::limit, std::string_view{"limit"}},
+    std::pair{strike_kind::spam, std::string_view{"spam"}},
+    std::pair{strike_kind::phish, std::string_view{"phish"}},
+    std::pair{strike_kind::virus, std::string_view{"virus"}},
+    std::pair{strike_kind::limit, std::string_view{"limit"}},
     std::pair{strike_kind::manual, std::string_view{"manual"}},
 };
 
@@ -30,7 +32,9 @@ std::optional<strike_kind> parse_strike_kind(std::string_view text) noexcept {
     return std::nullopt;
 }
 
-std::ostream& operator<<(std::ostream& out, strike_kind kind) { return out << to_string(kind); }
+std::ostream& operator<<(std::ostream& out, strike_kind kind) {
+    return out << to_string(kind);
+}
 
 bool same_proof(const strike& a, const strike& b) noexcept {
     if (a.digest.empty() || a.kind != b.kind || a.digest != b.digest) return false;

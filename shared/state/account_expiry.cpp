@@ -14,9 +14,9 @@ constexpr std::size_t max_expired = 200; // of a call: the writer mutex is not h
 constexpr std::size_t hashed_size = 17;
 
 struct expiry {
-    std::vector<std::string> timed_out;                         ///< lock keys
-    std::vector<std::string> stale_strikes;                     ///< strike keys
-    std::vector<std::string> old_history;                       ///< keys of the order of forgetting
+    std::vector<std::string> timed_out;     ///< lock keys
+    std::vector<std::string> stale_strikes; ///< strike keys
+    std::vector<std::string> old_history;   ///< keys of the order of forgetting
     std::vector<std::uint64_t> old_notices;
 };
 

@@ -9,7 +9,11 @@ constexpr std::size_t max_text = 1024;
 constexpr std::size_t least_strike = 1 + 8 + 4 + 4 + 4;
 
 void write(encoder& out, const lock_state& s) {
-    out.number(static_cast<std::uint8_t>(s.kind)).time(s.since).time(s.until).number(s.unlocks_used).time(s.counted_from);
+    out.number(static_cast<std::uint8_t>(s.kind))
+        .time(s.since)
+        .time(s.until)
+        .number(s.unlocks_used)
+        .time(s.counted_from);
     out.text(s.cause, max_text).text(s.actor, max_text).text(s.reference, max_text);
 }
 
@@ -129,11 +133,12 @@ std::optional<notice> decode_notice(std::uint64_t id, std::string_view value) {
     return in.complete() ? std::optional{std::move(n)} : std::nullopt;
 }
 
-failure damaged(std::string_view what) { return {errc::corrupt, std::string{what} + " record"}; }
+failure damaged(std::string_view what) {
+    return {errc::corrupt, std::string{what} + " record"};
+}
 
-
-result<void> store_transition(write_txn& txn, const std::string& lock_key, const std::string& account, const lock_state& lock,
-                              const std::vector<lock_event>& events) {
+result<void> store_transition(write_txn& txn, const std::string& lock_key, const std::string& account,
+                              const lock_state& lock, const std::vector<lock_event>& events) {
     if (auto put = txn.put(lock_key, encode_lock(account, lock)); !put) return put;
     for (const auto& event : events) {
         const auto number = next_number(txn);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of accounts in the `state` environment. What else lies in that environment: see quarantine_index.cpp (tags Q, Y).
+// Records of accounts in the `state` environment. What else lies in that environment: see quarantine_index.cpp (tags Q,
+// Y).
 //
 //   K <hash of account>                              lock_record
 //   S <hash of account>                              strikes_record: those remembered, oldest first

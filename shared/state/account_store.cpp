@@ -36,7 +36,8 @@ result<void> strike_account(write_txn& txn, const std::string& lock_key, const s
     auto strikes = load_strikes(txn, strikes_key);
     if (!strikes) return strikes.error();
     forget_old(*strikes, now);
-    outcome.counted = std::none_of(strikes->begin(), strikes->end(), [&](const auto& s) { return same_proof(s, what); });
+    outcome.counted =
+        std::none_of(strikes->begin(), strikes->end(), [&](const auto& s) { return same_proof(s, what); });
     lock_step step;
     if (outcome.counted) {
         const auto later = std::upper_bound(strikes->begin(), strikes->end(), what,
@@ -56,9 +57,14 @@ result<void> strike_account(write_txn& txn, const std::string& lock_key, const s
 } // namespace
 
 account_store::account_store(store& where, writer& through, std::string hash_secret, const clock& time)
-    : store_{where}, writer_{through}, secret_{std::move(hash_secret)}, clock_{time} {}
+    : store_{where}
+    , writer_{through}
+    , secret_{std::move(hash_secret)}
+    , clock_{time} {}
 
-std::string account_store::key(char tag, std::string_view account) const { return hashed_key(tag, secret_, {account}); }
+std::string account_store::key(char tag, std::string_view account) const {
+    return hashed_key(tag, secret_, {account});
+}
 
 result<std::optional<lock_state>> account_store::read_lock(std::string_view account) {
     const auto txn = store_.read();
@@ -79,7 +85,8 @@ result<std::vector<locked_account>> account_store::locked(std::size_t most) {
     const instant now = clock_.now();
     txn->scan("K", {}, [&](std::string_view, std::string_view value) {
         auto record = decode_lock(value);
-        if (record && is_locked(record->lock, now)) out.push_back({std::move(record->account), std::move(record->lock)});
+        if (record && is_locked(record->lock, now))
+            out.push_back({std::move(record->account), std::move(record->lock)});
         return out.size() < most;
     });
     if (txn->damaged()) return damaged("lock");
@@ -107,7 +114,8 @@ result<account_history> account_store::history(std::string_view account, std::si
     return out;
 }
 
-asio::awaitable<result<strike_outcome>> account_store::add_strike(std::string account, strike what, lock_policy policy) {
+asio::awaitable<result<strike_outcome>> account_store::add_strike(std::string account, strike what,
+                                                                  lock_policy policy) {
     // Shared: the operation may run after a caller whose wait timed out has gone. The same holds in change().
     auto outcome = std::make_shared<strike_outcome>();
     const instant now = clock_.now();
@@ -123,7 +131,8 @@ asio::awaitable<result<strike_outcome>> account_store::add_strike(std::string ac
 
 asio::awaitable<result<lock_state>> account_store::change(std::string account, step_function step) {
     auto after = std::make_shared<lock_state>();
-    writer::operation op = [after, step = std::move(step), k = key('K', account), account](write_txn& txn) -> result<void> {
+    writer::operation op = [after, step = std::move(step), k = key('K', account),
+                            account](write_txn& txn) -> result<void> {
         auto lock = load_lock(txn, k);
         if (!lock) return lock.error();
         *after = std::move(*lock);
@@ -156,8 +165,8 @@ asio::awaitable<result<lock_state>> account_store::unlock(std::string account, s
 }
 
 asio::awaitable<result<void>> account_store::reset(std::string account, std::string actor) {
-    step_function step = [actor, strikes = key('S', account), now = clock_.now()](
-                             write_txn& txn, lock_state& lock) -> result<std::vector<lock_event>> {
+    step_function step = [actor, strikes = key('S', account),
+                          now = clock_.now()](write_txn& txn, lock_state& lock) -> result<std::vector<lock_event>> {
         if (auto gone = txn.erase(strikes); !gone) return gone.error();
         auto done = reset_by_person(std::move(lock), actor, now);
         lock = std::move(done.state);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strikes, locks, their history and the notices to be mailed: the `state` environment's part about accounts. Either daemon may
-// strike; the lock machine runs in the same transaction, and each transition leaves a history record and a notice in the outbox.
-// Reads never block. Writes go through the writer thread. Bounds: an account's newest 1000 strikes are remembered.
-// The store, the writer and the clock must outlive it.
-// Repeating a write whose caller saw errc::timed_out is harmless where the strike carries a digest.
+// Strikes, locks, their history and the notices to be mailed: the `state` environment's part about accounts. Either
+// daemon may strike; the lock machine runs in the same transaction, and each transition leaves a history record and a
+// notice in the outbox. Reads never block. Writes go through the writer thread. Bounds: an account's newest 1000
+// strikes are remembered. The store, the writer and the clock must outlive it. Repeating a write whose caller saw
+// errc::timed_out is harmless where the strike carries a digest.
 #pragma once
 
 #include "shared/core/lock_machine.hpp"
@@ -49,7 +49,8 @@ public:
     [[nodiscard]] result<account_history> history(std::string_view account, std::size_t most);
 
     boost::asio::awaitable<result<strike_outcome>> add_strike(std::string account, strike what, lock_policy policy);
-    boost::asio::awaitable<result<lock_state>> lock(std::string account, std::string actor, std::string why, std::string reference);
+    boost::asio::awaitable<result<lock_state>> lock(std::string account, std::string actor, std::string why,
+                                                    std::string reference);
     boost::asio::awaitable<result<lock_state>> unlock(std::string account, std::string actor, std::string why);
     /// Forgets strikes and the count of unlocks; opens the account.
     boost::asio::awaitable<result<void>> reset(std::string account, std::string actor);

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The accounting verbs of the policy daemon: one per protocol event, each atomic and idempotent, taking limits by value.
-// Abstract: today an LMDB environment inside the event loop (accounting_lmdb), later a networked store for several hosts;
-// therefore the verbs are awaitable, a transaction's id is {server, instance}, and no caller may assume LMDB.
+// The accounting verbs of the policy daemon: one per protocol event, each atomic and idempotent, taking limits by
+// value. Abstract: today an LMDB environment inside the event loop (accounting_lmdb), later a networked store for
+// several hosts; therefore the verbs are awaitable, a transaction's id is {server, instance}, and no caller may assume
+// LMDB.
 //
-// Life of a transaction (policyd.md section 3): admit() reserves one recipient (and, with the first, one message) at RCPT;
-// data() reconciles with recipient_count; settle() makes the charge final at END-OF-MESSAGE; abort() releases it. A lease
-// (renewed by every verb) that ends before DATA releases, after DATA charges; sweep() does that.
-//  - Idempotent: key (id, recipient); an accepted recipient repeated is admitted again and charged once; a refused one is decided anew.
+// Life of a transaction (policyd.md section 3): admit() reserves one recipient (and, with the first, one message) at
+// RCPT; data() reconciles with recipient_count; settle() makes the charge final at END-OF-MESSAGE; abort() releases it.
+// A lease (renewed by every verb) that ends before DATA releases, after DATA charges; sweep() does that.
+//  - Idempotent: key (id, recipient); an accepted recipient repeated is admitted again and charged once; a refused one
+//  is decided anew.
 //  - An admit() or data() after settle() under the same id begins a new generation.
-//  - data() for an unknown id reserves recipient_count and may refuse; what was admitted and recipient_count lacks was refused by
-//    others: refunded; what recipient_count has beyond admissions and repeats (RCPT TO:<postmaster> never asks) is reserved then.
-//  - All limits of all scopes are checked and charged in one write transaction: N is never exceeded, at any concurrency.
+//  - data() for an unknown id reserves recipient_count and may refuse; what was admitted and recipient_count lacks was
+//  refused by
+//    others: refunded; what recipient_count has beyond admissions and repeats (RCPT TO:<postmaster> never asks) is
+//    reserved then.
+//  - All limits of all scopes are checked and charged in one write transaction: N is never exceeded, at any
+//  concurrency.
 // All verbs that are ready in one turn of the event loop share one commit; each completes after that commit.
 #pragma once
 
@@ -30,7 +35,7 @@ namespace postsluice::state {
 namespace asio = boost::asio;
 
 struct transaction_id {
-    std::string server;   ///< server_address:server_port as the request says
+    std::string server; ///< server_address:server_port as the request says
     std::string instance;
     bool operator==(const transaction_id&) const = default;
 };
@@ -52,10 +57,10 @@ struct admit_request {
     transaction_id id;
     std::uint64_t connection = 0; ///< number of the policy connection; who speaks last owns the transaction
     std::string account;
-    std::string recipient;        ///< key form
+    std::string recipient; ///< key form
     std::vector<counted_limits> limits;
-    bool observe = false;         ///< charge although a limit is reached (the breach is still reported)
-    bool final_at_once = false;   ///< accounting = "recipient": charged for good
+    bool observe = false;       ///< charge although a limit is reached (the breach is still reported)
+    bool final_at_once = false; ///< accounting = "recipient": charged for good
 };
 struct admit_answer {
     bool repeated = false;
@@ -83,10 +88,10 @@ struct data_answer {
 struct refusal {
     std::string account;
     reason why = reason::limit;
-    std::string subject; ///< limit subject, sender address, ...
-    std::string detail;  ///< the reply's text
+    std::string subject;                             ///< limit subject, sender address, ...
+    std::string detail;                              ///< the reply's text
     std::string client, sender, recipient, queue_id; ///< of the latest
-    bool observed = false; ///< observe mode: it was not refused
+    bool observed = false;                           ///< observe mode: it was not refused
 };
 struct refusal_event {
     refusal what;
@@ -107,9 +112,10 @@ public:
     virtual asio::awaitable<result<admit_answer>> admit(admit_request request) = 0;
     virtual asio::awaitable<result<data_answer>> data(data_request request) = 0;
     /// END-OF-MESSAGE. No error for an unknown id.
-    virtual asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id, std::uint64_t size) = 0;
-    /// A different instance on the connection, or Postfix closed it: releases what `connection` last spoke for and nothing else.
-    /// `after_data_too`: an END-OF-MESSAGE hook is in place, so a DATA without it was aborted.
+    virtual asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
+                                                 std::uint64_t size) = 0;
+    /// A different instance on the connection, or Postfix closed it: releases what `connection` last spoke for and
+    /// nothing else. `after_data_too`: an END-OF-MESSAGE hook is in place, so a DATA without it was aborted.
     virtual asio::awaitable<result<void>> abort(transaction_id id, std::uint64_t connection, bool after_data_too) = 0;
     /// Counts and stores; the reference is new where the incident is.
     virtual asio::awaitable<result<std::string>> record(refusal what, seconds incident) = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The turn, and the verbs of a mail transaction. Queries: accounting_queries.cpp; refusals and sweeping: accounting_sweep.cpp.
+// The turn, and the verbs of a mail transaction. Queries: accounting_queries.cpp; refusals and sweeping:
+// accounting_sweep.cpp.
 #include "shared/state/accounting_lmdb.hpp"
 
 #include "shared/log/log.hpp"
@@ -22,7 +23,8 @@ result<void> check_bounds(const std::vector<counted_limits>& limits, const trans
             return failure{errc::malformed, "limits of " + at->key + " are given twice"};
         }
     }
-    if (lines > max_charge_lines) return failure{errc::too_large, "too many limits of one transaction"};
+    if (lines > max_charge_lines || (known != nullptr && known->accounts.size() + limits.size() > max_charge_lines))
+        return failure{errc::too_large, "too many limits of one transaction"};
     if (known != nullptr && known->hashes.size() / 8 >= max_recipients) {
         return failure{errc::too_large, "too many recipients of one transaction"};
     }
@@ -32,7 +34,6 @@ result<void> check_bounds(const std::vector<counted_limits>& limits, const trans
 // What was charged so far stays charged; what comes now is counted anew. smtpd goes on counting recipients.
 void begin_generation(transaction_record& t) {
     transaction_record fresh;
-    fresh.id = std::move(t.id);
     fresh.account = std::move(t.account);
     fresh.generation = t.generation + 1;
     fresh.earlier_count = t.data_count != 0 ? t.data_count : t.earlier_count + t.charged();
@@ -43,7 +44,11 @@ void begin_generation(transaction_record& t) {
 
 accounting_lmdb::accounting_lmdb(store& where, asio::any_io_executor loop, std::string hash_secret, const clock& time,
                                  accounting_options options)
-    : store_{where}, loop_{std::move(loop)}, secret_{std::move(hash_secret)}, clock_{time}, options_{options} {}
+    : store_{where}
+    , loop_{std::move(loop)}
+    , secret_{std::move(hash_secret)}
+    , clock_{time}
+    , options_{options} {}
 
 accounting_lmdb::~accounting_lmdb() {
     turn_.reset();
@@ -68,24 +73,30 @@ void accounting_lmdb::commit_turn() {
     turn_.reset();
     auto waiters = std::exchange(waiters_, {}); // those who go on now may begin the next turn
     say_remarks();
-    for (auto& w : waiters) w.dispatch(outcome);
+    for (auto& w : waiters)
+        w.dispatch(outcome);
 }
 
 void accounting_lmdb::break_turn(const failure& why) {
     turn_.reset();
-    for (auto& w : std::exchange(waiters_, {})) w.post(why);
+    for (auto& w : std::exchange(waiters_, {}))
+        w.post(why);
 }
 
 void accounting_lmdb::say_remarks() {
-    for (const auto& r : std::exchange(remarks_, {})) log::warning(r.event).kv("subject", r.subject);
+    for (const auto& r : std::exchange(remarks_, {}))
+        log::warning(r.event).kv("subject", r.subject);
 }
 
 asio::awaitable<result<void>> accounting_lmdb::committed() {
     auto start = [this](auto handler) { waiters_.emplace_back(std::move(handler), loop_); };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(result<void>)>(start, asio::use_awaitable);
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(result<void>)>(start,
+                                                                                               asio::use_awaitable);
 }
 
-ledger accounting_lmdb::open_ledger() { return {*turn_, secret_, clock_.now(), options_.lease, remarks_}; }
+ledger accounting_lmdb::open_ledger() {
+    return {*turn_, secret_, clock_.now(), options_.lease, remarks_};
+}
 
 asio::awaitable<result<admit_answer>> accounting_lmdb::admit(admit_request request) {
     const auto answer = in_turn<admit_answer>([&](ledger& books) { return apply(books, request); });
@@ -130,7 +141,6 @@ result<admit_answer> accounting_lmdb::apply(ledger& books, const admit_request& 
     const bool fresh = !known;
     auto& t = fresh ? known.emplace() : *known;
     if (t.settled) begin_generation(t);
-    t.id = request.id;
     t.account = request.account;
     t.connection = request.connection;
     t.final_charge = request.final_at_once;
@@ -167,7 +177,6 @@ result<data_answer> accounting_lmdb::apply(ledger& books, const data_request& re
     const bool repeated = t.data_seen && t.queue_id == request.queue_id && t.data_count == request.recipient_count &&
                           (!t.settled || t.settled_by_data);
     if (t.settled && !repeated) begin_generation(t);
-    t.id = request.id;
     t.account = request.account;
     t.connection = request.connection;
     t.final_charge = request.final_at_once;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The accounting verbs on the `counters` environment, inside one event loop of one thread.
 //
-// Group commit without locks: the first verb of a turn of the loop begins the write transaction and posts its commit to the
-// loop; each verb applies its change at once and waits; the commit handler runs after everything that was ready in this turn
-// and completes all of them with the commit's outcome. If a write fails half way, the whole turn is rolled back and everybody
-// in it gets the failure. Nothing else may write this environment from this thread: it would wait for itself.
-// The store, the clock and the executor's context must outlive it. Record layouts: accounting_records.hpp.
+// Group commit without locks: the first verb of a turn of the loop begins the write transaction and posts its commit to
+// the loop; each verb applies its change at once and waits; the commit handler runs after everything that was ready in
+// this turn and completes all of them with the commit's outcome. If a write fails half way, the whole turn is rolled
+// back and everybody in it gets the failure. Nothing else may write this environment from this thread: it would wait
+// for itself. The store, the clock and the executor's context must outlive it. Record layouts: accounting_records.hpp.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -65,7 +65,8 @@ private:
 
     result<admit_answer> apply(ledger& books, const admit_request& request);
     result<data_answer> apply(ledger& books, const data_request& request);
-    result<void> apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection, const std::string& queue_id);
+    result<void> apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection,
+                              const std::string& queue_id);
     result<void> apply_abort(ledger& books, const transaction_id& id, std::uint64_t connection, bool after_data_too);
     result<std::string> apply_record(ledger& books, const refusal& what, seconds incident);
     result<std::size_t> sweep_leases(ledger& books, std::size_t most);
@@ -81,7 +82,7 @@ private:
     std::optional<write_txn> turn_;
     std::vector<completion> waiters_;
     std::vector<remark> remarks_;
-    std::string sweep_from_; ///< where the round over the accounts goes on
+    std::string sweep_from_;                                ///< where the round over the accounts goes on
     std::shared_ptr<int> alive_ = std::make_shared<int>(0); ///< a posted commit may come after our end
 };
 

@@ -34,7 +34,8 @@ result<std::vector<limit_use>> accounting_lmdb::usage(const counted_limits& limi
 result<std::optional<refusal_event>> accounting_lmdb::explain(std::string_view reference) {
     const auto name = normalise_reference(reference);
     if (name.empty()) return std::optional<refusal_event>{};
-    return reading([&](const read_txn& txn) -> result<std::optional<refusal_event>> { return find_refusal(txn, name); });
+    return reading(
+        [&](const read_txn& txn) -> result<std::optional<refusal_event>> { return find_refusal(txn, name); });
 }
 
 result<std::vector<account_summary>> accounting_lmdb::accounts(std::size_t most) {
@@ -64,7 +65,8 @@ result<std::vector<account_summary>> accounting_lmdb::accounts(std::size_t most)
             const auto record = value ? account_record::decode(*value) : std::nullopt;
             if (!record) continue;
             account_summary s{record->key.substr(account_prefix.size()), seen, {}};
-            for (const auto& w : record->windows) s.use.push_back(use_of(w, clock_.now()));
+            for (const auto& w : record->windows)
+                s.use.push_back(use_of(w, clock_.now()));
             out.push_back(std::move(s));
         }
         return out;

@@ -2,6 +2,7 @@
 #include "shared/state/accounting_records.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace postsluice::state {
 namespace {
@@ -12,11 +13,17 @@ constexpr std::size_t max_detail = 1024;
 constexpr std::size_t account_key_size = 17; // hashed_key()
 constexpr std::size_t hash_size = 8;
 constexpr limit_unit last_unit = limit_unit::recipients;
-constexpr std::size_t window_size = 1 + 8 + 8 + sliding_window::encoded_size;
-constexpr std::size_t line_size = account_key_size + 8 + 1 + 8;
+constexpr std::size_t least_window = 1 + 8 + 8 + 8 + 8; // with no slot in use
+constexpr std::size_t usual_window = 64;
+constexpr std::size_t account_size = account_key_size + 8;
+constexpr std::size_t line_size = 1 + 1 + 8;
+constexpr std::size_t count_size = (sliding_window::encoded_size - 8) / sliding_window::slots;
+using window_octets = std::array<std::uint8_t, sliding_window::encoded_size>;
 constexpr std::size_t slot_size = 1 + 8;
 
-std::uint64_t to_number(seconds period) noexcept { return static_cast<std::uint64_t>(period.count()); }
+std::uint64_t to_number(seconds period) noexcept {
+    return static_cast<std::uint64_t>(period.count());
+}
 
 // A period that nothing can be divided by, or that overflows, is damage.
 seconds read_period(decoder& in) {
@@ -27,7 +34,8 @@ seconds read_period(decoder& in) {
 
 void write(encoder& out, const charge& c) {
     out.number(c.count).number(static_cast<std::uint8_t>(c.slots.size()));
-    for (const auto& s : c.slots) out.number(s.line).number(static_cast<std::uint64_t>(s.slot));
+    for (const auto& s : c.slots)
+        out.number(s.line).number(static_cast<std::uint64_t>(s.slot));
 }
 
 charge read_charge(decoder& in, std::size_t lines) {
@@ -43,6 +51,42 @@ charge read_charge(decoder& in, std::size_t lines) {
         c.slots.push_back(s);
     }
     return c;
+}
+
+std::string_view as_text(const std::uint8_t* octets, std::size_t size) {
+    return {reinterpret_cast<const char*>(octets), size};
+}
+
+// Most slots of most windows are empty, and a small record is a cheap one: a bit for each slot, and the counts that are
+// there.
+void write(encoder& out, const sliding_window& window) {
+    window_octets octets{};
+    window.encode(octets);
+    std::uint64_t there = 0;
+    for (std::size_t i = 0; i < sliding_window::slots; ++i) {
+        const auto* count = octets.data() + 8 + i * count_size;
+        if (std::any_of(count, count + count_size, [](std::uint8_t o) { return o != 0; }))
+            there |= std::uint64_t{1} << i;
+    }
+    out.raw(as_text(octets.data(), 8)).number(there);
+    for (std::size_t i = 0; i < sliding_window::slots; ++i) {
+        if ((there >> i & 1U) != 0) out.raw(as_text(octets.data() + 8 + i * count_size, count_size));
+    }
+}
+
+sliding_window read_window(decoder& in) {
+    window_octets octets{};
+    const auto take = [&](std::size_t at, std::size_t size) {
+        const auto text = in.raw(size);
+        std::copy(text.begin(), text.end(), octets.begin() + static_cast<std::ptrdiff_t>(at));
+    };
+    take(0, 8);
+    const auto there = in.number<std::uint64_t>();
+    if (there >> sliding_window::slots != 0) in.fail();
+    for (std::size_t i = 0; i < sliding_window::slots; ++i) {
+        if ((there >> i & 1U) != 0) take(8 + i * count_size, count_size);
+    }
+    return sliding_window::decode(octets);
 }
 
 std::uint8_t flags_of(const transaction_record& t) {
@@ -68,13 +112,11 @@ counted_window* account_record::find(limit_unit unit, seconds period) noexcept {
 }
 
 std::string account_record::encode() const {
-    encoder out{version, 32 + key.size() + windows.size() * window_size};
+    encoder out{version, 32 + key.size() + windows.size() * usual_window};
     out.number(born).time(last_seen).text(key, max_text).number(static_cast<std::uint8_t>(windows.size()));
     for (const auto& w : windows) {
-        std::array<std::uint8_t, sliding_window::encoded_size> octets{};
-        w.window.encode(octets);
         out.number(static_cast<std::uint8_t>(w.what.unit)).number(to_number(w.what.period)).number(w.what.count);
-        out.raw({reinterpret_cast<const char*>(octets.data()), octets.size()});
+        write(out, w.window);
     }
     return out.take();
 }
@@ -85,17 +127,14 @@ std::optional<account_record> account_record::decode(std::string_view value) {
     r.born = in.number<std::uint64_t>();
     r.last_seen = in.time();
     r.key = in.text();
-    const std::size_t n = in.count<std::uint8_t>(window_size);
+    const std::size_t n = in.count<std::uint8_t>(least_window);
     r.windows.reserve(n + 1);
-    for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < n && in.ok(); ++i) {
         counted_window w;
         w.what.unit = in.enumerator(last_unit);
         w.what.period = read_period(in);
         w.what.count = in.number<std::uint64_t>();
-        const auto octets = in.raw(sliding_window::encoded_size);
-        if (!in.ok()) return std::nullopt;
-        w.window = sliding_window::decode(std::span<const std::uint8_t, sliding_window::encoded_size>{
-            reinterpret_cast<const std::uint8_t*>(octets.data()), sliding_window::encoded_size});
+        w.window = read_window(in);
         r.windows.push_back(w);
     }
     if (!in.complete()) return std::nullopt;
@@ -104,7 +143,8 @@ std::optional<account_record> account_record::decode(std::string_view value) {
 
 std::uint32_t transaction_record::charged() const noexcept {
     std::uint32_t sum = 0;
-    for (const auto& c : recipients) sum += c.count;
+    for (const auto& c : recipients)
+        sum += c.count;
     return sum;
 }
 
@@ -117,16 +157,20 @@ bool transaction_record::knows(std::string_view recipient_hash) const noexcept {
 
 std::string transaction_record::encode() const {
     encoder out{version, 256 + lines.size() * line_size + recipients.size() * 64 + hashes.size()};
-    out.text(id.server, max_text).text(id.instance, max_text).text(account, max_text).text(queue_id, max_text);
+    out.text(account, max_text).text(queue_id, max_text);
     out.number(connection).time(lease_until).number(generation).number(flags_of(*this));
     out.number(repeats).number(data_count).number(refunded).number(earlier_count);
+    out.number(static_cast<std::uint8_t>(accounts.size()));
+    for (const auto& a : accounts)
+        out.raw(a.key).number(a.born);
     out.number(static_cast<std::uint8_t>(lines.size()));
     for (const auto& l : lines) {
-        out.raw(l.account_key).number(l.born).number(static_cast<std::uint8_t>(l.unit)).number(to_number(l.period));
+        out.number(l.account).number(static_cast<std::uint8_t>(l.unit)).number(to_number(l.period));
     }
     write(out, message);
     out.number(static_cast<std::uint32_t>(recipients.size()));
-    for (const auto& c : recipients) write(out, c);
+    for (const auto& c : recipients)
+        write(out, c);
     out.number(static_cast<std::uint32_t>(hashes.size() / hash_size)).raw(hashes);
     return out.take();
 }
@@ -134,8 +178,6 @@ std::string transaction_record::encode() const {
 std::optional<transaction_record> transaction_record::decode(std::string_view value) {
     decoder in{value, version};
     transaction_record t;
-    t.id.server = in.text();
-    t.id.instance = in.text();
     t.account = in.text();
     t.queue_id = in.text();
     t.connection = in.number<std::uint64_t>();
@@ -146,20 +188,27 @@ std::optional<transaction_record> transaction_record::decode(std::string_view va
     t.data_count = in.number<std::uint32_t>();
     t.refunded = in.number<std::uint32_t>();
     t.earlier_count = in.number<std::uint32_t>();
+    const std::size_t accounts = in.count<std::uint8_t>(account_size);
+    for (std::size_t i = 0; i < accounts; ++i) {
+        auto& a = t.accounts.emplace_back();
+        a.key = in.raw(account_key_size);
+        a.born = in.number<std::uint64_t>();
+    }
     const std::size_t lines = in.count<std::uint8_t>(line_size);
     t.lines.reserve(lines + 2);
     for (std::size_t i = 0; i < lines; ++i) {
         charge_line l;
-        l.account_key = in.raw(account_key_size);
-        l.born = in.number<std::uint64_t>();
+        l.account = in.number<std::uint8_t>();
+        if (l.account >= accounts) in.fail();
         l.unit = in.enumerator(last_unit);
         l.period = read_period(in);
-        t.lines.push_back(std::move(l));
+        t.lines.push_back(l);
     }
     t.message = read_charge(in, lines);
     const std::size_t groups = in.count<std::uint32_t>(5);
     t.recipients.reserve(groups + 1);
-    for (std::size_t i = 0; i < groups; ++i) t.recipients.push_back(read_charge(in, lines));
+    for (std::size_t i = 0; i < groups; ++i)
+        t.recipients.push_back(read_charge(in, lines));
     t.hashes = in.raw(in.count<std::uint32_t>(hash_size) * hash_size);
     if (!in.complete()) return std::nullopt;
     return t;

@@ -2,12 +2,13 @@
 // Records of the `counters` environment, and how they are written down.
 //
 //   A <hash of key>                    account_record: all windows that are counted under one key
-//   T <hash of server, instance>       transaction_record
-//   L <lease, ascending> <hash of T>   when to look at a transaction; may be early, never late: it moves on when it comes up
-//   E <reference>                      refusal_event
-//   I <hash of account, reason, subject>   reference of the incident that is counted now
-//   R <hash of account> <first, descending> <reference>   an account's refusals, newest first
-//   Z <first, descending> <reference>  all refusals, newest first
+//   T <time of the instance> <hash of server, instance>   transaction_record; by time, so that those of one turn lie in
+//   few
+//                                      pages (Postfix's instance is pid.sec.usec.seq; 0 where it reads otherwise)
+//   L <lease, ascending> <rest of T>   when to look at a transaction; may be early, never late: it moves on when it
+//   comes up E <reference>                      refusal_event I <hash of account, reason, subject>   reference of the
+//   incident that is counted now R <hash of account> <first, descending> <reference>   an account's refusals, newest
+//   first Z <first, descending> <reference>  all refusals, newest first
 #pragma once
 
 #include "shared/core/sliding_window.hpp"
@@ -41,10 +42,15 @@ struct account_record {
     [[nodiscard]] static std::optional<account_record> decode(std::string_view value);
 };
 
-/// A window that a transaction was charged to.
-struct charge_line {
-    std::string account_key; ///< database key of the account record
+/// An account record that a transaction was charged to.
+struct charged_account {
+    std::string key; ///< in the database
     std::uint64_t born = 0;
+    bool operator==(const charged_account&) const = default;
+};
+/// A window of it.
+struct charge_line {
+    std::uint8_t account = 0; ///< index of the charged_account
     limit_unit unit{};
     seconds period{};
     bool operator==(const charge_line&) const = default;
@@ -61,7 +67,6 @@ struct charge {
 };
 
 struct transaction_record {
-    transaction_id id;
     std::string account, queue_id;
     std::uint64_t connection = 0;
     instant lease_until{};
@@ -70,11 +75,12 @@ struct transaction_record {
     bool data_seen = false;
     bool settled = false;
     bool settled_by_data = false;
-    bool final_charge = false; ///< accounting = "recipient": nothing is released
-    std::uint32_t repeats = 0;      ///< accepted recipients that came again
-    std::uint32_t data_count = 0;   ///< recipient_count of the last DATA
-    std::uint32_t refunded = 0;     ///< what that DATA refunded
+    bool final_charge = false;       ///< accounting = "recipient": nothing is released
+    std::uint32_t repeats = 0;       ///< accepted recipients that came again
+    std::uint32_t data_count = 0;    ///< recipient_count of the last DATA
+    std::uint32_t refunded = 0;      ///< what that DATA refunded
     std::uint32_t earlier_count = 0; ///< recipient_count that earlier generations account for (smtpd goes on counting)
+    std::vector<charged_account> accounts;
     std::vector<charge_line> lines;
     charge message;
     std::vector<charge> recipients; ///< oldest first

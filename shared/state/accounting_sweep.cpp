@@ -72,7 +72,8 @@ result<std::string> accounting_lmdb::apply_record(ledger& books, const refusal& 
         }
     }
     refusal_event fresh{what, new_reference(), books.now(), books.now(), 1};
-    while (txn.get("E" + fresh.reference)) fresh.reference = new_reference();
+    while (txn.get("E" + fresh.reference))
+        fresh.reference = new_reference();
     if (auto put = put_refusal(txn, fresh, secret_); !put) return put.error();
     if (auto put = txn.put(key, "\1" + fresh.reference); !put) return put.error();
     return fresh.reference;
@@ -82,8 +83,8 @@ asio::awaitable<result<std::size_t>> accounting_lmdb::sweep(std::size_t most) {
     const auto swept = in_turn<std::size_t>([&](ledger& books) -> result<std::size_t> {
         books.txn().use_reserve(); // what frees room must go on when there is none
         std::size_t sum = 0;
-        for (const auto step : {&accounting_lmdb::sweep_leases, &accounting_lmdb::sweep_refusals,
-                                &accounting_lmdb::sweep_accounts}) {
+        for (const auto step :
+             {&accounting_lmdb::sweep_leases, &accounting_lmdb::sweep_refusals, &accounting_lmdb::sweep_accounts}) {
             const auto n = (this->*step)(books, most - sum);
             if (!n) return n.error();
             sum += *n;
@@ -99,7 +100,8 @@ asio::awaitable<result<std::size_t>> accounting_lmdb::sweep(std::size_t most) {
 result<std::size_t> accounting_lmdb::sweep_leases(ledger& books, std::size_t most) {
     auto& txn = books.txn();
     const auto latest = "L" + ascending(books.now());
-    auto due = collect(txn, "L", {}, most, [&](std::string_view key) { return key.substr(0, latest.size()) <= latest; });
+    auto due =
+        collect(txn, "L", {}, most, [&](std::string_view key) { return key.substr(0, latest.size()) <= latest; });
     // Places that no lease of today can have come from a clock that was wrong.
     const auto beyond = "L" + ascending(books.now() + options_.lease + milliseconds{1});
     for (auto& key : collect(txn, "L", beyond, most - due.size(), [](std::string_view) { return true; })) {
@@ -167,7 +169,8 @@ result<std::size_t> accounting_lmdb::sweep_accounts(ledger& books, std::size_t m
         return true;
     });
     sweep_from_ = std::move(next); // empty: the round begins again
-    for (const auto& key : ahead) (void)books.load_account(key, {});
+    for (const auto& key : ahead)
+        (void)books.load_account(key, {});
     for (const auto& key : over) {
         if (auto gone = txn.erase(key); !gone) return gone.error();
     }

@@ -6,8 +6,8 @@
 
 namespace postsluice::state {
 
-/// Runs `verb(ledger)` in the turn's transaction. A verb that fails after it began to write breaks the turn; errc::too_large and
-/// errc::malformed are said before anything is written and leave it whole.
+/// Runs `verb(ledger)` in the turn's transaction. A verb that fails after it began to write breaks the turn;
+/// errc::too_large and errc::malformed are said before anything is written and leave it whole.
 template <class Answer, class Verb>
 result<Answer> accounting_lmdb::in_turn(Verb&& verb) {
     if (auto begun = begin_turn(); !begun) return begun.error();
@@ -20,7 +20,8 @@ result<Answer> accounting_lmdb::in_turn(Verb&& verb) {
     return answer;
 }
 
-/// Runs `read(transaction)`: in the turn's transaction, where there is one, so that a query sees what was answered before it.
+/// Runs `read(transaction)`: in the turn's transaction, where there is one, so that a query sees what was answered
+/// before it.
 template <class Read>
 auto accounting_lmdb::reading(Read&& read) -> decltype(read(std::declval<const read_txn&>())) {
     if (turn_) return read(*turn_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of the state: little-endian fields in order, the first of them a version octet. A decoder never reads beyond its
-// input: after the first field that does not fit it is failed, and gives zeros and empty texts; the caller asks ok() once,
-// at the end. Counts are checked against what is left, so that a damaged count allocates nothing.
+// Values of the state: little-endian fields in order, the first of them a version octet. A decoder never reads beyond
+// its input: after the first field that does not fit it is failed, and gives zeros and empty texts; the caller asks
+// ok() once, at the end. Counts are checked against what is left, so that a damaged count allocates nothing.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -51,7 +51,10 @@ private:
 class decoder {
 public:
     /// Fails at once where the version is another one.
-    decoder(std::string_view in, std::uint8_t version) : in_{in} { ok_ = number<std::uint8_t>() == version && ok_; }
+    decoder(std::string_view in, std::uint8_t version)
+        : in_{in} {
+        ok_ = number<std::uint8_t>() == version && ok_;
+    }
     template <std::unsigned_integral Number>
     Number number() {
         const auto octets = raw(sizeof(Number));
@@ -106,19 +109,23 @@ private:
 /// Big-endian, so that keys sort by number. Newest first: descending() of a time.
 [[nodiscard]] inline std::string big_endian(std::uint64_t value) {
     std::string out;
-    for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
+    for (int shift = 56; shift >= 0; shift -= 8)
+        out.push_back(static_cast<char>(value >> shift & 0xff));
     return out;
 }
 [[nodiscard]] inline std::uint64_t from_big_endian(std::string_view octets) {
     std::uint64_t value = 0;
-    for (const char c : octets.substr(0, 8)) value = value << 8 | static_cast<unsigned char>(c);
+    for (const char c : octets.substr(0, 8))
+        value = value << 8 | static_cast<unsigned char>(c);
     return value;
 }
 [[nodiscard]] inline std::string ascending(instant t) {
     const auto ms = t.time_since_epoch().count();
     return big_endian(ms < 0 ? 0 : static_cast<std::uint64_t>(ms));
 }
-[[nodiscard]] inline std::string descending(instant t) { return big_endian(~from_big_endian(ascending(t))); }
+[[nodiscard]] inline std::string descending(instant t) {
+    return big_endian(~from_big_endian(ascending(t)));
+}
 [[nodiscard]] inline instant from_ascending(std::string_view octets) {
     constexpr std::uint64_t bound = std::uint64_t{1} << 52;
     return instant{milliseconds{static_cast<std::int64_t>(std::min(from_big_endian(octets), bound))}};

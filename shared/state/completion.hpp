@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A completion handler of unknown type, to be kept until a commit has happened: move-only, called at most once; destroyed
-// uncalled it destroys the waiting coroutine. It keeps its executor's context alive while it waits.
+// A completion handler of unknown type, to be kept until a commit has happened: move-only, called at most once;
+// destroyed uncalled it destroys the waiting coroutine. It keeps its executor's context alive while it waits.
 #pragma once
 
 #include "shared/core/result.hpp"
@@ -37,7 +37,8 @@ private:
     template <class Handler, class Executor>
     struct holder final : base {
         holder(Handler h, const Executor& fallback)
-            : handler{std::move(h)}, work{boost::asio::make_work_guard(handler, fallback)} {}
+            : handler{std::move(h)}
+            , work{boost::asio::make_work_guard(handler, fallback)} {}
         void dispatch(result<void> outcome) override {
             boost::asio::dispatch(work.get_executor(), [h = std::move(handler), o = std::move(outcome)]() mutable {
                 std::move(h)(std::move(o));

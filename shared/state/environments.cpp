@@ -45,8 +45,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     auto hot = background_environment::open({.directory = options.directory / (policy ? "counters" : "filter"),
                                              .map_size = options.map_size,
                                              .schema = policy ? counters_schema : filter_schema},
-                                            self->clock_.boot_id(),
-                                            schedule);
+                                            self->clock_.boot_id(), schedule);
     if (!hot) return hot.error();
     self->hot_ = std::move(*hot);
     auto state = store::open({.directory = options.directory / "state",

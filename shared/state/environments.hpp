@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state directory as one daemon uses it: directory, clock, hash secret, its hot environment (policyd: `counters`,
 // contentfilter: `filter`), the shared `state` environment with its writer thread, and the repositories on them.
-// Opened once, after privileges were dropped and before other threads start (it sets the umask for a moment); closed at the
-// daemon's orderly end, after its loops stopped. A daemon's start-up is:
+// Opened once, after privileges were dropped and before other threads start (it sets the umask for a moment); closed at
+// the daemon's orderly end, after its loops stopped. A daemon's start-up is:
 //
 //     auto state = state::environments::open({.directory = ..., ...}, state::user::policyd);
 //     if (!state) throw std::runtime_error{state.error().message()};
@@ -44,10 +44,12 @@ public:
     /// contentfilter only (asserted).
     [[nodiscard]] event_log& events();
     /// policyd only (asserted), once; it must end before this and before the loop's context.
-    [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop, accounting_options options = {});
+    [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop,
+                                                              accounting_options options = {});
 
 private:
-    explicit environments(const std::filesystem::path& directory) : clock_{directory} {}
+    explicit environments(const std::filesystem::path& directory)
+        : clock_{directory} {}
     boot_clock clock_;
     user user_{};
     std::string secret_;

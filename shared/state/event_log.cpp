@@ -25,17 +25,21 @@ constexpr std::size_t max_name = 100;
 constexpr std::size_t hashed_size = 17;
 constexpr std::chrono::hours day{24};
 
-failure damaged() { return {errc::corrupt, "verdict event record"}; }
+failure damaged() {
+    return {errc::corrupt, "verdict event record"};
+}
 
 void write(encoder& out, const std::vector<std::string>& list, std::size_t most) {
     const auto n = std::min(list.size(), most);
     out.number(static_cast<std::uint32_t>(n));
-    for (std::size_t i = 0; i < n; ++i) out.text(list[i], max_text);
+    for (std::size_t i = 0; i < n; ++i)
+        out.text(list[i], max_text);
 }
 
 std::vector<std::string> read_list(decoder& in) {
     std::vector<std::string> list(in.count<std::uint32_t>(4));
-    for (auto& text : list) text = in.text();
+    for (auto& text : list)
+        text = in.text();
     return list;
 }
 
@@ -74,14 +78,16 @@ std::vector<std::string> keys_of(const verdict_event& e, std::string_view secret
 std::vector<instant> decode_times(std::string_view value) {
     decoder in{value, version};
     std::vector<instant> times(in.count<std::uint32_t>(8));
-    for (auto& t : times) t = in.time();
+    for (auto& t : times)
+        t = in.time();
     return in.complete() ? times : std::vector<instant>{}; // a damaged count starts again
 }
 
 std::string encode_times(const std::vector<instant>& times) {
     encoder out{version, 8 + times.size() * 8};
     out.number(static_cast<std::uint32_t>(times.size()));
-    for (const auto t : times) out.time(t);
+    for (const auto t : times)
+        out.time(t);
     return out.take();
 }
 
@@ -98,8 +104,8 @@ result<void> erase_event(write_txn& txn, const std::string& order_key, std::stri
 }
 
 // Keys with `prefix` in [from, to), at most `most`.
-std::vector<std::string> collect(const read_txn& txn, std::string_view prefix, const std::string& from, const std::string& to,
-                                 std::size_t most) {
+std::vector<std::string> collect(const read_txn& txn, std::string_view prefix, const std::string& from,
+                                 const std::string& to, std::size_t most) {
     std::vector<std::string> keys;
     if (most == 0) return keys;
     txn.scan(prefix, from, [&](std::string_view key, std::string_view) {
@@ -123,7 +129,9 @@ result<void> expire_count(write_txn& txn, const std::string& place, instant t, i
 } // namespace
 
 event_log::event_log(store& where, std::string hash_secret, const clock& time)
-    : store_{where}, secret_{std::move(hash_secret)}, clock_{time} {}
+    : store_{where}
+    , secret_{std::move(hash_secret)}
+    , clock_{time} {}
 
 result<void> event_log::record(const verdict_event& event) {
     if (event.reference.empty() || event.reference.size() > max_reference) {
@@ -176,14 +184,16 @@ result<std::vector<verdict_event>> event_log::recent(std::string_view account, s
     return out;
 }
 
-result<bool> event_log::count_under(std::string_view account, std::string_view what, seconds period, std::uint32_t most) {
+result<bool> event_log::count_under(std::string_view account, std::string_view what, seconds period,
+                                    std::uint32_t most) {
     auto txn = store_.write();
     if (!txn) return txn.error();
     const instant now = clock_.now();
     const auto key = hashed_key('C', secret_, {account, what});
     const auto value = txn->get(key);
     auto times = value ? decode_times(*value) : std::vector<instant>{};
-    for (auto& t : times) t = std::min(t, now); // a clock that was wrong must not count for ever
+    for (auto& t : times)
+        t = std::min(t, now); // a clock that was wrong must not count for ever
     std::erase_if(times, [&](instant t) { return t <= now - period; });
     if (times.size() >= most) return false;
     times.push_back(now);

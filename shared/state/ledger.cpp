@@ -4,6 +4,7 @@
 #include "shared/core/random.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 namespace postsluice::state {
@@ -20,11 +21,28 @@ std::uint64_t new_birth() {
     return ++next == 0 ? ++next : next;
 }
 
-std::uint8_t line_of(transaction_record& t, charge_line line) {
-    const auto at = std::find(t.lines.begin(), t.lines.end(), line);
-    const auto index = static_cast<std::uint8_t>(at - t.lines.begin());
-    if (at == t.lines.end()) t.lines.push_back(std::move(line));
+template <class T>
+std::uint8_t index_in(std::vector<T>& list, const T& wanted) {
+    const auto at = std::find(list.begin(), list.end(), wanted);
+    const auto index = static_cast<std::uint8_t>(at - list.begin());
+    if (at == list.end()) list.push_back(wanted);
     return index;
+}
+
+// Second and microsecond of pid.sec.usec.seq, in hex; 0 where it reads otherwise.
+std::uint64_t time_of(std::string_view instance) noexcept {
+    const char* const end = instance.data() + instance.size();
+    std::uint64_t time = 0;
+    for (int field = 0; field < 2; ++field) {
+        const auto dot = instance.find('.');
+        if (dot == std::string_view::npos) return 0;
+        instance.remove_prefix(dot + 1);
+        std::uint32_t part = 0;
+        const auto [stop, code] = std::from_chars(instance.data(), end, part, 16);
+        if (code != std::errc{} || stop == end || *stop != '.') return 0;
+        time = time << 32 | part;
+    }
+    return time;
 }
 
 instant frees_at(const sliding_window& window, const limit& what, instant now, std::uint64_t cost) {
@@ -47,14 +65,17 @@ void name_window(open_account& a, const limit& l) {
 
 } // namespace
 
-std::string account_key(std::string_view secret, std::string_view key) { return hashed_key('A', secret, {key}); }
+std::string account_key(std::string_view secret, std::string_view key) {
+    return hashed_key('A', secret, {key});
+}
 
 limit_use use_of(const counted_window& w, instant now) {
     return {w.what, w.window.used(now, w.what.period), frees_at(w.window, w.what, now, 1)};
 }
 
 std::string ledger::transaction_key(const transaction_id& id) const {
-    return hashed_key('T', secret_, {id.server, id.instance});
+    const auto hash = hashed_key('T', secret_, {id.server, id.instance});
+    return "T" + big_endian(time_of(id.instance)) + hash.substr(1);
 }
 
 std::optional<transaction_record> ledger::load(const std::string& key) {
@@ -114,21 +135,23 @@ std::vector<open_account> ledger::open(const std::vector<counted_limits>& limits
         a.db_key = account_key(secret_, wanted.key);
         a.record = load_account(a.db_key, wanted.key);
         auto& windows = a.record.windows;
-        // A limit that left the configuration stays until its time has passed: it may come back, and refunds may be due.
+        // A limit that left the configuration stays until its time has passed: it may come back, and refunds may be
+        // due.
         const bool crowded = windows.size() + wanted.limits.size() > max_windows;
         std::erase_if(windows, [&](const counted_window& w) {
             const bool named = std::any_of(wanted.limits.begin(), wanted.limits.end(),
                                            [&](const limit& l) { return l.same_subject(w.what); });
             return !named && (crowded || w.window.used(now_, w.what.period) == 0);
         });
-        for (const auto& l : wanted.limits) name_window(a, l);
+        for (const auto& l : wanted.limits)
+            name_window(a, l);
         accounts.push_back(std::move(a));
     }
     return accounts;
 }
 
-std::optional<limit_breach> ledger::check(std::vector<open_account>& accounts, const std::vector<counted_limits>& limits,
-                                          const units& cost) const {
+std::optional<limit_breach> ledger::check(std::vector<open_account>& accounts,
+                                          const std::vector<counted_limits>& limits, const units& cost) const {
     std::optional<limit_breach> worst;
     for (std::size_t i = 0; i < accounts.size(); ++i) {
         for (const std::size_t index : accounts[i].named) {
@@ -147,12 +170,13 @@ std::optional<limit_breach> ledger::check(std::vector<open_account>& accounts, c
 result<void> ledger::charge_to(std::vector<open_account>& accounts, transaction_record& t, const units& cost) {
     charge recipients{cost.recipients, {}}, message{cost.messages, {}};
     for (auto& a : accounts) {
+        const auto account = index_in(t.accounts, {a.db_key, a.record.born});
         for (const std::size_t index : a.named) {
             auto& w = a.record.windows[index];
             const auto units_here = cost.of(w.what.unit);
             if (units_here == 0) continue;
             const auto slot = w.window.charge(now_, w.what.period, units_here);
-            const auto line = line_of(t, {a.db_key, a.record.born, w.what.unit, w.what.period});
+            const auto line = index_in(t.lines, {account, w.what.unit, w.what.period});
             auto& where = w.what.unit == limit_unit::messages ? message : recipients;
             where.slots.push_back({line, slot});
         }
@@ -191,19 +215,16 @@ result<void> ledger::refund(transaction_record& t, std::uint32_t count) {
 }
 
 result<void> ledger::give_back(const transaction_record& t, const std::vector<charge>& charges) {
-    for (std::size_t first = 0; first < t.lines.size(); ++first) { // each account is loaded once
-        const auto& key = t.lines[first].account_key;
-        const auto same = [&](const charge_line& l) { return l.account_key == key; };
-        const auto end_of_earlier = t.lines.begin() + static_cast<std::ptrdiff_t>(first);
-        if (std::any_of(t.lines.begin(), end_of_earlier, same)) continue;
+    for (std::size_t account = 0; account < t.accounts.size(); ++account) {
+        const auto& [key, born] = t.accounts[account];
         const auto value = txn_.get(key);
         auto record = value ? account_record::decode(*value) : std::nullopt;
-        if (!record) continue;
+        if (!record || record->born != born) continue; // reset since: what was charged is forgotten already
         bool changed = false;
         for (const auto& c : charges) {
             for (const auto& s : c.slots) {
                 const auto& line = t.lines[s.line];
-                auto* w = same(line) && line.born == record->born ? record->find(line.unit, line.period) : nullptr;
+                auto* w = line.account == account ? record->find(line.unit, line.period) : nullptr;
                 if (w == nullptr) continue;
                 w->window.refund(s.slot, c.count);
                 changed = true;

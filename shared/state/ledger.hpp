@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bookkeeping of accounting_lmdb inside one write transaction: accounts are loaded, checked, charged and refunded here;
-// the order of events of a transaction is the verbs' matter. A ledger lives for one verb. Remarks for the log are
+// The bookkeeping of accounting_lmdb inside one write transaction: accounts are loaded, checked, charged and refunded
+// here; the order of events of a transaction is the verbs' matter. A ledger lives for one verb. Remarks for the log are
 // collected, since nobody writes to a log while he holds the writer mutex.
 #pragma once
 
@@ -35,7 +35,11 @@ struct units {
 class ledger {
 public:
     ledger(write_txn& txn, std::string_view secret, instant now, seconds lease, std::vector<remark>& remarks)
-        : txn_{txn}, secret_{secret}, now_{now}, lease_{lease}, remarks_{remarks} {}
+        : txn_{txn}
+        , secret_{secret}
+        , now_{now}
+        , lease_{lease}
+        , remarks_{remarks} {}
 
     [[nodiscard]] instant now() const noexcept { return now_; }
     [[nodiscard]] write_txn& txn() const noexcept { return txn_; }
@@ -47,12 +51,12 @@ public:
 
     [[nodiscard]] std::vector<open_account> open(const std::vector<counted_limits>& limits);
     /// The limit that `cost` would break, of several the one that frees last.
-    [[nodiscard]] std::optional<limit_breach> check(std::vector<open_account>& accounts, const std::vector<counted_limits>& limits,
-                                                    const units& cost) const;
+    [[nodiscard]] std::optional<limit_breach> check(std::vector<open_account>& accounts,
+                                                    const std::vector<counted_limits>& limits, const units& cost) const;
     /// Charges and stores the accounts, and notes in `t` where the charge went.
     [[nodiscard]] result<void> charge_to(std::vector<open_account>& accounts, transaction_record& t, const units& cost);
-    /// Takes back `count` recipients, the oldest first (which ones were refused by others is unknown, and what stays longer
-    /// in the window errs to the safe side), and the message with the last one.
+    /// Takes back `count` recipients, the oldest first (which ones were refused by others is unknown, and what stays
+    /// longer in the window errs to the safe side), and the message with the last one.
     [[nodiscard]] result<void> refund(transaction_record& t, std::uint32_t count);
 
     /// Counts from the future are pulled back to now, and stored so.

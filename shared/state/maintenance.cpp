@@ -25,12 +25,14 @@ constexpr std::string_view clean_mark = "clean";
 
 failure system_failure(const fs::path& what, int code) {
     const errc kind = code == EACCES || code == EPERM || code == EROFS ? errc::denied
-                      : code == ENOSPC || code == EDQUOT              ? errc::disk_full
-                                                                      : errc::unavailable;
+                      : code == ENOSPC || code == EDQUOT               ? errc::disk_full
+                                                                       : errc::unavailable;
     return {kind, what.string() + ": " + std::strerror(code)};
 }
 
-fs::path beside(const fs::path& directory, std::string_view suffix) { return directory.string() + std::string{suffix}; }
+fs::path beside(const fs::path& directory, std::string_view suffix) {
+    return directory.string() + std::string{suffix};
+}
 
 result<void> sync_path(const fs::path& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -83,7 +85,9 @@ result<void> restore_from_copy(const fs::path& directory, const fs::path& copy) 
     fs::remove_all(crashed, ec);
     if (::rename(directory.c_str(), crashed.c_str()) != 0) return system_failure(directory, errno);
     if (!fs::exists(copy)) {
-        log::error("state lost in a machine crash").kv("environment", directory.string()).kv("copy", "none")
+        log::error("state lost in a machine crash")
+            .kv("environment", directory.string())
+            .kv("copy", "none")
             .kv("moved_to", crashed.string());
         return {};
     }
@@ -93,8 +97,10 @@ result<void> restore_from_copy(const fs::path& directory, const fs::path& copy) 
     if (ec) return system_failure(data, ec.value());
     if (auto synced = sync_path(data); !synced) return synced;
     const auto age = fs::file_time_type::clock::now() - fs::last_write_time(copy, ec);
-    log::warning("state restored from its copy after a machine crash").kv("environment", directory.string())
-        .kv("copy_age_s", std::chrono::duration_cast<seconds>(age).count()).kv("moved_to", crashed.string());
+    log::warning("state restored from its copy after a machine crash")
+        .kv("environment", directory.string())
+        .kv("copy_age_s", std::chrono::duration_cast<seconds>(age).count())
+        .kv("moved_to", crashed.string());
     return {};
 }
 
@@ -110,7 +116,9 @@ bool machine_crashed(const fs::path& directory, const fs::path& mark, std::strin
 } // namespace
 
 maintenance::maintenance(store& where, maintenance_options options)
-    : store_{where}, options_{std::move(options)}, thread_{[this] { run(); }} {}
+    : store_{where}
+    , options_{std::move(options)}
+    , thread_{[this] { run(); }} {}
 
 maintenance::~maintenance() {
     {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an environment needs beside its transactions, on a thread of its own: stale readers cleared, and, under background
-// durability, a sync every second, and now and then a compact copy that a machine crash falls back to.
+// What an environment needs beside its transactions, on a thread of its own: stale readers cleared, and, under
+// background durability, a sync every second, and now and then a compact copy that a machine crash falls back to.
 //
-// Without fsync on commit a kill loses nothing (the page cache has it), but a crash of the machine may leave any mixture of
-// pages. So the environment carries a mark: "open <boot id>" while it is used, "clean" after an orderly end. At the next open
-// a mark "open" of another boot means that the machine crashed: the files are moved to NAME.crashed, and the copy takes their
-// place (at most copy_interval old, or the time of 100 copies where that is longer: copying gets 1 % of the time).
+// Without fsync on commit a kill loses nothing (the page cache has it), but a crash of the machine may leave any
+// mixture of pages. So the environment carries a mark: "open <boot id>" while it is used, "clean" after an orderly end.
+// At the next open a mark "open" of another boot means that the machine crashed: the files are moved to NAME.crashed,
+// and the copy takes their place (at most copy_interval old, or the time of 100 copies where that is longer: copying
+// gets 1 % of the time).
 #pragma once
 
 #include "shared/state/store.hpp"

@@ -19,12 +19,14 @@ constexpr std::size_t head = 1 + 8; // of a key of the order
 void write(encoder& out, const std::vector<std::string>& list) {
     const auto n = std::min(list.size(), max_list);
     out.number(static_cast<std::uint32_t>(n));
-    for (std::size_t i = 0; i < n; ++i) out.text(list[i]);
+    for (std::size_t i = 0; i < n; ++i)
+        out.text(list[i]);
 }
 
 std::vector<std::string> read_list(decoder& in) {
     std::vector<std::string> list(in.count<std::uint32_t>(4));
-    for (auto& text : list) text = in.text();
+    for (auto& text : list)
+        text = in.text();
     return list;
 }
 
@@ -60,12 +62,22 @@ std::optional<quarantine_entry> decode(std::string_view value) {
     return in.complete() ? std::optional{std::move(e)} : std::nullopt;
 }
 
-bool good_id(std::string_view id) noexcept { return !id.empty() && id.size() <= max_id; }
-failure bad_id() { return {errc::malformed, "a quarantine id has 1 to 64 octets"}; }
-failure damaged() { return {errc::corrupt, "quarantine record"}; }
+bool good_id(std::string_view id) noexcept {
+    return !id.empty() && id.size() <= max_id;
+}
+failure bad_id() {
+    return {errc::malformed, "a quarantine id has 1 to 64 octets"};
+}
+failure damaged() {
+    return {errc::corrupt, "quarantine record"};
+}
 
-std::string entry_key(std::string_view id) { return "Q" + std::string{id}; }
-std::string order_key(instant at, std::string_view id) { return "Y" + descending(at) + std::string{id}; }
+std::string entry_key(std::string_view id) {
+    return "Q" + std::string{id};
+}
+std::string order_key(instant at, std::string_view id) {
+    return "Y" + descending(at) + std::string{id};
+}
 
 // A damaged entry has lost its place in the order; list() passes over what has no entry.
 result<void> take_out(write_txn& txn, const std::string& id) {

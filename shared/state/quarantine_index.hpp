@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index of quarantined messages (`state` environment, written by contentfilter through its writer thread). The messages
-// themselves are files in quarantine.directory, named by id; act/quarantine keeps both in step. An id has 1 to 64 octets
-// (errc::malformed otherwise); put() replaces an entry of the same id.
+// The index of quarantined messages (`state` environment, written by contentfilter through its writer thread). The
+// messages themselves are files in quarantine.directory, named by id; act/quarantine keeps both in step. An id has 1 to
+// 64 octets (errc::malformed otherwise); put() replaces an entry of the same id.
 #pragma once
 
 #include "shared/core/reason.hpp"
@@ -16,10 +16,10 @@
 namespace postsluice::state {
 
 struct quarantine_entry {
-    std::string id;        ///< the reference in the reply and the log
+    std::string id; ///< the reference in the reply and the log
     instant at{};
     std::string account, queue_id, digest, subject;
-    std::string mail_line; ///< MAIL FROM argument as received: address and parameters
+    std::string mail_line;               ///< MAIL FROM argument as received: address and parameters
     std::vector<std::string> rcpt_lines; ///< RCPT TO arguments as received
     std::string sender;
     std::vector<std::string> recipients;
@@ -31,7 +31,9 @@ struct quarantine_entry {
 
 class quarantine_index {
 public:
-    quarantine_index(store& where, writer& through) : store_{where}, writer_{through} {}
+    quarantine_index(store& where, writer& through)
+        : store_{where}
+        , writer_{through} {}
     boost::asio::awaitable<result<void>> put(quarantine_entry entry);
     boost::asio::awaitable<result<void>> erase(std::string id);
     [[nodiscard]] result<std::optional<quarantine_entry>> find(std::string_view id);

@@ -22,6 +22,7 @@ constexpr seconds reopen_pause{1};
 struct shared_core {
     store_options options;
     std::mutex mutex;
+    std::mutex copying; ///< one copy at a time: they share the name of the file aside
     std::shared_ptr<environment> current;
     std::chrono::steady_clock::time_point next_reopen{};
 };
@@ -39,7 +40,8 @@ result<std::shared_ptr<environment>> acquire(shared_core& core) {
         core.current.reset();
     }
     const auto now = std::chrono::steady_clock::now();
-    if (now < core.next_reopen) return failure{errc::unavailable, core.options.directory.string() + ": cannot be opened"};
+    if (now < core.next_reopen)
+        return failure{errc::unavailable, core.options.directory.string() + ": cannot be opened"};
     auto opened = open_environment(core.options, distrusted);
     if (!opened) {
         core.next_reopen = now + reopen_pause; // a request in between must not wait for the next failure
@@ -53,7 +55,8 @@ result<std::shared_ptr<environment>> acquire(shared_core& core) {
 // Takes over a map size that another process enlarged; LMDB allows it only while this process has no transaction.
 bool take_over_size(shared_core& core, const std::shared_ptr<environment>& e) {
     const std::lock_guard hold{core.mutex}; // keeps new transactions out
-    for (int i = 0; i < resize_waits && e.use_count() > 2; ++i) std::this_thread::sleep_for(milliseconds{1});
+    for (int i = 0; i < resize_waits && e.use_count() > 2; ++i)
+        std::this_thread::sleep_for(milliseconds{1});
     if (e.use_count() > 2) return false;
     e->drop_idle();
     return ::mdb_env_set_mapsize(e->env, 0) == 0;
@@ -107,7 +110,8 @@ result<void> sync_file(int fd, const std::filesystem::path& name) {
 
 class lmdb_store final : public store {
 public:
-    explicit lmdb_store(std::shared_ptr<shared_core> core) : core_{std::move(core)} {}
+    explicit lmdb_store(std::shared_ptr<shared_core> core)
+        : core_{std::move(core)} {}
 
     result<read_txn> read() override {
         auto i = begin<txn_impl>(core_, false);
@@ -139,6 +143,7 @@ public:
     result<void> copy_to(const std::filesystem::path& target) override {
         const auto e = acquire(*core_);
         if (!e) return e.error();
+        const std::lock_guard alone{core_->copying};
         const auto aside = target.string() + ".new";
         const int fd = ::open(aside.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0660);
         if (fd < 0) return to_failure(errno, "cannot be made", aside);

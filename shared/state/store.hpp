@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One LMDB environment, with LMDB's quirks hidden once: store.cpp is the only file of the project that includes <lmdb.h>.
+// One LMDB environment, with LMDB's quirks hidden once: store.cpp is the only file of the project that includes
+// <lmdb.h>.
 //
 // Map size fixed at the configured maximum; maxreaders 512; MDB_NOTLS; never MDB_WRITEMAP (SIGBUS on a full disk);
 // mode 0660 with umask 007 set before the open. Hidden: MDB_MAP_RESIZED (size taken over, retried), MDB_READERS_FULL
 // (stale readers cleared, retried), stale readers of killed processes (cleared at open and by tend()), a full disk that
 // shows as EIO at commit (errc::disk_full), MDB_PANIC (environment reopened), MDB_MAP_FULL (errc::disk_full). A corrupt
 // environment is moved aside (NAME.corrupt-TIME), started empty and logged as an alarm. A schema newer than ours:
-// errc::newer_schema, and what to do; an older one: errc::unsupported. A full map keeps room in reserve, so that erase()
-// goes on working. An environment that was replaced on disk (by the peer that moved it aside) is noticed by tend() and
-// reopened. A process that opens one environment twice is a broken invariant. Keys are 1..511 octets (asserted); values begin with a version octet by convention of
-// the repositories. One write transaction at a time in the whole machine; the writer mutex has no time-out, therefore keep
-// write transactions short, without I/O or logging. Views that get() returns are valid until the next write or the end.
-// Source: lmdb.h (0.9.24).
+// errc::newer_schema, and what to do; an older one: errc::unsupported. A full map keeps room in reserve, so that
+// erase() goes on working. An environment that was replaced on disk (by the peer that moved it aside) is noticed by
+// tend() and reopened. A process that opens one environment twice is a broken invariant. Keys are 1..511 octets
+// (asserted); values begin with a version octet by convention of the repositories. One write transaction at a time in
+// the whole machine; the writer mutex has no time-out, therefore keep write transactions short, without I/O or logging.
+// Views that get() returns are valid until the next write or the end. Source: lmdb.h (0.9.24).
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -34,7 +35,8 @@ enum class durability : std::uint8_t {
 };
 
 struct store_options {
-    std::filesystem::path directory; ///< the environment's own directory, e.g. /var/lib/postsluice/counters; made if missing
+    std::filesystem::path
+        directory; ///< the environment's own directory, e.g. /var/lib/postsluice/counters; made if missing
     byte_count map_size{std::uint64_t{4} << 30};
     durability how = durability::synced;
     std::uint32_t schema = 1; ///< our schema number of this environment
@@ -53,7 +55,8 @@ public:
     [[nodiscard]] bool damaged() const noexcept;
     /// Calls `visit(key, value)` for keys >= from that begin with `prefix`, in order, until it returns false.
     /// `visit` must not write to this transaction.
-    void scan(std::string_view prefix, std::string_view from, const std::function<bool(std::string_view, std::string_view)>& visit) const;
+    void scan(std::string_view prefix, std::string_view from,
+              const std::function<bool(std::string_view, std::string_view)>& visit) const;
 
 protected:
     friend class store;
@@ -104,8 +107,9 @@ protected:
     using txn_impl = read_txn::impl;
 };
 
-/// A keyed, fixed-size key: tag octet, then 16 octets of SipHash/BLAKE2 over `parts` with a per-state-directory secret, so that
-/// no input (the null sender, 10 KiB of address) makes an empty or over-long key and no sender can aim at a collision.
+/// A keyed, fixed-size key: tag octet, then 16 octets of SipHash/BLAKE2 over `parts` with a per-state-directory secret,
+/// so that no input (the null sender, 10 KiB of address) makes an empty or over-long key and no sender can aim at a
+/// collision.
 [[nodiscard]] std::string hashed_key(char tag, std::string_view secret, std::initializer_list<std::string_view> parts);
 /// The secret of a state directory (<state>/hash.key, 0660, made with O_EXCL where missing).
 [[nodiscard]] result<std::string> state_secret(const std::filesystem::path& state_directory);

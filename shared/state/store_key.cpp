@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keyed keys: SipHash-2-4 with a 128-bit result (Aumasson and Bernstein; the reference implementation's vectors are in the
-// tests) over the parts, each preceded by its length, so that no two lists of parts read alike.
+// Keyed keys: SipHash-2-4 with a 128-bit result (Aumasson and Bernstein; the reference implementation's vectors are in
+// the tests) over the parts, each preceded by its length, so that no two lists of parts read alike.
 #include "shared/core/random.hpp"
 #include "shared/state/store.hpp"
 
@@ -33,19 +33,24 @@ public:
     void update(const void* data, std::size_t size) {
         const auto* at = static_cast<const unsigned char*>(data);
         total_ += size;
-        for (; size != 0 && fill_ != 0; --size) push(*at++);
-        for (; size >= 8; size -= 8, at += 8) absorb(load(at));
-        for (; size != 0; --size) push(*at++);
+        for (; size != 0 && fill_ != 0; --size)
+            push(*at++);
+        for (; size >= 8; size -= 8, at += 8)
+            absorb(load(at));
+        for (; size != 0; --size)
+            push(*at++);
     }
 
     std::array<std::uint64_t, 2> finish() {
         const std::uint64_t last = block_ | (total_ << 56);
         absorb(last);
         v_[2] ^= 0xee;
-        for (int i = 0; i < 4; ++i) round();
+        for (int i = 0; i < 4; ++i)
+            round();
         const std::uint64_t low = v_[0] ^ v_[1] ^ v_[2] ^ v_[3];
         v_[1] ^= 0xdd;
-        for (int i = 0; i < 4; ++i) round();
+        for (int i = 0; i < 4; ++i)
+            round();
         return {low, v_[0] ^ v_[1] ^ v_[2] ^ v_[3]};
     }
 
@@ -82,7 +87,8 @@ private:
 };
 
 void append_word(std::string& out, std::uint64_t word) {
-    for (int shift = 0; shift < 64; shift += 8) out.push_back(static_cast<char>(word >> shift & 0xff));
+    for (int shift = 0; shift < 64; shift += 8)
+        out.push_back(static_cast<char>(word >> shift & 0xff));
 }
 
 result<void> create_secret(const std::filesystem::path& directory, const std::filesystem::path& file) {
@@ -90,8 +96,8 @@ result<void> create_secret(const std::filesystem::path& directory, const std::fi
     const auto aside = file.string() + "." + std::to_string(::getpid()) + "." + new_reference();
     const auto fail = [&](int code) {
         const errc what = code == EACCES || code == EPERM || code == EROFS ? errc::denied
-                          : code == ENOSPC || code == EDQUOT              ? errc::disk_full
-                                                                          : errc::unavailable;
+                          : code == ENOSPC || code == EDQUOT               ? errc::disk_full
+                                                                           : errc::unavailable;
         return failure{what, aside + ": " + std::strerror(code)};
     };
     const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0660);

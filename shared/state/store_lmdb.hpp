@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What store*.cpp share about LMDB; included by nothing else. An `environment` is one open MDB_env. Transactions hold it by
-// shared_ptr, so it closes when the last of them has ended; LMDB forbids a second one on the same files in one process,
-// therefore a reopen waits until the old one is gone.
+// What store*.cpp share about LMDB; included by nothing else. An `environment` is one open MDB_env. Transactions hold
+// it by shared_ptr, so it closes when the last of them has ended; LMDB forbids a second one on the same files in one
+// process, therefore a reopen waits until the old one is gone.
 #pragma once
 
 #include "shared/state/store.hpp"
@@ -19,10 +19,10 @@ struct environment {
     MDB_env* env = nullptr;
     MDB_dbi table = 0;
     std::filesystem::path directory;
-    ino_t inode = 0;                     ///< of data.mdb
-    std::size_t usable_pages = 0;        ///< above it only the reserve is left
-    std::atomic<bool> corrupt{false};    ///< damaged pages were met
-    std::atomic<bool> unusable{false};   ///< MDB_PANIC, or replaced on disk
+    ino_t inode = 0;                   ///< of data.mdb
+    std::size_t usable_pages = 0;      ///< above it only the reserve is left
+    std::atomic<bool> corrupt{false};  ///< damaged pages were met
+    std::atomic<bool> unusable{false}; ///< MDB_PANIC, or replaced on disk
     std::mutex pool_mutex;
     std::vector<MDB_txn*> idle; ///< reset readers, each with its reader slot
 
@@ -47,8 +47,8 @@ struct read_txn::impl {
     ~impl();
 };
 
-/// Opens the directory's environment, creates what is missing, moves aside what is corrupt. `distrusted`: inode of a data file
-/// that is known to be damaged, 0 for none.
+/// Opens the directory's environment, creates what is missing, moves aside what is corrupt. `distrusted`: inode of a
+/// data file that is known to be damaged, 0 for none.
 [[nodiscard]] result<std::shared_ptr<environment>> open_environment(const store_options& options, ino_t distrusted);
 
 /// The failure that LMDB's or the system's return code means.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening an environment: the parent directory's flock keeps openers apart, so that only one of two daemons moves a corrupt
-// environment aside and neither sees the other half way.
+// Opening an environment: the parent directory's flock keeps openers apart, so that only one of two daemons moves a
+// corrupt environment aside and neither sees the other half way.
 #include "shared/log/log.hpp"
 #include "shared/state/store_lmdb.hpp"
 #include "shared/state/umask_guard.hpp"
@@ -94,14 +94,15 @@ result<void> move_aside(const std::filesystem::path& directory, std::string_view
     return to_failure(errno, "cannot be moved aside", directory);
 }
 
-// A file that lost its end would answer reads with SIGBUS. Filled up with zeros (never cut: the peer may be writing), lost
-// pages are read as corrupt ones instead.
+// A file that lost its end would answer reads with SIGBUS. Filled up with zeros (never cut: the peer may be writing),
+// lost pages are read as corrupt ones instead.
 int fill_up(MDB_env* env) {
     MDB_envinfo info{};
     MDB_stat stat{};
     mdb_filehandle_t fd = -1;
     struct stat st {};
-    if (::mdb_env_info(env, &info) != 0 || ::mdb_env_stat(env, &stat) != 0 || ::mdb_env_get_fd(env, &fd) != 0) return EINVAL;
+    if (::mdb_env_info(env, &info) != 0 || ::mdb_env_stat(env, &stat) != 0 || ::mdb_env_get_fd(env, &fd) != 0)
+        return EINVAL;
     if (::fstat(fd, &st) != 0) return errno;
     const auto needed = static_cast<off_t>((info.me_last_pgno + 1) * stat.ms_psize);
     return st.st_size >= needed ? 0 : ::posix_fallocate(fd, needed - 1, 1);
@@ -143,7 +144,8 @@ int open_with_backoff(environment& e, const store_options& options) {
 
 std::string encode_schema(std::uint32_t number) {
     std::string out{'\1'};
-    for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(number >> shift & 0xff));
+    for (int shift = 0; shift < 32; shift += 8)
+        out.push_back(static_cast<char>(number >> shift & 0xff));
     return out;
 }
 
@@ -160,7 +162,8 @@ int read_schema(environment& e, std::uint32_t& number) {
     if (rc == 0) {
         const auto* octets = static_cast<const unsigned char*>(value.mv_data);
         if (value.mv_size != schema_size) rc = MDB_CORRUPTED;
-        for (std::size_t i = 1; rc == 0 && i < schema_size; ++i) number |= std::uint32_t{octets[i]} << (8 * (i - 1));
+        for (std::size_t i = 1; rc == 0 && i < schema_size; ++i)
+            number |= std::uint32_t{octets[i]} << (8 * (i - 1));
         MDB_cursor* cursor = nullptr;
         if (rc == 0) rc = ::mdb_cursor_open(txn, e.table, &cursor);
         if (rc == 0) rc = ::mdb_cursor_get(cursor, &key, &value, MDB_LAST);
@@ -231,7 +234,8 @@ environment::~environment() {
 
 void environment::drop_idle() {
     const std::lock_guard hold{pool_mutex};
-    for (MDB_txn* txn : idle) ::mdb_txn_abort(txn);
+    for (MDB_txn* txn : idle)
+        ::mdb_txn_abort(txn);
     idle.clear();
 }
 

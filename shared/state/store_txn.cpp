@@ -14,8 +14,12 @@ namespace {
 constexpr std::size_t max_key = 511;
 constexpr std::size_t max_idle_readers = 64;
 
-MDB_val to_val(std::string_view text) noexcept { return {text.size(), const_cast<char*>(text.data())}; }
-std::string_view to_view(const MDB_val& v) noexcept { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
+MDB_val to_val(std::string_view text) noexcept {
+    return {text.size(), const_cast<char*>(text.data())};
+}
+std::string_view to_view(const MDB_val& v) noexcept {
+    return {static_cast<const char*>(v.mv_data), v.mv_size};
+}
 
 MDB_val key_val(std::string_view key) {
     if (key.empty() || key.size() > max_key) broken("a key has 1 to 511 octets");
@@ -46,11 +50,16 @@ failure to_failure(int rc, std::string_view doing, const std::filesystem::path& 
         break;
     case EACCES:
     case EPERM:
-    case EROFS: code = errc::denied; break;
+    case EROFS:
+        code = errc::denied;
+        break;
     case MDB_TXN_FULL:
     case EINVAL:
-    case MDB_BAD_TXN: code = errc::internal; break;
-    default: break;
+    case MDB_BAD_TXN:
+        code = errc::internal;
+        break;
+    default:
+        break;
     }
     return {code, directory.string() + ": " + std::string{doing} + ": " + ::mdb_strerror(rc)};
 }
@@ -91,11 +100,14 @@ read_txn::impl::~impl() {
     }
 }
 
-read_txn::read_txn(std::unique_ptr<impl> i) : impl_{std::move(i)} {}
+read_txn::read_txn(std::unique_ptr<impl> i)
+    : impl_{std::move(i)} {}
 read_txn::read_txn(read_txn&&) noexcept = default;
 read_txn::~read_txn() = default;
 
-bool read_txn::damaged() const noexcept { return impl_ && impl_->damaged; }
+bool read_txn::damaged() const noexcept {
+    return impl_ && impl_->damaged;
+}
 
 std::optional<std::string_view> read_txn::get(std::string_view key) const {
     if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not read");
@@ -176,10 +188,16 @@ result<write_txn> write_txn::nested() {
     return write_txn{std::move(inner)};
 }
 
-void write_txn::use_reserve() noexcept { impl_->erase_only = false; }
+void write_txn::use_reserve() noexcept {
+    impl_->erase_only = false;
+}
 
 store::~store() = default;
-read_txn store::make_read(std::unique_ptr<read_txn::impl> i) { return read_txn{std::move(i)}; }
-write_txn store::make_write(std::unique_ptr<read_txn::impl> i) { return write_txn{std::move(i)}; }
+read_txn store::make_read(std::unique_ptr<read_txn::impl> i) {
+    return read_txn{std::move(i)};
+}
+write_txn store::make_write(std::unique_ptr<read_txn::impl> i) {
+    return write_txn{std::move(i)};
+}
 
 } // namespace postsluice::state

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two threads. The worker begins a transaction (and may be stuck there for as long as another process holds LMDB's mutex),
-// then runs everything that is queued by then, each operation in a nested transaction, so that one that fails is rolled
-// back alone, and commits once. The watchdog ends the callers' waits: all waits are equally long, so the queue of waiters
-// is in order of its deadlines and the first one tells when to look again.
+// Two threads. The worker begins a transaction (and may be stuck there for as long as another process holds LMDB's
+// mutex), then runs everything that is queued by then, each operation in a nested transaction, so that one that fails
+// is rolled back alone, and commits once. The watchdog ends the callers' waits: all waits are equally long, so the
+// queue of waiters is in order of its deadlines and the first one tells when to look again.
 #include "shared/state/writer.hpp"
 
 #include "shared/log/log.hpp"
@@ -30,8 +30,8 @@ constexpr std::size_t max_batch = 256;
 struct pending {
     writer::operation op;
     steady::time_point deadline;
-    completion done;                      // for run()
-    std::optional<result<void>> outcome;  // for run_blocking()
+    completion done;                     // for run()
+    std::optional<result<void>> outcome; // for run_blocking()
     bool blocking = false;
     bool told = false;
     bool finished = false;
@@ -56,7 +56,9 @@ result<void> run_nested(const writer::operation& op, write_txn& txn) {
 } // namespace
 
 struct writer::impl : std::enable_shared_from_this<impl> {
-    impl(store& where, seconds wait) : store_{where}, timeout{wait} {}
+    impl(store& where, seconds wait)
+        : store_{where}
+        , timeout{wait} {}
 
     store& store_;
     const seconds timeout;
@@ -114,7 +116,8 @@ std::deque<pending_ptr> writer::impl::take_batch() {
 void writer::impl::run_batch(write_txn& txn, std::deque<pending_ptr>& batch) {
     std::deque<std::pair<pending_ptr, result<void>>> outcomes;
     const bool alone = batch.size() == 1;
-    for (auto& p : batch) outcomes.emplace_back(p, alone ? guarded(p->op, txn) : run_nested(p->op, txn));
+    for (auto& p : batch)
+        outcomes.emplace_back(p, alone ? guarded(p->op, txn) : run_nested(p->op, txn));
     result<void> committed{};
     if (!alone || outcomes.front().second) committed = txn.commit();
     const std::lock_guard hold{mutex};
@@ -172,7 +175,8 @@ void writer::impl::watch() {
     }
 }
 
-writer::writer(store& where, seconds timeout) : impl_{std::make_shared<impl>(where, timeout)} {
+writer::writer(store& where, seconds timeout)
+    : impl_{std::make_shared<impl>(where, timeout)} {
     impl_->worker = std::thread{[i = impl_] { i->work_on(); }};
     impl_->watchdog = std::thread{[i = impl_] { i->watch(); }};
 }
@@ -188,7 +192,8 @@ writer::~writer() {
         ended = impl_->idle.wait_for(hold, impl_->timeout, [this] { return impl_->worker_ended; });
         if (!ended) {
             impl_->abandoned = true;
-            for (auto& p : impl_->queue) impl_->tell(p, failure{errc::closed, "the state's writer stops"});
+            for (auto& p : impl_->queue)
+                impl_->tell(p, failure{errc::closed, "the state's writer stops"});
             impl_->queue.clear();
             impl_->overdue.notify_all();
         }
@@ -212,7 +217,8 @@ boost::asio::awaitable<result<void>> writer::run(operation op) {
         p->done = completion{std::move(handler), executor};
         if (!i->enqueue(p)) i->tell(p, failure{errc::unavailable, "the state's writer is overloaded or stops"});
     };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(result<void>)>(start, asio::use_awaitable);
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(result<void>)>(start,
+                                                                                               asio::use_awaitable);
 }
 
 result<void> writer::run_blocking(operation op) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The writer thread of an environment that both daemons write (`state`). LMDB's writer mutex has no time-out: a stopped process
-// that holds it blocks every other writer for ever. So writes run here, grouped into one commit while the mutex or the disk is
-// busy, and a caller waits at most `timeout`: then errc::timed_out, and on_error applies (the write may still happen:
-// operations are idempotent, and own or outlive what they refer to). Callable from any thread; completion comes on the caller's executor.
+// The writer thread of an environment that both daemons write (`state`). LMDB's writer mutex has no time-out: a stopped
+// process that holds it blocks every other writer for ever. So writes run here, grouped into one commit while the mutex
+// or the disk is busy, and a caller waits at most `timeout`: then errc::timed_out, and on_error applies (the write may
+// still happen: operations are idempotent, and own or outlive what they refer to). Callable from any thread; completion
+// comes on the caller's executor.
 #pragma once
 
 #include "shared/state/store.hpp"

@@ -59,7 +59,7 @@ class SandboxCase(unittest.TestCase):
     def usage(self, account):
         """{limit subject: used} of an account, as `postsluice account show` reports it."""
         shown = self.box.postsluice("account", "show", account, json_output=True)
-        return {limit["subject"]: limit["used"] for limit in shown["limits"]}
+        return {limit["subject"]: limit["used"] for limit in shown["use"]}
 
 
 def resident_kib(pid):

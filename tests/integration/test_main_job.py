@@ -234,8 +234,9 @@ login   = ["mallory@example.org", "eve@example.org"]
         released = self.arrived("waited in the queue")
         self.assertEqual(len(released), 1)
         self.assertTrue(self.box.verify_dkim(released[0].content)[1])
-        history = self.box.postsluice("account", "show", login, json_output=True)["history"]
-        self.assertTrue(any(h["event"].startswith("locked") for h in history), history)
+        history = self.box.postsluice("account", "show", login, json_output=True)["events"]
+        self.assertEqual([e["kind"] for e in history][-1], "locked", history)
+        self.assertIn("unlocked-by-person", [e["kind"] for e in history])
 
     def test_a_manual_lock_holds_until_a_person_unlocks(self):
         self.assertEqual(self.box.postsluice("lock", "eve@example.org", "--why", "phone call").returncode, 0)

@@ -276,3 +276,30 @@ BOOST_AUTO_TEST_CASE(what_is_allowed_is_said_in_one_short_sentence) {
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace postsluice::account
+
+BOOST_AUTO_TEST_SUITE(local_users)
+
+BOOST_AUTO_TEST_CASE(a_local_uid_is_at_home_in_the_servers_name_and_its_domain_and_nowhere_else) {
+    postsluice::config::settings settings;
+    settings.hostname = "Mail.Example.ORG";
+    settings.profiles["default"] = std::make_shared<postsluice::config::profile>();
+    const auto who = postsluice::account::identify(settings, {"", "", 1000U});
+    BOOST_REQUIRE(who.has_value());
+    BOOST_TEST(who->account == "uid:1000");
+    BOOST_TEST((postsluice::account::identity_of(settings, "uid:1000").home == who->home));
+    for (const auto kind : {postsluice::config::from_rule::kind::own_domain, postsluice::config::from_rule::kind::own_address}) {
+        postsluice::config::profile profile;
+        profile.from.what = kind;
+        const auto may = [&](std::string_view address) {
+            return postsluice::account::may_use(profile, *who, postsluice::mail_address::from_internal(address));
+        };
+        BOOST_TEST(may("root@mail.example.org"));
+        BOOST_TEST(may("web@example.org"));
+        BOOST_TEST(!may("web@other.example.org"));
+        BOOST_TEST(!may("web@bank.example"));
+        BOOST_TEST(!may("web@org"));
+        BOOST_TEST(postsluice::account::describe_allowed(profile, *who).find("anything at example.org") != std::string::npos);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

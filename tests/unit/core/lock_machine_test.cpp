@@ -11,11 +11,10 @@ using std::chrono::minutes;
 namespace {
 
 const instant start{milliseconds{1767225600000}};
-const lock_policy policy{{{1, strike_kind::virus, strike_memory},
-                          {2, strike_kind::phish, hours{24}},
-                          {5, strike_kind::spam, minutes{10}}},
-                         minutes{30},
-                         1};
+const lock_policy policy{
+    {{1, strike_kind::virus, strike_memory}, {2, strike_kind::phish, hours{24}}, {5, strike_kind::spam, minutes{10}}},
+    minutes{30},
+    1};
 
 // An account with its strikes, as the store keeps them.
 struct account {
@@ -33,7 +32,8 @@ struct account {
     }
     std::vector<lock_event_kind> kinds() const {
         std::vector<lock_event_kind> out;
-        for (const auto& e : events) out.push_back(e.kind);
+        for (const auto& e : events)
+            out.push_back(e.kind);
         return out;
     }
 };
@@ -55,20 +55,40 @@ BOOST_AUTO_TEST_CASE(triggers_lock_when_they_are_complete_and_not_before) {
         {"one phish", {{minutes{0}, strike_kind::phish}}, false},
         {"two phish within a day", {{minutes{0}, strike_kind::phish}, {minutes{1439}, strike_kind::phish}}, true},
         {"two phish a day apart", {{minutes{0}, strike_kind::phish}, {minutes{1440}, strike_kind::phish}}, false},
-        {"four spam", {{minutes{0}, strike_kind::spam}, {minutes{1}, strike_kind::spam}, {minutes{2}, strike_kind::spam},
-                       {minutes{3}, strike_kind::spam}}, false},
-        {"five spam in ten minutes", {{minutes{0}, strike_kind::spam}, {minutes{1}, strike_kind::spam},
-                       {minutes{2}, strike_kind::spam}, {minutes{3}, strike_kind::spam}, {minutes{9}, strike_kind::spam}}, true},
-        {"five spam in eleven minutes", {{minutes{0}, strike_kind::spam}, {minutes{1}, strike_kind::spam},
-                       {minutes{2}, strike_kind::spam}, {minutes{3}, strike_kind::spam}, {minutes{11}, strike_kind::spam}}, false},
-        {"kinds do not add up", {{minutes{0}, strike_kind::spam}, {minutes{1}, strike_kind::phish},
-                       {minutes{2}, strike_kind::spam}, {minutes{3}, strike_kind::spam}, {minutes{4}, strike_kind::spam}}, false},
+        {"four spam",
+         {{minutes{0}, strike_kind::spam},
+          {minutes{1}, strike_kind::spam},
+          {minutes{2}, strike_kind::spam},
+          {minutes{3}, strike_kind::spam}},
+         false},
+        {"five spam in ten minutes",
+         {{minutes{0}, strike_kind::spam},
+          {minutes{1}, strike_kind::spam},
+          {minutes{2}, strike_kind::spam},
+          {minutes{3}, strike_kind::spam},
+          {minutes{9}, strike_kind::spam}},
+         true},
+        {"five spam in eleven minutes",
+         {{minutes{0}, strike_kind::spam},
+          {minutes{1}, strike_kind::spam},
+          {minutes{2}, strike_kind::spam},
+          {minutes{3}, strike_kind::spam},
+          {minutes{11}, strike_kind::spam}},
+         false},
+        {"kinds do not add up",
+         {{minutes{0}, strike_kind::spam},
+          {minutes{1}, strike_kind::phish},
+          {minutes{2}, strike_kind::spam},
+          {minutes{3}, strike_kind::spam},
+          {minutes{4}, strike_kind::spam}},
+         false},
         {"a kind without a trigger", {{minutes{0}, strike_kind::limit}}, false},
     };
     for (const auto& r : table) {
         BOOST_TEST_CONTEXT(r.name) {
             account a;
-            for (const auto& [at, kind] : r.strikes) a.strike_at(start + at, kind);
+            for (const auto& [at, kind] : r.strikes)
+                a.strike_at(start + at, kind);
             BOOST_TEST(is_locked(a.state, start + r.strikes.back().first) == r.locks);
             BOOST_TEST(a.events.size() == (r.locks ? 1U : 0U));
         }
@@ -104,7 +124,8 @@ BOOST_AUTO_TEST_CASE(the_lock_after_the_last_automatic_unlock_is_permanent) {
     a.strike_at(start + hours{1}, strike_kind::virus);
     BOOST_TEST(a.state.kind == lock_kind::permanent);
     BOOST_TEST(is_locked(a.state, start + hours{24 * 365}));
-    BOOST_TEST((a.kinds() == kinds{lock_event_kind::locked, lock_event_kind::unlocked_by_time, lock_event_kind::made_permanent}));
+    BOOST_TEST((a.kinds() ==
+                kinds{lock_event_kind::locked, lock_event_kind::unlocked_by_time, lock_event_kind::made_permanent}));
 }
 
 BOOST_AUTO_TEST_CASE(without_automatic_unlocks_the_first_lock_is_permanent) {
@@ -119,7 +140,8 @@ BOOST_AUTO_TEST_CASE(strikes_while_locked_extend_nothing_and_do_not_count_after_
     account a;
     a.strike_at(start, strike_kind::virus);
     const auto until = a.state.until;
-    for (int i = 0; i < 10; ++i) a.strike_at(start + minutes{29}, strike_kind::spam);
+    for (int i = 0; i < 10; ++i)
+        a.strike_at(start + minutes{29}, strike_kind::spam);
     BOOST_TEST((a.state.until == until));
     a.strike_at(start + minutes{31}, strike_kind::spam);
     BOOST_TEST(a.state.kind == lock_kind::open);
@@ -152,7 +174,8 @@ BOOST_AUTO_TEST_CASE(a_persons_lock_on_a_lock_that_is_over_records_both) {
     account a;
     a.strike_at(start, strike_kind::virus);
     a.take(lock_by_person(a.state, "anna", "again", "", start + hours{1}));
-    BOOST_TEST((a.kinds() == kinds{lock_event_kind::locked, lock_event_kind::unlocked_by_time, lock_event_kind::locked_by_person}));
+    BOOST_TEST((a.kinds() ==
+                kinds{lock_event_kind::locked, lock_event_kind::unlocked_by_time, lock_event_kind::locked_by_person}));
 }
 
 BOOST_AUTO_TEST_CASE(unlocking_an_open_account_changes_nothing) {
@@ -198,7 +221,8 @@ BOOST_AUTO_TEST_CASE(one_message_within_the_hour_is_one_proof) {
 BOOST_AUTO_TEST_CASE(triggers_print_as_they_are_configured) {
     BOOST_TEST(to_string(policy.after[0]) == "1 virus");
     BOOST_TEST(to_string(policy.after[2]) == "5 spam in 10 minutes");
-    for (const auto kind : {strike_kind::spam, strike_kind::phish, strike_kind::virus, strike_kind::limit, strike_kind::manual}) {
+    for (const auto kind :
+         {strike_kind::spam, strike_kind::phish, strike_kind::virus, strike_kind::limit, strike_kind::manual}) {
         BOOST_TEST((parse_strike_kind(to_string(kind)) == kind));
     }
     BOOST_TEST(!parse_strike_kind("Spam").has_value());

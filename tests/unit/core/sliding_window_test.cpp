@@ -143,7 +143,8 @@ BOOST_AUTO_TEST_CASE(counts_saturate) {
 
 BOOST_AUTO_TEST_CASE(encoding_is_reversible) {
     sliding_window w;
-    for (int i = 0; i < 40; ++i) w.charge(start + seconds{i * 100}, seconds{3600}, static_cast<std::uint64_t>(i) * 7919);
+    for (int i = 0; i < 40; ++i)
+        w.charge(start + seconds{i * 100}, seconds{3600}, static_cast<std::uint64_t>(i) * 7919);
     std::array<std::uint8_t, sliding_window::encoded_size> octets{};
     w.encode(octets);
     BOOST_TEST((sliding_window::decode(octets) == w));
@@ -153,7 +154,8 @@ BOOST_AUTO_TEST_CASE(any_octets_decode_to_a_window_that_can_be_used) {
     std::mt19937 random{7};
     for (int i = 0; i < 500; ++i) {
         std::array<std::uint8_t, sliding_window::encoded_size> octets{};
-        for (auto& o : octets) o = static_cast<std::uint8_t>(i == 0 ? 0xff : random());
+        for (auto& o : octets)
+            o = static_cast<std::uint8_t>(i == 0 ? 0xff : random());
         auto w = sliding_window::decode(octets);
         const auto before = w.used(start, seconds{3600});
         w.refund(w.charge(start, seconds{3600}, 1), 1);

@@ -28,15 +28,20 @@ struct model_transaction {
 
 class simulation {
 public:
-    explicit simulation(unsigned seed) : random_{seed} {}
+    explicit simulation(unsigned seed)
+        : random_{seed} {}
 
     void step() {
         const auto name = "i" + std::to_string(random_() % 8 + 8 * round_);
         switch (random_() % 8) {
-        case 0: return data(name);
-        case 1: return settle(name);
-        case 2: return abort(name);
-        default: return admit(name);
+        case 0:
+            return data(name);
+        case 1:
+            return settle(name);
+        case 2:
+            return abort(name);
+        default:
+            return admit(name);
         }
     }
     void check() {
@@ -52,7 +57,8 @@ public:
         BOOST_TEST_REQUIRE(use[1].used <= messages.count);
     }
     void end() {
-        while (!open_.empty()) abort(open_.begin()->first);
+        while (!open_.empty())
+            abort(open_.begin()->first);
         check();
         BOOST_TEST(books_.usage(limits[0])->at(0).used == accepted_);
     }
@@ -60,12 +66,14 @@ public:
 private:
     std::uint64_t total() const {
         std::uint64_t sum = accepted_;
-        for (const auto& [name, t] : open_) sum += t.charged;
+        for (const auto& [name, t] : open_)
+            sum += t.charged;
         return sum;
     }
     std::uint64_t total_messages() const {
         std::uint64_t sum = accepted_messages_;
-        for (const auto& [name, t] : open_) sum += t.charged != 0 ? 1 : 0;
+        for (const auto& [name, t] : open_)
+            sum += t.charged != 0 ? 1 : 0;
         return sum;
     }
     bool fits(std::uint32_t more, bool message) const {
@@ -95,7 +103,8 @@ private:
         auto t = known == open_.end() ? model_transaction{} : known->second;
         const auto count = static_cast<std::uint32_t>(1 + random_() % (t.charged + t.repeats + 2));
         const auto more = count > t.charged + t.repeats ? count - t.charged - t.repeats : 0;
-        const auto answer = run(io_, books_.data({{"s", name}, 1, "a", "Q" + name, count, limits, false, false, false})).value();
+        const auto answer =
+            run(io_, books_.data({{"s", name}, 1, "a", "Q" + name, count, limits, false, false, false})).value();
         BOOST_TEST_REQUIRE(answer.breach.has_value() == ((more != 0 || t.charged == 0) && !fits(more, t.charged == 0)));
         if (answer.breach) return;
         if (count < t.charged) {
@@ -171,7 +180,8 @@ BOOST_AUTO_TEST_CASE(with_time_passing_no_period_ever_holds_more_than_the_limit)
         }
         std::size_t within = 0;
         for (const auto& [id, times] : admitted) {
-            for (const auto t : times) within += t > clock.now() - seconds{3600} ? 1 : 0;
+            for (const auto t : times)
+                within += t > clock.now() - seconds{3600} ? 1 : 0;
         }
         BOOST_TEST_REQUIRE(within <= 20U);
     }

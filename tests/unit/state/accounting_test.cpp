@@ -30,7 +30,8 @@ struct desk {
     bool observe = false, at_once = false, data_settles = false;
 
     std::unique_ptr<accounting_lmdb> make() {
-        return std::make_unique<accounting_lmdb>(*counters, io.get_executor(), "0123456789abcdef", clock, accounting_options{});
+        return std::make_unique<accounting_lmdb>(*counters, io.get_executor(), "0123456789abcdef", clock,
+                                                 accounting_options{});
     }
     static transaction_id id(const std::string& instance) { return {"192.0.2.1:587", instance}; }
 
@@ -39,9 +40,12 @@ struct desk {
         BOOST_REQUIRE(a.has_value());
         return *a;
     }
-    bool admitted(const std::string& instance, const std::string& recipient) { return !rcpt(instance, recipient).breach; }
+    bool admitted(const std::string& instance, const std::string& recipient) {
+        return !rcpt(instance, recipient).breach;
+    }
     data_answer data(const std::string& instance, std::uint32_t count, const std::string& queue_id = "Q1") {
-        auto a = run(io, books->data({id(instance), connection, alice, queue_id, count, limits, observe, data_settles, at_once}));
+        auto a = run(io, books->data({id(instance), connection, alice, queue_id, count, limits, observe, data_settles,
+                                      at_once}));
         BOOST_REQUIRE(a.has_value());
         return *a;
     }
@@ -72,7 +76,8 @@ BOOST_AUTO_TEST_SUITE(accounting_test)
 
 BOOST_AUTO_TEST_CASE(the_recipient_after_the_limit_is_refused_with_use_and_time) {
     desk d;
-    for (int i = 0; i < 5; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    for (int i = 0; i < 5; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
     const auto refused = d.rcpt("i1", "5");
     BOOST_REQUIRE(refused.breach.has_value());
     BOOST_TEST(refused.breach->used == 5U);
@@ -89,14 +94,16 @@ BOOST_AUTO_TEST_CASE(an_accepted_recipient_that_comes_again_is_admitted_and_char
     BOOST_TEST(!d.rcpt("i1", "a").repeated);
     BOOST_TEST(d.rcpt("i1", "a").repeated);
     BOOST_TEST(d.used() == 1U);
-    for (int i = 0; i < 4; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
-    BOOST_TEST(d.admitted("i1", "a")); // also at the limit
+    for (int i = 0; i < 4; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    BOOST_TEST(d.admitted("i1", "a"));       // also at the limit
     BOOST_TEST(!d.rcpt("i2", "a").repeated); // another transaction is another charge
 }
 
 BOOST_AUTO_TEST_CASE(a_refused_recipient_is_decided_anew) {
     desk d;
-    for (int i = 0; i < 5; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    for (int i = 0; i < 5; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
     BOOST_TEST(!d.admitted("i2", "x"));
     BOOST_TEST(!d.admitted("i2", "x"));
     d.abort("i1");
@@ -166,7 +173,8 @@ BOOST_AUTO_TEST_CASE(a_connection_superseded_by_a_retry_releases_nothing) {
 
 BOOST_AUTO_TEST_CASE(who_is_refused_last_also_spoke_last) {
     desk d;
-    for (int i = 0; i < 5; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    for (int i = 0; i < 5; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
     d.connection = 2;
     BOOST_TEST(!d.admitted("i1", "x"));
     d.connection = 1;
@@ -176,7 +184,8 @@ BOOST_AUTO_TEST_CASE(who_is_refused_last_also_spoke_last) {
 
 BOOST_AUTO_TEST_CASE(data_refunds_what_others_refused) {
     desk d;
-    for (const char* r : {"a", "b", "c"}) BOOST_TEST(d.admitted("i1", r));
+    for (const char* r : {"a", "b", "c"})
+        BOOST_TEST(d.admitted("i1", r));
     const auto answer = d.data("i1", 1);
     BOOST_TEST(answer.charged == 1U);
     BOOST_TEST(answer.refunded == 2U);
@@ -215,7 +224,8 @@ BOOST_AUTO_TEST_CASE(data_for_an_unknown_transaction_reserves_and_may_refuse) {
 
 BOOST_AUTO_TEST_CASE(a_refused_data_keeps_the_reservation_until_the_abort) {
     desk d;
-    for (int i = 0; i < 4; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    for (int i = 0; i < 4; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
     const auto refused = d.data("i1", 6);
     BOOST_REQUIRE(refused.breach.has_value());
     BOOST_TEST(refused.charged == 4U);
@@ -226,7 +236,8 @@ BOOST_AUTO_TEST_CASE(a_refused_data_keeps_the_reservation_until_the_abort) {
 
 BOOST_AUTO_TEST_CASE(a_duplicate_that_postfix_counts_twice_is_charged_once) {
     desk d;
-    for (const char* r : {"a", "b", "a"}) BOOST_TEST(d.admitted("i1", r));
+    for (const char* r : {"a", "b", "a"})
+        BOOST_TEST(d.admitted("i1", r));
     BOOST_TEST(d.data("i1", 3).charged == 2U);
     BOOST_TEST(d.data("i1", 3).refunded == 0U);
     BOOST_TEST(d.used() == 2U);
@@ -234,7 +245,8 @@ BOOST_AUTO_TEST_CASE(a_duplicate_that_postfix_counts_twice_is_charged_once) {
 
 BOOST_AUTO_TEST_CASE(a_service_in_two_lists_is_charged_once) {
     desk d;
-    for (const char* r : {"a", "a", "b", "b"}) BOOST_TEST(d.admitted("i1", r));
+    for (const char* r : {"a", "a", "b", "b"})
+        BOOST_TEST(d.admitted("i1", r));
     const auto answer = d.data("i1", 2);
     BOOST_TEST(answer.charged == 2U);
     BOOST_TEST(answer.refunded == 0U);
@@ -340,18 +352,21 @@ BOOST_AUTO_TEST_CASE(a_lease_that_ends_after_data_charges) {
 BOOST_AUTO_TEST_CASE(a_sweep_does_no_more_than_it_was_asked_to) {
     desk d;
     d.limits[0].limits[0].count = 100;
-    for (int i = 0; i < 20; ++i) BOOST_TEST(d.admitted("i" + std::to_string(i), "a"));
+    for (int i = 0; i < 20; ++i)
+        BOOST_TEST(d.admitted("i" + std::to_string(i), "a"));
     d.clock.advance(seconds{600});
     BOOST_TEST(d.sweep(7) == 7U);
     BOOST_TEST(d.used() == 13U);
-    for (int i = 0; i < 3; ++i) (void)d.sweep(7);
+    for (int i = 0; i < 3; ++i)
+        (void)d.sweep(7);
     BOOST_TEST(d.used() == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(a_message_is_charged_with_its_first_recipient_only) {
     desk d;
     d.limits[0].limits = {two_messages};
-    for (const char* r : {"a", "b", "c"}) BOOST_TEST(d.admitted("i1", r));
+    for (const char* r : {"a", "b", "c"})
+        BOOST_TEST(d.admitted("i1", r));
     BOOST_TEST(d.admitted("i2", "a"));
     BOOST_TEST(!d.admitted("i3", "a"));
     BOOST_TEST(d.admitted("i2", "b")); // of a message that is charged already
@@ -374,7 +389,8 @@ BOOST_AUTO_TEST_CASE(a_limit_of_any_scope_refuses_and_then_none_is_charged) {
 
 BOOST_AUTO_TEST_CASE(of_several_broken_limits_the_one_that_frees_last_is_named) {
     desk d;
-    d.limits[0].limits = {{1, limit_unit::recipients, seconds{60}}, {1, limit_unit::recipients, seconds{86400}},
+    d.limits[0].limits = {{1, limit_unit::recipients, seconds{60}},
+                          {1, limit_unit::recipients, seconds{86400}},
                           {1, limit_unit::recipients, seconds{3600}}};
     BOOST_TEST(d.admitted("i1", "a"));
     BOOST_TEST((d.rcpt("i1", "b").breach->what.period == seconds{86400}));
@@ -383,7 +399,8 @@ BOOST_AUTO_TEST_CASE(of_several_broken_limits_the_one_that_frees_last_is_named) 
 BOOST_AUTO_TEST_CASE(observing_charges_and_still_reports) {
     desk d;
     d.observe = true;
-    for (int i = 0; i < 7; ++i) BOOST_TEST(d.rcpt("i1", std::to_string(i)).breach.has_value() == (i >= 5));
+    for (int i = 0; i < 7; ++i)
+        BOOST_TEST(d.rcpt("i1", std::to_string(i)).breach.has_value() == (i >= 5));
     BOOST_TEST(d.used() == 7U);
     BOOST_TEST(d.data("i1", 8).breach.has_value());
     BOOST_TEST(d.used() == 8U);
@@ -392,7 +409,8 @@ BOOST_AUTO_TEST_CASE(observing_charges_and_still_reports) {
 BOOST_AUTO_TEST_CASE(an_unlimited_limit_counts_and_never_refuses) {
     desk d;
     d.limits[0].limits = {{limit::unlimited, limit_unit::recipients, seconds{3600}}};
-    for (int i = 0; i < 50; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    for (int i = 0; i < 50; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
     BOOST_TEST(d.used() == 50U);
 }
 
@@ -423,7 +441,8 @@ BOOST_AUTO_TEST_CASE(a_limit_that_leaves_the_configuration_and_comes_back_rememb
 
 BOOST_AUTO_TEST_CASE(a_new_number_of_a_limit_applies_to_what_is_counted_already) {
     desk d;
-    for (int i = 0; i < 5; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    for (int i = 0; i < 5; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
     d.limits[0].limits[0].count = 6;
     BOOST_TEST(d.admitted("i1", "6"));
     d.limits[0].limits[0].count = 3;
@@ -433,21 +452,25 @@ BOOST_AUTO_TEST_CASE(a_new_number_of_a_limit_applies_to_what_is_counted_already)
 BOOST_AUTO_TEST_CASE(limits_that_cannot_be_kept_are_refused_and_leave_the_turn_whole) {
     desk d;
     auto many = d.limits;
-    for (int i = 0; i < 60; ++i) many[0].limits.push_back({1, limit_unit::messages, seconds{60 + i}});
+    for (int i = 0; i < 60; ++i)
+        many[0].limits.push_back({1, limit_unit::messages, seconds{60 + i}});
     auto twice = d.limits;
     twice.push_back(twice[0]);
     result<admit_answer> good{admit_answer{}};
     asio::co_spawn(d.io, d.books->admit({desk::id("i1"), 1, alice, "a", d.limits, false, false}),
                    [&](std::exception_ptr, result<admit_answer> a) { good = std::move(a); });
-    BOOST_TEST(run(d.io, d.books->admit({desk::id("i2"), 1, alice, "a", many, false, false})).error().code == errc::too_large);
-    BOOST_TEST(run(d.io, d.books->admit({desk::id("i2"), 1, alice, "a", twice, false, false})).error().code == errc::malformed);
+    BOOST_TEST(run(d.io, d.books->admit({desk::id("i2"), 1, alice, "a", many, false, false})).error().code ==
+               errc::too_large);
+    BOOST_TEST(run(d.io, d.books->admit({desk::id("i2"), 1, alice, "a", twice, false, false})).error().code ==
+               errc::malformed);
     BOOST_TEST(good.has_value());
     BOOST_TEST(d.used() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_forgets_and_late_refunds_do_not_touch_what_came_after) {
     desk d;
-    for (const char* r : {"a", "b", "c"}) BOOST_TEST(d.admitted("i1", r));
+    for (const char* r : {"a", "b", "c"})
+        BOOST_TEST(d.admitted("i1", r));
     BOOST_REQUIRE(run(d.io, d.books->reset(alice)).has_value());
     BOOST_TEST(d.used() == 0U);
     BOOST_TEST(d.admitted("i2", "a"));
@@ -460,7 +483,8 @@ BOOST_AUTO_TEST_CASE(a_clock_that_was_wrong_mints_nothing_and_locks_nobody_out) 
     log_lines lines;
     const auto before = d.clock.now();
     d.clock.advance(std::chrono::hours{24 * 365});
-    for (int i = 0; i < 5; ++i) BOOST_TEST(d.admitted("i1", std::to_string(i)));
+    for (int i = 0; i < 5; ++i)
+        BOOST_TEST(d.admitted("i1", std::to_string(i)));
     (void)d.refuse("recipients per hour", "a");
     d.clock.set(before);
     BOOST_TEST(!d.admitted("i2", "x"));
@@ -480,7 +504,9 @@ BOOST_AUTO_TEST_CASE(a_thousand_parallel_requests_admit_exactly_the_limit) {
     d.limits[0].limits[0].count = 300;
     int admitted = 0, refused = 0, failed = 0;
     for (int i = 0; i < 1000; ++i) {
-        asio::co_spawn(d.io, d.books->admit({desk::id("i" + std::to_string(i % 16)), 1, alice, std::to_string(i), d.limits, false, false}),
+        asio::co_spawn(d.io,
+                       d.books->admit({desk::id("i" + std::to_string(i % 16)), 1, alice, std::to_string(i), d.limits,
+                                       false, false}),
                        [&](std::exception_ptr, result<admit_answer> a) {
                            ++(!a ? failed : a->breach ? refused : admitted);
                        });
@@ -497,7 +523,8 @@ BOOST_AUTO_TEST_CASE(what_was_answered_survives_and_what_was_not_is_not_charged)
     BOOST_TEST(d.admitted("i1", "a"));
     asio::co_spawn(d.io, d.books->admit({desk::id("i1"), 1, alice, "b", d.limits, false, false}), asio::detached);
     d.io.restart();
-    while (d.io.poll_one() != 0 && d.used() != 2U) {} // applied, not committed
+    while (d.io.poll_one() != 0 && d.used() != 2U) {
+    } // applied, not committed
     d.books.reset();
     d.counters.reset();
     d.counters = open_store(d.dir / "counters", durability::background, 64U << 20U);
@@ -516,7 +543,9 @@ BOOST_AUTO_TEST_CASE(a_full_store_fails_the_turn_and_the_next_one_works_after_a_
     result<admit_answer> outcome{admit_answer{}};
     while (stored < 5000) {
         const auto name = std::to_string(stored);
-        outcome = run(d.io, d.books->admit({desk::id(name), 1, name, "a", {{"account:" + name, {five_recipients}}}, false, false}));
+        outcome =
+            run(d.io,
+                d.books->admit({desk::id(name), 1, name, "a", {{"account:" + name, {five_recipients}}}, false, false}));
         if (!outcome) break;
         ++stored;
     }
@@ -524,7 +553,8 @@ BOOST_AUTO_TEST_CASE(a_full_store_fails_the_turn_and_the_next_one_works_after_a_
     BOOST_TEST(outcome.error().code == errc::disk_full);
     BOOST_TEST(d.used(five_recipients, "account:0") == 1U);
     d.clock.advance(seconds{7200});
-    while (d.sweep(20) != 0) {}
+    while (d.sweep(20) != 0) {
+    }
     (void)d.sweep(10000);
     BOOST_TEST(d.admitted("i1", "a"));
 }
@@ -540,7 +570,8 @@ BOOST_AUTO_TEST_CASE(damaged_records_start_empty_and_say_so) {
             keys.emplace_back(key);
             return true;
         });
-        for (const auto& key : keys) BOOST_REQUIRE(txn->put(key, "\1damaged").has_value());
+        for (const auto& key : keys)
+            BOOST_REQUIRE(txn->put(key, "\1damaged").has_value());
         BOOST_REQUIRE(txn->commit().has_value());
     }
     BOOST_TEST(!d.rcpt("i1", "a").repeated);

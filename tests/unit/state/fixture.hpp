@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the state's tests share: a directory of their own, coroutines run to their end, other processes, and the log's lines.
+// What the state's tests share: a directory of their own, coroutines run to their end, other processes, and the log's
+// lines.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -111,7 +112,8 @@ private:
 /// Another process. Fork before this process opens the environment: LMDB must not be used across a fork.
 class child_process {
 public:
-    explicit child_process(const std::function<int()>& body) : pid_{::fork()} {
+    explicit child_process(const std::function<int()>& body)
+        : pid_{::fork()} {
         BOOST_REQUIRE(pid_ >= 0);
         if (pid_ != 0) return;
         ::alarm(30);
@@ -144,8 +146,8 @@ private:
     pid_t pid_;
 };
 
-inline std::unique_ptr<store> open_store(const std::filesystem::path& directory, durability how = durability::background,
-                                         std::uint64_t map_size = 16U << 20U) {
+inline std::unique_ptr<store> open_store(const std::filesystem::path& directory,
+                                         durability how = durability::background, std::uint64_t map_size = 16U << 20U) {
     auto opened = store::open({.directory = directory, .map_size = {map_size}, .how = how});
     BOOST_REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message()));
     return std::move(*opened);

@@ -26,7 +26,8 @@ std::uint64_t counted(store& s) {
     return value ? decoder{*value, 1}.number<std::uint64_t>() : 0;
 }
 
-result<std::unique_ptr<background_environment>> open_background(const std::filesystem::path& directory, std::string_view boot) {
+result<std::unique_ptr<background_environment>> open_background(const std::filesystem::path& directory,
+                                                                std::string_view boot) {
     return background_environment::open({.directory = directory, .map_size = {16U << 20U}}, boot, {});
 }
 
@@ -70,14 +71,17 @@ BOOST_AUTO_TEST_CASE(many_processes_that_open_a_new_directory_at_once_all_succee
             children.push_back(std::make_unique<child_process>([&] {
                 if (!go.take()) return 1;
                 if (!state_secret(dir.path())) return 2;
-                auto s = store::open({.directory = dir / "state", .map_size = {1U << 20U}, .how = durability::background});
+                auto s =
+                    store::open({.directory = dir / "state", .map_size = {1U << 20U}, .how = durability::background});
                 if (!s) return 3;
                 auto txn = (*s)->write();
                 return txn && increment(*txn) && txn->commit() ? 0 : 4;
             }));
         }
-        for (int i = 0; i < 6; ++i) go.give();
-        for (auto& c : children) BOOST_TEST(c->wait() == 0);
+        for (int i = 0; i < 6; ++i)
+            go.give();
+        for (auto& c : children)
+            BOOST_TEST(c->wait() == 0);
         BOOST_TEST(counted(*open_store(dir / "state", durability::background, 1U << 20U)) == 6U);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accounts with their locks, verdict events, the quarantine's index, the writer, and a daemon's environments as a whole.
+// Accounts with their locks, verdict events, the quarantine's index, the writer, and a daemon's environments as a
+// whole.
 #define BOOST_TEST_DYN_LINK
 #include "fixture.hpp"
 
@@ -37,7 +38,8 @@ struct office {
             keys.emplace_back(key);
             return true;
         });
-        for (const auto& key : keys) BOOST_REQUIRE(txn->put(key, value).has_value());
+        for (const auto& key : keys)
+            BOOST_REQUIRE(txn->put(key, value).has_value());
         BOOST_REQUIRE(txn->commit().has_value());
     }
 };
@@ -98,7 +100,8 @@ BOOST_AUTO_TEST_CASE(a_strike_that_completes_a_trigger_locks_with_history_and_no
 BOOST_AUTO_TEST_CASE(the_same_proof_within_the_hour_counts_once) {
     office o;
     BOOST_TEST(o.strike_with(strike_kind::spam, "digest").counted);
-    for (int i = 0; i < 5; ++i) BOOST_TEST(!o.strike_with(strike_kind::spam, "digest").counted);
+    for (int i = 0; i < 5; ++i)
+        BOOST_TEST(!o.strike_with(strike_kind::spam, "digest").counted);
     BOOST_TEST(o.accounts.history(alice, 9)->strikes.size() == 1U);
     o.clock.advance(hours{1});
     BOOST_TEST(o.strike_with(strike_kind::spam, "digest").counted);
@@ -136,7 +139,8 @@ BOOST_AUTO_TEST_CASE(people_lock_unlock_and_reset) {
 
 BOOST_AUTO_TEST_CASE(notices_leave_oldest_first_when_they_were_sent) {
     office o;
-    for (int i = 0; i < 3; ++i) BOOST_REQUIRE(run(o.io, o.accounts.lock(std::to_string(i), "anna", "", "")).has_value());
+    for (int i = 0; i < 3; ++i)
+        BOOST_REQUIRE(run(o.io, o.accounts.lock(std::to_string(i), "anna", "", "")).has_value());
     const auto three = o.accounts.notices(9).value();
     BOOST_REQUIRE(three.size() == 3U);
     BOOST_TEST(three[0].account == "0");
@@ -167,7 +171,8 @@ BOOST_AUTO_TEST_CASE(remembered_strikes_are_bounded) {
     office o;
     for (int i = 0; i < 1100; ++i) {
         auto work = o.accounts.add_strike(alice, {strike_kind::limit, o.clock.now(), 1, {}, std::to_string(i)}, policy);
-        boost::asio::co_spawn(o.io, std::move(work), [](std::exception_ptr, result<strike_outcome> r) { BOOST_TEST(r.has_value()); });
+        boost::asio::co_spawn(o.io, std::move(work),
+                              [](std::exception_ptr, result<strike_outcome> r) { BOOST_TEST(r.has_value()); });
     }
     o.io.run();
     BOOST_TEST(o.accounts.history(alice, 5000)->strikes.size() == 1000U);
@@ -176,7 +181,8 @@ BOOST_AUTO_TEST_CASE(remembered_strikes_are_bounded) {
 BOOST_AUTO_TEST_CASE(damaged_records_are_errors) {
     office o;
     (void)o.strike_with(strike_kind::virus);
-    for (const std::string_view value : {std::string_view{"\1"}, std::string_view{"\1\xff\xff\xff\xff\xff\xff\xff\xff", 9}, std::string_view{"\2"}}) {
+    for (const std::string_view value :
+         {std::string_view{"\1"}, std::string_view{"\1\xff\xff\xff\xff\xff\xff\xff\xff", 9}, std::string_view{"\2"}}) {
         o.overwrite_all(value);
         BOOST_TEST(o.accounts.read_lock(alice).error().code == errc::corrupt);
         BOOST_TEST(o.accounts.history(alice, 9).error().code == errc::corrupt);
@@ -194,17 +200,20 @@ BOOST_AUTO_TEST_CASE(an_operation_that_fails_is_rolled_back_alone) {
     office o;
     signal_pipe begun, go;
     std::thread first{[&] {
-        BOOST_TEST(o.through.run_blocking([&](write_txn& txn) {
-            begun.give();
-            (void)go.take();
-            return txn.put("first", "1");
-        }).has_value());
+        BOOST_TEST(o.through
+                       .run_blocking([&](write_txn& txn) {
+                           begun.give();
+                           (void)go.take();
+                           return txn.put("first", "1");
+                       })
+                       .has_value());
     }};
     BOOST_REQUIRE(begun.take());
     // While the first is under way these gather, and share one commit.
     std::vector<result<void>> outcomes(3);
     const auto add = [&](std::size_t i, writer::operation op) {
-        boost::asio::co_spawn(o.io, o.through.run(std::move(op)), [&, i](std::exception_ptr, result<void> r) { outcomes[i] = r; });
+        boost::asio::co_spawn(o.io, o.through.run(std::move(op)),
+                              [&, i](std::exception_ptr, result<void> r) { outcomes[i] = r; });
     };
     add(0, [](write_txn& txn) { return txn.put("good", "1"); });
     add(1, [](write_txn& txn) -> result<void> {
@@ -240,7 +249,8 @@ BOOST_AUTO_TEST_CASE(what_is_queued_is_committed_before_the_end) {
         io.poll();
     }
     io.run();
-    for (int i = 0; i < 100; ++i) BOOST_TEST(get(*s, "k" + std::to_string(i)).has_value());
+    for (int i = 0; i < 100; ++i)
+        BOOST_TEST(get(*s, "k" + std::to_string(i)).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_queue_that_is_full_is_said_to_be) {
@@ -256,8 +266,9 @@ BOOST_AUTO_TEST_CASE(a_queue_that_is_full_is_said_to_be) {
     BOOST_REQUIRE(begun.take());
     int refused = 0;
     for (int i = 0; i < 10'010; ++i) {
-        boost::asio::co_spawn(o.io, o.through.run([](write_txn&) -> result<void> { return {}; }),
-                              [&](std::exception_ptr, result<void> r) { refused += !r && r.error().code == errc::unavailable; });
+        boost::asio::co_spawn(
+            o.io, o.through.run([](write_txn&) -> result<void> { return {}; }),
+            [&](std::exception_ptr, result<void> r) { refused += !r && r.error().code == errc::unavailable; });
     }
     o.io.poll();
     go.give();
@@ -291,7 +302,9 @@ BOOST_AUTO_TEST_CASE(an_entry_comes_back_as_it_was_put) {
 BOOST_AUTO_TEST_CASE(entries_are_listed_newest_first_and_replaced_in_place) {
     office o;
     for (int i = 0; i < 5; ++i) {
-        BOOST_REQUIRE(run(o.io, o.quarantine.put(sample("ID" + std::to_string(i), o.clock.now(), i % 2 ? "bob" : alice))).has_value());
+        BOOST_REQUIRE(
+            run(o.io, o.quarantine.put(sample("ID" + std::to_string(i), o.clock.now(), i % 2 ? "bob" : alice)))
+                .has_value());
         o.clock.advance(minutes{1});
     }
     auto again = sample("ID0", o.clock.now(), alice);
@@ -313,7 +326,8 @@ BOOST_AUTO_TEST_CASE(old_entries_are_found_by_their_age) {
     office o;
     const auto start = o.clock.now();
     for (int i = 0; i < 4; ++i) {
-        BOOST_REQUIRE(run(o.io, o.quarantine.put(sample("ID" + std::to_string(i), start + minutes{i}, alice))).has_value());
+        BOOST_REQUIRE(
+            run(o.io, o.quarantine.put(sample("ID" + std::to_string(i), start + minutes{i}, alice))).has_value());
     }
     BOOST_TEST((o.quarantine.older_than(start + minutes{2}, 9).value() == std::vector<std::string>{"ID1", "ID0"}));
     BOOST_TEST(o.quarantine.older_than(start + minutes{9}, 3)->size() == 3U);
@@ -366,10 +380,12 @@ BOOST_AUTO_TEST_CASE(the_cap_is_exact_across_threads_and_frees_with_time) {
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
         threads.emplace_back([&] {
-            for (int i = 0; i < 20; ++i) granted += log.count_under(alice, "bounce", seconds{3600}, 30).value() ? 1 : 0;
+            for (int i = 0; i < 20; ++i)
+                granted += log.count_under(alice, "bounce", seconds{3600}, 30).value() ? 1 : 0;
         });
     }
-    for (auto& t : threads) t.join();
+    for (auto& t : threads)
+        t.join();
     BOOST_TEST(granted == 30);
     BOOST_TEST(log.count_under("bob", "bounce", seconds{3600}, 30).value());
     o.clock.advance(seconds{3600});
@@ -412,7 +428,8 @@ BOOST_AUTO_TEST_CASE(two_daemons_meet_in_one_directory) {
         if (!e) return 1;
         boost::asio::io_context io;
         lock_policy strict{{{1, strike_kind::virus, strike_memory}}, minutes{30}, 0};
-        const auto struck = run(io, (*e)->accounts().add_strike(alice, {strike_kind::virus, (*e)->time().now(), 1, "", "R"}, strict));
+        const auto struck =
+            run(io, (*e)->accounts().add_strike(alice, {strike_kind::virus, (*e)->time().now(), 1, "", "R"}, strict));
         if (!struck || !(*e)->events().record(sample_event("AAAAAAA1", (*e)->time().now(), alice))) return 2;
         return 0;
     }};

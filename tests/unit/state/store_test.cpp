@@ -28,14 +28,16 @@ void overwrite(const fs::path& file, off_t from, std::size_t size, char with) {
 
 std::size_t moved_aside(const temp_directory& dir) {
     std::size_t n = 0;
-    for (const auto& e : fs::directory_iterator{dir.path()}) n += e.path().filename().string().find(".corrupt-") != std::string::npos;
+    for (const auto& e : fs::directory_iterator{dir.path()})
+        n += e.path().filename().string().find(".corrupt-") != std::string::npos;
     return n;
 }
 
 void fill_with(store& s, int keys) {
     auto txn = s.write();
     BOOST_REQUIRE(txn.has_value());
-    for (int i = 0; i < keys; ++i) BOOST_REQUIRE(txn->put("k" + std::to_string(i), std::string(500, 'v')).has_value());
+    for (int i = 0; i < keys; ++i)
+        BOOST_REQUIRE(txn->put("k" + std::to_string(i), std::string(500, 'v')).has_value());
     BOOST_REQUIRE(txn->commit().has_value());
 }
 
@@ -93,7 +95,8 @@ BOOST_AUTO_TEST_CASE(a_nested_transaction_is_rolled_back_alone) {
 BOOST_AUTO_TEST_CASE(a_scan_keeps_to_its_prefix_its_start_and_its_end) {
     const temp_directory dir;
     auto s = open_store(dir / "env");
-    for (const char* key : {"a1", "b1", "b2", "b3", "c1"}) BOOST_REQUIRE(put(*s, key, key).has_value());
+    for (const char* key : {"a1", "b1", "b2", "b3", "c1"})
+        BOOST_REQUIRE(put(*s, key, key).has_value());
     const auto keys = [&](std::string_view prefix, std::string_view from, std::size_t most) {
         std::string out;
         const auto txn = s->read();
@@ -115,7 +118,8 @@ BOOST_AUTO_TEST_CASE(files_are_for_owner_and_group) {
     const auto before = ::umask(022);
     auto s = open_store(dir / "env");
     BOOST_TEST(::umask(before) == 022U); // put back
-    for (const auto& [name, mode] : {std::pair{dir / "env", 0770U}, {dir / "env" / "data.mdb", 0660U}, {dir / "env" / "lock.mdb", 0660U}}) {
+    for (const auto& [name, mode] :
+         {std::pair{dir / "env", 0770U}, {dir / "env" / "data.mdb", 0660U}, {dir / "env" / "lock.mdb", 0660U}}) {
         struct stat st {};
         BOOST_REQUIRE(::stat(name.c_str(), &st) == 0);
         BOOST_TEST((st.st_mode & 0777U) == mode, name);
@@ -125,7 +129,8 @@ BOOST_AUTO_TEST_CASE(files_are_for_owner_and_group) {
 BOOST_AUTO_TEST_CASE(another_schema_is_refused_and_the_message_says_what_to_do) {
     const temp_directory dir;
     const auto open_with = [&](std::uint32_t schema) {
-        return store::open({.directory = dir / "env", .map_size = {1U << 20U}, .how = durability::background, .schema = schema});
+        return store::open(
+            {.directory = dir / "env", .map_size = {1U << 20U}, .how = durability::background, .schema = schema});
     };
     BOOST_REQUIRE(open_with(2).has_value());
     const auto older_program = open_with(1);
@@ -230,7 +235,8 @@ BOOST_AUTO_TEST_CASE(a_full_map_is_disk_full_and_stays_usable) {
         BOOST_TEST_REQUIRE(txn->commit().has_value());
     }
     BOOST_TEST(s->fill() < 0.3);
-    for (int i = 0; i < stored / 4; ++i) BOOST_TEST_REQUIRE(put(*s, "n" + std::to_string(i), std::string(1000, 'v')).has_value());
+    for (int i = 0; i < stored / 4; ++i)
+        BOOST_TEST_REQUIRE(put(*s, "n" + std::to_string(i), std::string(1000, 'v')).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_full_disk_is_disk_full_at_commit_and_stays_usable) {
@@ -291,7 +297,8 @@ BOOST_AUTO_TEST_CASE(a_directory_that_cannot_be_written_is_denied_or_unavailable
 
 BOOST_AUTO_TEST_CASE(siphash_gives_the_vectors_of_its_reference_implementation) {
     std::string secret, text;
-    for (int i = 0; i < 16; ++i) secret.push_back(static_cast<char>(i));
+    for (int i = 0; i < 16; ++i)
+        secret.push_back(static_cast<char>(i));
     const auto hex = [](std::string_view octets) {
         std::string out;
         for (const unsigned char c : octets) {
@@ -305,19 +312,22 @@ BOOST_AUTO_TEST_CASE(siphash_gives_the_vectors_of_its_reference_implementation) 
                                                          {1, "da87c1d86b99af44347659119b22fc45"}};
     for (const auto& [size, expected] : table) {
         text.clear();
-        for (std::size_t i = 0; i < size; ++i) text.push_back(static_cast<char>(i));
+        for (std::size_t i = 0; i < size; ++i)
+            text.push_back(static_cast<char>(i));
         BOOST_TEST(hex(hashed_key('T', secret, {text}).substr(1)) == expected, size);
     }
 }
 
 BOOST_AUTO_TEST_CASE(hashed_keys_depend_on_tag_secret_and_every_part) {
     const std::string secret = "0123456789abcdef", other = "0123456789abcdeX";
-    const std::set<std::string> keys{hashed_key('A', secret, {"a", "bc"}), hashed_key('A', secret, {"ab", "c"}),
-                                     hashed_key('B', secret, {"a", "bc"}), hashed_key('A', other, {"a", "bc"}),
-                                     hashed_key('A', secret, {"", ""}),    hashed_key('A', secret, {"a", "b", "c"}),
-                                     hashed_key('A', secret, {""}),        hashed_key('A', secret, {std::string(10240, 'x')})};
+    const std::set<std::string> keys{
+        hashed_key('A', secret, {"a", "bc"}), hashed_key('A', secret, {"ab", "c"}),
+        hashed_key('B', secret, {"a", "bc"}), hashed_key('A', other, {"a", "bc"}),
+        hashed_key('A', secret, {"", ""}),    hashed_key('A', secret, {"a", "b", "c"}),
+        hashed_key('A', secret, {""}),        hashed_key('A', secret, {std::string(10240, 'x')})};
     BOOST_TEST(keys.size() == 8U);
-    for (const auto& k : keys) BOOST_TEST(k.size() == 17U);
+    for (const auto& k : keys)
+        BOOST_TEST(k.size() == 17U);
 }
 
 BOOST_AUTO_TEST_CASE(the_secret_is_made_once_and_kept) {
@@ -347,7 +357,8 @@ BOOST_AUTO_TEST_CASE(a_decoder_never_reads_beyond_its_input) {
         return in.complete();
     };
     BOOST_TEST(read(whole));
-    for (std::size_t n = 0; n < whole.size(); ++n) BOOST_TEST(!read(std::string_view{whole}.substr(0, n)), n);
+    for (std::size_t n = 0; n < whole.size(); ++n)
+        BOOST_TEST(!read(std::string_view{whole}.substr(0, n)), n);
     BOOST_TEST(!read(whole + "x"));
     BOOST_TEST(!(decoder{whole, 2}.ok()));
     decoder damaged{std::string_view{"\1\xff\xff\xff\xff", 5}, 1};
