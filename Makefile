@@ -18,7 +18,7 @@ ifndef no_config
 endif
 
 # ---- flags --------------------------------------------------------------------------------------------------------
-WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-mismatched-new-delete
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_GLIBCXX_ASSERTIONS -fPIE
 ifeq ($(SANITIZE),)
 HARDENING += -D_FORTIFY_SOURCE=2

@@ -55,7 +55,8 @@ access may_connect(const net::peer& who, std::optional<uid_t> mail_owner, const 
     }
     const auto address = ip_address::parse(who.address);
     if (!address || is_ours(*address)) return {false, true, "nobody knows whose socket it is"};
-    if (std::any_of(trusted.begin(), trusted.end(), [&](const ip_network& n) { return n.contains(*address); })) return {true, false, {}};
+    if (std::any_of(trusted.begin(), trusted.end(), [&](const ip_network& n) { return n.contains(*address); }))
+        return {true, false, {}};
     return {false, false, "its address is not in contentfilter.trusted"};
 }
 

@@ -20,12 +20,18 @@ json texts(const std::vector<std::string>& all) {
 
 std::string_view action_name(config::forced_verdict action) {
     switch (action) {
-    case config::forced_verdict::none: return "none";
-    case config::forced_verdict::tag: return "tag";
-    case config::forced_verdict::hold: return "hold";
-    case config::forced_verdict::quarantine: return "quarantine";
-    case config::forced_verdict::reject: return "reject";
-    case config::forced_verdict::discard: return "discard";
+    case config::forced_verdict::none:
+        return "none";
+    case config::forced_verdict::tag:
+        return "tag";
+    case config::forced_verdict::hold:
+        return "hold";
+    case config::forced_verdict::quarantine:
+        return "quarantine";
+    case config::forced_verdict::reject:
+        return "reject";
+    case config::forced_verdict::discard:
+        return "discard";
     }
     return "none";
 }
@@ -67,33 +73,59 @@ std::string crlf_lines(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const bool pair = text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n';
         if (pair) ++i;
-        if (pair || text[i] == '\n') out += "\r\n";
-        else out += text[i] == '\r' ? ' ' : text[i];
+        if (pair || text[i] == '\n')
+            out += "\r\n";
+        else
+            out += text[i] == '\r' ? ' ' : text[i];
     }
     if (!out.empty() && !out.ends_with("\r\n")) out += "\r\n";
     return out;
 }
 
 json event(const state::verdict_event& of) {
-    return {{"reference", of.reference}, {"at", to_iso8601(of.at)}, {"account", printable(of.account, longest_text)},
-            {"sender", printable(of.sender, longest_text)}, {"recipients", texts(of.recipients)}, {"queue_id", printable(of.queue_id)},
-            {"message_id", printable(of.message_id, longest_text)}, {"verdict", of.verdict}, {"reason", to_string(of.why)},
-            {"sentence", sentence(of.why)}, {"findings", texts(of.findings)}, {"observed", of.observed}};
+    return {{"reference", of.reference},
+            {"at", to_iso8601(of.at)},
+            {"account", printable(of.account, longest_text)},
+            {"sender", printable(of.sender, longest_text)},
+            {"recipients", texts(of.recipients)},
+            {"queue_id", printable(of.queue_id)},
+            {"message_id", printable(of.message_id, longest_text)},
+            {"verdict", of.verdict},
+            {"reason", to_string(of.why)},
+            {"sentence", sentence(of.why)},
+            {"findings", texts(of.findings)},
+            {"observed", of.observed}};
 }
 
 json entry(const state::quarantine_entry& of) {
-    return {{"id", printable(of.id)}, {"at", to_iso8601(of.at)}, {"account", printable(of.account, longest_text)},
-            {"sender", printable(of.sender, longest_text)}, {"recipients", texts(of.recipients)}, {"subject", printable(of.subject, longest_text)},
-            {"reason", to_string(of.why)}, {"sentence", sentence(of.why)}, {"findings", texts(of.findings)}, {"size", of.size},
-            {"queue_id", printable(of.queue_id)}, {"digest", of.digest}, {"releasing", of.released}};
+    return {{"id", printable(of.id)},
+            {"at", to_iso8601(of.at)},
+            {"account", printable(of.account, longest_text)},
+            {"sender", printable(of.sender, longest_text)},
+            {"recipients", texts(of.recipients)},
+            {"subject", printable(of.subject, longest_text)},
+            {"reason", to_string(of.why)},
+            {"sentence", sentence(of.why)},
+            {"findings", texts(of.findings)},
+            {"size", of.size},
+            {"queue_id", printable(of.queue_id)},
+            {"digest", of.digest},
+            {"releasing", of.released}};
 }
 
 json finding_object(const finding& of) {
-    return {{"symbol", of.symbol}, {"score", of.score}, {"group", of.group}, {"evidence", printable(of.evidence, longest_text)},
-            {"action", action_name(of.action)}, {"reason", to_string(of.why)}, {"temperror", of.temperror}};
+    return {{"symbol", of.symbol},
+            {"score", of.score},
+            {"group", of.group},
+            {"evidence", printable(of.evidence, longest_text)},
+            {"action", action_name(of.action)},
+            {"reason", to_string(of.why)},
+            {"temperror", of.temperror}};
 }
 
-json key(const auth::signing_key& of) { return {{"domain", of.domain}, {"selector", of.selector}, {"algorithm", auth::to_string(of.kind)}}; }
+json key(const auth::signing_key& of) {
+    return {{"domain", of.domain}, {"selector", of.selector}, {"algorithm", auth::to_string(of.kind)}};
+}
 
 json verdicts(const std::array<counters::number, counters::verdict_kinds>& of) {
     json out = json::object();
@@ -105,7 +137,8 @@ json verdicts(const std::array<counters::number, counters::verdict_kinds>& of) {
 json reasons(const counters& of) {
     json out = json::object();
     for (const auto one : all_reasons())
-        if (const auto count = of.reasons.at(static_cast<std::size_t>(one)).load()) out[std::string{to_string(one)}] = count;
+        if (const auto count = of.reasons.at(static_cast<std::size_t>(one)).load())
+            out[std::string{to_string(one)}] = count;
     return out;
 }
 

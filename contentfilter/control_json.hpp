@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The objects of the control protocol's answers (the table is in control_verbs.hpp), made from ours, and arguments read from requests.
-// Pure. All text that came from outside passes printable(): an answer is valid UTF-8 whatever a recipient's name was.
+// The objects of the control protocol's answers (the table is in control_verbs.hpp), made from ours, and arguments read
+// from requests. Pure. All text that came from outside passes printable(): an answer is valid UTF-8 whatever a
+// recipient's name was.
 #pragma once
 
 #include "contentfilter/counters.hpp"

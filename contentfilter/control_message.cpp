@@ -22,9 +22,11 @@ result<smtp::envelope> envelope_of(const json& request) {
     if (!from) return from.error();
     std::vector<mail_address> recipients;
     if (const auto at = request.find("recipients"); at != request.end()) {
-        if (!at->is_array() || at->size() > most_recipients) return failure{errc::malformed, "argument \"recipients\" is not a list of at most 1000 texts"};
+        if (!at->is_array() || at->size() > most_recipients)
+            return failure{errc::malformed, "argument \"recipients\" is not a list of at most 1000 texts"};
         for (const auto& one : *at) {
-            if (!one.is_string()) return failure{errc::malformed, "argument \"recipients\" holds something that is no text"};
+            if (!one.is_string())
+                return failure{errc::malformed, "argument \"recipients\" holds something that is no text"};
             recipients.push_back(mail_address::from_internal(one.get_ref<const std::string&>()));
         }
     }
@@ -34,15 +36,18 @@ result<smtp::envelope> envelope_of(const json& request) {
 /// An account as a person names it: any case, and without the domain where default_domain supplies it.
 std::string account_named(const config::settings& settings, const std::string& given) {
     auto name = to_lower(trim(given));
-    const bool listed = std::any_of(settings.accounts.begin(), settings.accounts.end(), [&](const auto& a) { return to_lower(a.name) == name; });
-    const bool whole = name.empty() || name == "-" || listed || name.starts_with("uid:") || name.find('@') != std::string::npos;
+    const bool listed = std::any_of(settings.accounts.begin(), settings.accounts.end(),
+                                    [&](const auto& a) { return to_lower(a.name) == name; });
+    const bool whole =
+        name.empty() || name == "-" || listed || name.starts_with("uid:") || name.find('@') != std::string::npos;
     if (!whole && !settings.default_domain.empty()) name += "@" + settings.default_domain;
     return name;
 }
 
 result<std::shared_ptr<message>> message_of(const service& s, const json& request) {
     const auto content = request.find("content");
-    if (content == request.end() || !content->is_string()) return failure{errc::malformed, "argument \"content\" is missing"};
+    if (content == request.end() || !content->is_string())
+        return failure{errc::malformed, "argument \"content\" is missing"};
     const auto decoded = base64(content->get_ref<const std::string&>());
     if (!decoded) return decoded.error();
     auto envelope = envelope_of(request);
@@ -75,10 +80,18 @@ answer test(service* s, control::request_context, arguments given) {
     for (const auto& one : v.findings)
         findings.push_back(finding_object(one));
     const auto& profile = *what->sender.profile;
-    const json thresholds = {{"tag", profile.tag_score}, {"hold", profile.hold_score}, {"reject", profile.reject_score}};
-    co_return control::success({{"account", what->sender.account}, {"profile", profile.name}, {"verdict", to_string(v.kind)}, {"reason", to_string(v.why)},
-                                {"score", v.score}, {"observed", v.observed}, {"findings", std::move(findings)}, {"thresholds", thresholds},
-                                {"keys", std::move(keys)}, {"sign", plan ? std::string{plan->why} : plan.error().message()},
+    const json thresholds = {
+        {"tag", profile.tag_score}, {"hold", profile.hold_score}, {"reject", profile.reject_score}};
+    co_return control::success({{"account", what->sender.account},
+                                {"profile", profile.name},
+                                {"verdict", to_string(v.kind)},
+                                {"reason", to_string(v.why)},
+                                {"score", v.score},
+                                {"observed", v.observed},
+                                {"findings", std::move(findings)},
+                                {"thresholds", thresholds},
+                                {"keys", std::move(keys)},
+                                {"sign", plan ? std::string{plan->why} : plan.error().message()},
                                 {"size", what->content->size()}});
 }
 

@@ -56,11 +56,13 @@ answer show(service* s, control::request_context, arguments given) {
     std::string header;
     for (const auto line : split(std::string_view{*head}.substr(0, end), '\n'))
         header += printable(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line, 1000) + "\n";
-    co_return control::success({{"entry", entry(*found)}, {"header", std::move(header)}, {"file", s->of().kept.path(*id).string()}});
+    co_return control::success(
+        {{"entry", entry(*found)}, {"header", std::move(header)}, {"file", s->of().kept.path(*id).string()}});
 }
 
 asio::awaitable<std::vector<smtp::reply>> send_released(service* s, message_ptr what) {
-    co_return co_await s->flow().hand_on(std::move(what), std::chrono::steady_clock::now() + release_time + s->hop()->dot_timeout());
+    co_return co_await s->flow().hand_on(std::move(what),
+                                         std::chrono::steady_clock::now() + release_time + s->hop()->dot_timeout());
 }
 
 answer release(service* s, control::request_context who, arguments given) {
@@ -69,7 +71,11 @@ answer release(service* s, control::request_context who, arguments given) {
     act::quarantine::sender send = [s](message_ptr what) { return send_released(s, std::move(what)); };
     const auto report = co_await s->of().kept.release(*id, s->settings(), std::move(send));
     if (!report) co_return report.error();
-    log::info("quarantine: release").kv("id", *id).kv("actor", who.actor).kv("delivered", report->delivered.size()).kv("remaining", report->remaining.size());
+    log::info("quarantine: release")
+        .kv("id", *id)
+        .kv("actor", who.actor)
+        .kv("delivered", report->delivered.size())
+        .kv("remaining", report->remaining.size());
     if (report->delivered.empty()) {
         const auto said = report->remaining.empty() ? std::string{} : report->remaining.front().second.text();
         co_return failure{errc::unavailable, "not delivered, it stays in quarantine: " + printable(said)};
@@ -80,7 +86,10 @@ answer release(service* s, control::request_context who, arguments given) {
     for (const auto& [recipient, reply] : report->remaining)
         remaining.push_back({{"recipient", printable(recipient)}, {"reply", printable(reply.text())}});
     const bool complete = report->remaining.empty();
-    co_return control::success({{"id", *id}, {"delivered", std::move(delivered)}, {"remaining", std::move(remaining)}, {"complete", complete}});
+    co_return control::success({{"id", *id},
+                                {"delivered", std::move(delivered)},
+                                {"remaining", std::move(remaining)},
+                                {"complete", complete}});
 }
 
 answer remove(service* s, control::request_context who, arguments given) {

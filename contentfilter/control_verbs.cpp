@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/control_verbs.hpp"
 
+#include "config.h"
 #include "contentfilter/control_json.hpp"
 #include "contentfilter/server.hpp"
 #include "contentfilter/service.hpp"
 #include "shared/core/random.hpp"
 #include "shared/core/text.hpp"
-#include "config.h"
 
 #include <boost/asio/use_awaitable.hpp>
 
@@ -19,11 +19,13 @@ using namespace control_json;
 
 namespace {
 
-json program() { return {{"program", "postsluice-contentfilter"}, {"version", PACKAGE_VERSION}, {"pid", ::getpid()}}; }
+json program() {
+    return {{"program", "postsluice-contentfilter"}, {"version", PACKAGE_VERSION}, {"pid", ::getpid()}};
+}
 
 json messages(const counters& of) {
-    return {{"total", of.messages.load()}, {"octets", of.octets.load()}, {"in_progress", of.in_progress.load()}, {"aborted", of.aborted.load()},
-            {"no_ticket", of.no_ticket.load()}, {"tempfailed", of.tempfailed.load()}};
+    return {{"total", of.messages.load()},  {"octets", of.octets.load()},       {"in_progress", of.in_progress.load()},
+            {"aborted", of.aborted.load()}, {"no_ticket", of.no_ticket.load()}, {"tempfailed", of.tempfailed.load()}};
 }
 
 json next_hop(const act::next_hop& of) {
@@ -33,7 +35,10 @@ json next_hop(const act::next_hop& of) {
         capabilities.push_back(printable(one));
     json reached;
     if (now.reached) reached = to_iso8601(std::chrono::time_point_cast<milliseconds>(*now.reached));
-    return {{"address", now.address}, {"capabilities", std::move(capabilities)}, {"reached", std::move(reached)}, {"error", printable(now.error)}};
+    return {{"address", now.address},
+            {"capabilities", std::move(capabilities)},
+            {"reached", std::move(reached)},
+            {"error", printable(now.error)}};
 }
 
 json keys_of(const auth::key_table& table) {
@@ -52,7 +57,9 @@ answer status(service* s, const server* connections, control::request_context, a
     out["started"] = to_iso8601(s->started());
     out["uptime"] = std::chrono::floor<seconds>(parts.time.now() - s->started()).count();
     out["mode"] = settings->mode == config::run_mode::observe ? "observe" : "enforce";
-    out["connections"] = {{"now", connections->connections()}, {"total", counts.connections.load()}, {"refused", counts.connections_refused.load()},
+    out["connections"] = {{"now", connections->connections()},
+                          {"total", counts.connections.load()},
+                          {"refused", counts.connections_refused.load()},
                           {"limit", connections->most()}};
     out["messages"] = messages(counts);
     out["verdicts"] = verdicts(counts.verdicts);
@@ -65,7 +72,8 @@ answer status(service* s, const server* connections, control::request_context, a
     out["key_errors"] = s->key_errors();
     out["quarantine"] = {{"entries", kept.entries}, {"octets", kept.octets}, {"limit", kept.limit}};
     out["stuck"] = parts.stuck();
-    out["state"] = {{"healthy", parts.healthy()}, {"filter_fill", parts.filter_fill()}, {"state_fill", parts.state_fill()}};
+    out["state"] = {
+        {"healthy", parts.healthy()}, {"filter_fill", parts.filter_fill()}, {"state_fill", parts.state_fill()}};
     co_return control::success(std::move(out));
 }
 
@@ -81,18 +89,26 @@ answer why(service* s, control::request_context, arguments given) {
     const auto kept = s->of().kept.find(reference);
     json quarantined;
     if (kept && *kept) quarantined = entry(**kept);
-    co_return control::success({{"kind", "message"}, {"event", event(**found)}, {"quarantined", std::move(quarantined)}});
+    co_return control::success(
+        {{"kind", "message"}, {"event", event(**found)}, {"quarantined", std::move(quarantined)}});
 }
 
 answer reload(service* s, control::request_context, arguments) {
     const auto outcome = s->reload();
     json errors = json::array();
     for (const auto& e : outcome.errors)
-        errors.push_back({{"file", e.file}, {"line", e.line}, {"key", e.key}, {"text", printable(e.text, 1000)}, {"message", printable(e.message(), 1200)}});
-    co_return control::success({{"reloaded", outcome.errors.empty()}, {"errors", std::move(errors)}, {"key_errors", outcome.key_errors}});
+        errors.push_back({{"file", e.file},
+                          {"line", e.line},
+                          {"key", e.key},
+                          {"text", printable(e.text, 1000)},
+                          {"message", printable(e.message(), 1200)}});
+    co_return control::success(
+        {{"reloaded", outcome.errors.empty()}, {"errors", std::move(errors)}, {"key_errors", outcome.key_errors}});
 }
 
-answer ping(control::request_context, arguments) { co_return control::success(program()); }
+answer ping(control::request_context, arguments) {
+    co_return control::success(program());
+}
 
 } // namespace
 

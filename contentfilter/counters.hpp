@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `status` tells of the daemon's life: numbers since the start. Any thread may count; readers see each number as it is then.
+// What `status` tells of the daemon's life: numbers since the start. Any thread may count; readers see each number as
+// it is then.
 #pragma once
 
 #include "contentfilter/verdict.hpp"
@@ -18,7 +19,7 @@ struct counters {
 
     number connections{}, connections_refused{};
     number messages{}, octets{}, in_progress{};
-    number aborted{};   ///< broken off before the final dot
+    number aborted{}; ///< broken off before the final dot
     number no_ticket{};
     number tempfailed{}; ///< trouble of our own or of the next hop
     number signed_messages{};

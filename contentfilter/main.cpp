@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// postsluice-contentfilter: start, run, stop. The order of the start matters and stands in shared/daemon/daemon.hpp; parts are declared so that
-// whatever refers to another one ends before it.
+// postsluice-contentfilter: start, run, stop. The order of the start matters and stands in shared/daemon/daemon.hpp;
+// parts are declared so that whatever refers to another one ends before it.
 #include "contentfilter/control_verbs.hpp"
 #include "contentfilter/server.hpp"
 #include "shared/daemon/daemon.hpp"
@@ -51,7 +51,9 @@ void raise_descriptor_limit(std::size_t connections) {
     if (::getrlimit(RLIMIT_NOFILE, &limits) != 0 || limits.rlim_cur >= wanted) return;
     limits.rlim_cur = limits.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limits.rlim_max);
     if (::setrlimit(RLIMIT_NOFILE, &limits) != 0 || limits.rlim_cur < wanted) {
-        log::warning("fewer descriptors than contentfilter.max_connections needs").kv("limit", limits.rlim_cur).kv("wanted", wanted);
+        log::warning("fewer descriptors than contentfilter.max_connections needs")
+            .kv("limit", limits.rlim_cur)
+            .kv("wanted", wanted);
     }
 }
 
@@ -83,7 +85,8 @@ std::unique_ptr<state::environments> open_state(const config::state_settings& s)
 void look_at_spool(const std::filesystem::path& directory) {
     struct ::statfs about {};
     if (::statfs(directory.c_str(), &about) == 0 && about.f_type == TMPFS_MAGIC) {
-        log::warning("contentfilter.spool_directory is on a tmpfs: large messages will lie in memory").kv("directory", directory.string());
+        log::warning("contentfilter.spool_directory is on a tmpfs: large messages will lie in memory")
+            .kv("directory", directory.string());
     }
 }
 
@@ -130,22 +133,25 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
 
     asio::io_context context{static_cast<int>(filter.threads)};
     const auto listeners = bind_listeners(filter);
-    control::server control{context.get_executor(), settings->control.directory / "contentfilter.sock", settings->control.group, max_request_bytes};
+    control::server control{context.get_executor(), settings->control.directory / "contentfilter.sock",
+                            settings->control.group, max_request_bytes};
     daemon::drop_privileges(how.user);
 
     config::snapshot configuration{how.config_file, settings};
     const auto environments = open_state(settings->state);
     const auto tickets = need(account::ticket_ring::open(settings->state.directory / "ticket.keys"), "ticket.keys");
     act::quarantine kept{environments->quarantine(), environments->time(), settings->quarantine};
-    if (const auto opened = run_to_end(kept.open()); !opened) throw std::runtime_error{"quarantine: " + opened.error().message()};
+    if (const auto opened = run_to_end(kept.open()); !opened)
+        throw std::runtime_error{"quarantine: " + opened.error().message()};
     runner checks{filter.threads, load_resources(*settings)};
     counters counts;
 
-    service all{{configuration, context.get_executor(), environments->time(), environments->accounts(), environments->events(), kept, *tickets, counts,
-                 [&](message_ptr what) { return checks.run(std::move(what)); },
-                 [&](const config::settings& now) { checks.swap_resources(load_resources(now)); }, [&] { return checks.stuck(); }, find_mail_owner(),
-                 [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }}};
+    service all{
+        {configuration, context.get_executor(), environments->time(), environments->accounts(), environments->events(),
+         kept, *tickets, counts, [&](message_ptr what) { return checks.run(std::move(what)); },
+         [&](const config::settings& now) { checks.swap_resources(load_resources(now)); },
+         [&] { return checks.stuck(); }, find_mail_owner(), [&] { return environments->state_writer().healthy(); },
+         [&] { return environments->hot().fill(); }, [&] { return environments->shared().fill(); }}};
     if (!all.of().mail_owner) log::warning("there is no user \"postfix\": only root may send to us");
     const auto connections = std::make_shared<server>(context.get_executor(), all);
     for (const auto& one : listeners)

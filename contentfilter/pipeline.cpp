@@ -94,7 +94,9 @@ std::optional<verdict> pipeline::verdict_on_lock(const message& what) {
     if (!*lock || !is_locked(**lock, of_.time.now())) return std::nullopt;
     const auto abuse = mail_address::from_internal(what.settings->abuse_address).key();
     const auto& recipients = what.envelope.recipients;
-    if (!abuse.empty() && std::all_of(recipients.begin(), recipients.end(), [&](const auto& r) { return r.address.key() == abuse; })) return std::nullopt;
+    if (!abuse.empty() &&
+        std::all_of(recipients.begin(), recipients.end(), [&](const auto& r) { return r.address.key() == abuse; }))
+        return std::nullopt;
     return verdict_of(verdict_kind::quarantine, reason::account_locked, observes(what));
 }
 
@@ -108,11 +110,14 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     const auto& what = w->what();
     const auto& filter = w->settings().contentfilter;
     // Never only observed: a loop does not end by itself.
-    if (count_passes(what.header, w->settings().hostname) > filter.max_loops) co_return verdict_of(verdict_kind::reject, reason::mail_loop, false);
+    if (count_passes(what.header, w->settings().hostname) > filter.max_loops)
+        co_return verdict_of(verdict_kind::reject, reason::mail_loop, false);
     if (what.sender.by == sender_identity::proof::none) {
         ++of_.counts.no_ticket;
-        if (filter.no_ticket == config::no_ticket_policy::hold) co_return verdict_of(verdict_kind::hold, reason::no_ticket, observes(what));
-        if (filter.no_ticket == config::no_ticket_policy::tempfail) co_return verdict_of(verdict_kind::tempfail, reason::no_ticket, observes(what));
+        if (filter.no_ticket == config::no_ticket_policy::hold)
+            co_return verdict_of(verdict_kind::hold, reason::no_ticket, observes(what));
+        if (filter.no_ticket == config::no_ticket_policy::tempfail)
+            co_return verdict_of(verdict_kind::tempfail, reason::no_ticket, observes(what));
     }
     auto locked = verdict_on_lock(what);
     if (locked && !locked->observed) co_return std::move(*locked);
@@ -128,7 +133,8 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
 void pipeline::write_log(const work& w) {
     const auto& what = w.what();
     const auto& v = w.decided;
-    const bool failed = !w.trouble.empty() || std::any_of(w.replies.begin(), w.replies.end(), [](const auto& r) { return r.klass() == 4; });
+    const bool failed = !w.trouble.empty() ||
+                        std::any_of(w.replies.begin(), w.replies.end(), [](const auto& r) { return r.klass() == 4; });
     if (failed) ++of_.counts.tempfailed;
     const bool loud = failed || what.sender.by == sender_identity::proof::none;
     const auto findings = act::describe_findings(v.findings);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a whole message to the replies. In this order: loops, the ticket policy, the account's lock, the checks, decide(); then the act: hand on
-// (tagged where the verdict says so), quarantine, refuse, discard, or come back later. What holds, whatever happens:
-//  - 2xx only where the next hop said 2xx, or where the quarantined copy is on disk and in the index (or the verdict is discard).
-//  - 5xx only for a verdict, or relayed from the next hop. Anything that fails here, an exception too, is 451 4.3.0 and concerns one message.
+// From a whole message to the replies. In this order: loops, the ticket policy, the account's lock, the checks,
+// decide(); then the act: hand on (tagged where the verdict says so), quarantine, refuse, discard, or come back later.
+// What holds, whatever happens:
+//  - 2xx only where the next hop said 2xx, or where the quarantined copy is on disk and in the index (or the verdict is
+//  discard).
+//  - 5xx only for a verdict, or relayed from the next hop. Anything that fails here, an exception too, is 451 4.3.0 and
+//  concerns one message.
 //  - The answer comes before `deadline`; no final dot leaves so late that its reply could come after it.
-//  - Observe mode: everything is decided, counted and told; the message passes as if nothing had been found, and no strike is dealt.
-// One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the caller's strand; any number
-// of messages at once. Outlives all process() calls.
+//  - Observe mode: everything is decided, counted and told; the message passes as if nothing had been found, and no
+//  strike is dealt.
+// One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the
+// caller's strand; any number of messages at once. Outlives all process() calls.
 #pragma once
 
 #include "contentfilter/act/quarantine.hpp"
@@ -34,7 +38,8 @@ public:
         std::function<std::shared_ptr<const auth::key_table>()> keys;
         counters& counts;
     };
-    explicit pipeline(parts of) : of_{std::move(of)} {}
+    explicit pipeline(parts of)
+        : of_{std::move(of)} {}
 
     struct job {
         message_ptr what;
@@ -48,7 +53,8 @@ public:
     /// What would happen to the message: findings and verdict; nothing is counted or recorded.
     boost::asio::awaitable<verdict> judge(message_ptr what);
     /// Signs and hands on a message that an operator released: the reply for each recipient.
-    boost::asio::awaitable<std::vector<smtp::reply>> hand_on(message_ptr what, std::chrono::steady_clock::time_point deadline);
+    boost::asio::awaitable<std::vector<smtp::reply>> hand_on(message_ptr what,
+                                                             std::chrono::steady_clock::time_point deadline);
 
     [[nodiscard]] const parts& of() const noexcept { return of_; }
 

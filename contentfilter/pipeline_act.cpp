@@ -25,14 +25,20 @@ constexpr seconds bounce_period{3600};
 asio::awaitable<void> pipeline::act_on(work_ptr w, verdict v) {
     switch (v.observed ? verdict_kind::pass : v.kind) {
     case verdict_kind::pass:
-    case verdict_kind::tag: co_await deliver(w, v); break;
+    case verdict_kind::tag:
+        co_await deliver(w, v);
+        break;
     case verdict_kind::tempfail:
         record(*w, v, v.kind, v.why);
         w->answer(act::later(w->reference));
         break;
     case verdict_kind::hold:
-    case verdict_kind::quarantine: co_await keep(w, v, verdict_kind::quarantine, v.why); break;
-    case verdict_kind::reject: co_await refuse(w, v); break;
+    case verdict_kind::quarantine:
+        co_await keep(w, v, verdict_kind::quarantine, v.why);
+        break;
+    case verdict_kind::reject:
+        co_await refuse(w, v);
+        break;
     case verdict_kind::discard:
         record(*w, v, v.kind, v.why);
         co_await deal_strike(w, v);
@@ -51,8 +57,10 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
         co_await keep(w, v, verdict_kind::quarantine, v.why);
         co_return;
     }
-    const auto under = of_.events.count_under(w->what().sender.account, "bounce", bounce_period, w->settings().contentfilter.bounces_per_hour);
-    if (!under) log::error("bounces not counted").kv("account", w->what().sender.account).kv("why", under.error().message());
+    const auto under = of_.events.count_under(w->what().sender.account, "bounce", bounce_period,
+                                              w->settings().contentfilter.bounces_per_hour);
+    if (!under)
+        log::error("bounces not counted").kv("account", w->what().sender.account).kv("why", under.error().message());
     if (!under || !*under) {
         co_await keep(w, v, verdict_kind::quarantine, reason::bounce_cap);
         co_return;
@@ -91,12 +99,23 @@ asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
     what.reference = w->reference;
     const auto dealt = co_await of_.accounts.add_strike(sender.account, std::move(what), sender.profile->lock);
     if (!dealt) {
-        log::error("strike not recorded").kv("account", sender.account).kv("ref", w->reference).kv("why", dealt.error().message());
+        log::error("strike not recorded")
+            .kv("account", sender.account)
+            .kv("ref", w->reference)
+            .kv("why", dealt.error().message());
         co_return;
     }
-    log::info("strike").kv("account", sender.account).kv("kind", to_string(*v.strikes)).kv("counted", dealt->counted).kv("ref", w->reference);
+    log::info("strike")
+        .kv("account", sender.account)
+        .kv("kind", to_string(*v.strikes))
+        .kv("counted", dealt->counted)
+        .kv("ref", w->reference);
     for (const auto& event : dealt->events)
-        log::warning("account").kv("account", sender.account).kv("event", to_string(event.kind)).kv("cause", event.cause).kv("ref", w->reference);
+        log::warning("account")
+            .kv("account", sender.account)
+            .kv("event", to_string(event.kind))
+            .kv("cause", event.cause)
+            .kv("ref", w->reference);
 }
 
 void pipeline::record(work& w, const verdict& v, verdict_kind done, reason why) {
@@ -108,7 +127,8 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     const auto now = of_.time.now();
     const auto& what = w->what();
     const auto id = what.queue_id == "-" ? new_reference() : what.queue_id;
-    auto changes = act::normalise(what, make_received(what.envelope.helo, w->settings().hostname, w->j.speaks, id, now), now);
+    auto changes =
+        act::normalise(what, make_received(what.envelope.helo, w->settings().hostname, w->j.speaks, id, now), now);
     if (v.kind == verdict_kind::tag && !v.observed) act::tag(changes, what, v);
     auto ready = co_await act::prepare(w->j.what, std::move(changes), of_.keys(), now);
     if (!ready) {
@@ -126,18 +146,22 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     mail.dot_before = w->j.deadline - hop->dot_timeout();
     mail.still_wanted = w->j.client_is_there;
     const auto everybody = what.envelope.recipients.size();
-    if (w->j.speaks == smtp::protocol::smtp) mail.go_ahead = [everybody](const smtp::transaction_result& r) { return r.accepted() == everybody; };
+    if (w->j.speaks == smtp::protocol::smtp)
+        mail.go_ahead = [everybody](const smtp::transaction_result& r) { return r.accepted() == everybody; };
     const auto result = co_await hop->deliver(std::move(mail));
 
     auto outcome = act::relay_outcome(result, w->j.speaks);
-    if (outcome.partly_refused) log::error("next hop refuses some recipients: its listener is to check nothing").kv("queue_id", what.queue_id);
+    if (outcome.partly_refused)
+        log::error("next hop refuses some recipients: its listener is to check nothing").kv("queue_id", what.queue_id);
     w->replies = std::move(outcome.replies);
     w->next_queue_id = outcome.next_queue_id;
     w->delivered = outcome.delivered;
     w->trouble = outcome.trouble;
     if (outcome.delivered == 0) co_return;
-    if (ready->sign == "signed") ++of_.counts.signed_messages;
-    else of_.counts.count_unsigned(ready->sign);
+    if (ready->sign == "signed")
+        ++of_.counts.signed_messages;
+    else
+        of_.counts.count_unsigned(ready->sign);
     // Only now: a delivery that is tried again would leave an event each time.
     if (v.kind != verdict_kind::pass) record(*w, v, v.kind, v.why);
 }

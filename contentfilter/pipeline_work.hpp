@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to pipeline*.cpp: one message on its way through, and what the log will say of it. Shared, because an answer at the deadline
-// leaves the work behind that missed it.
+// Private to pipeline*.cpp: one message on its way through, and what the log will say of it. Shared, because an answer
+// at the deadline leaves the work behind that missed it.
 #pragma once
 
 #include "contentfilter/act/refuse.hpp"
@@ -12,7 +12,9 @@
 namespace postsluice::contentfilter {
 
 struct pipeline::work {
-    work(job given, const boost::asio::any_io_executor& executor) : j{std::move(given)}, late{executor} {}
+    work(job given, const boost::asio::any_io_executor& executor)
+        : j{std::move(given)}
+        , late{executor} {}
     [[nodiscard]] const message& what() const { return *j.what; }
     [[nodiscard]] const config::settings& settings() const { return *j.what->settings; }
     void answer(const smtp::reply& r) { replies = act::for_all(r, j.speaks, j.what->envelope.recipients.size()); }
@@ -24,8 +26,8 @@ struct pipeline::work {
     // for the reply and the log
     std::vector<smtp::reply> replies;
     verdict decided;
-    std::string done = "-";       ///< what was done about it, where that is not the verdict's name
-    std::string reference;        ///< empty for a clean pass
+    std::string done = "-"; ///< what was done about it, where that is not the verdict's name
+    std::string reference;  ///< empty for a clean pass
     std::string sign = "-", next_queue_id = "-", trouble;
     std::size_t delivered = 0;
 };

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <sys/socket.h>
 #include <utility>
 
 namespace postsluice::contentfilter {
@@ -16,11 +17,15 @@ namespace postsluice::contentfilter {
 namespace asio = boost::asio;
 
 server::server(asio::any_io_executor executor, service& of)
-    : executor_{executor}, strand_{asio::make_strand(executor)}, service_{of}, most_{of.settings()->contentfilter.max_connections}, room_{strand_, asio::steady_timer::time_point::max()},
-      give_up_{strand_} {}
+    : executor_{executor}
+    , strand_{asio::make_strand(executor)}
+    , service_{of}
+    , most_{of.settings()->contentfilter.max_connections}
+    , room_{strand_, asio::steady_timer::time_point::max()}
+    , give_up_{strand_} {}
 
 void server::listen(int descriptor, smtp::protocol speaks) {
-    listeners_.push_back(std::make_shared<listener>(listener{net::acceptor{strand_, descriptor}, speaks}));
+    listeners_.push_back(std::make_shared<listener>(listener{net::acceptor{strand_, descriptor}, speaks, descriptor}));
 }
 
 void server::start() {
@@ -31,7 +36,8 @@ void server::start() {
 asio::awaitable<void> server::wait_for_room(std::shared_ptr<server> self) {
     bool told = false;
     while (self->sessions_.size() >= self->most_ && !self->stopping_) {
-        if (!std::exchange(told, true)) log::warning("connections wait: contentfilter.max_connections reached").kv("connections", self->most_);
+        if (!std::exchange(told, true))
+            log::warning("connections wait: contentfilter.max_connections reached").kv("connections", self->most_);
         co_await self->room_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
 }
@@ -45,19 +51,38 @@ asio::awaitable<void> server::accept_all(std::shared_ptr<server> self, std::shar
             if (!self->stopping_) log::error("no longer accepting").kv("why", connection.error().message());
             co_return;
         }
-        if (self->stopping_) co_return;
-        self->begin(std::move(*connection), at->speaks);
+        auto made = self->make_session(std::move(*connection), at->speaks);
+        if (self->stopping_) made->stop();
+        self->begin(std::move(made), own);
     }
 }
 
-void server::begin(net::stream connection, smtp::protocol speaks) {
-    const asio::any_io_executor own = connection.get_executor();
+server::session_ptr server::make_session(net::stream connection, smtp::protocol speaks) {
+    return std::make_shared<session>(std::move(connection), speaks, service_);
+}
+
+void server::begin(session_ptr made, asio::any_io_executor own) {
     const auto number = next_number_++;
-    auto made = std::make_shared<session>(std::move(connection), speaks, service_);
     ++service_.of().counts.connections;
     sessions_.emplace(number, std::pair{made, own});
     open_ = sessions_.size();
     asio::co_spawn(own, run_session(shared_from_this(), number, std::move(made)), asio::detached);
+}
+
+// Whom the kernel has let in already would see his connection break, and Postfix would put the whole destination on
+// hold for that.
+void server::serve_backlog(const listener& at) {
+    while (sessions_.size() < most_) {
+        const int fd = ::accept4(at.descriptor, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) return;
+        sockaddr_storage address{};
+        socklen_t length = sizeof address;
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+        const asio::any_io_executor own = asio::make_strand(executor_);
+        auto made = make_session(net::stream{own, asio::generic::stream_protocol{address.ss_family, 0}, fd}, at.speaks);
+        made->stop();
+        begin(std::move(made), own);
+    }
 }
 
 asio::awaitable<void> server::run_session(std::shared_ptr<server> self, std::uint64_t number, session_ptr what) {
@@ -78,18 +103,21 @@ void server::ended(std::uint64_t number) {
 }
 
 void server::stop(std::function<void()> done) {
-    asio::post(strand_, [self = shared_from_this(), done = std::move(done)]() mutable { self->begin_stop(std::move(done)); });
+    asio::post(strand_,
+               [self = shared_from_this(), done = std::move(done)]() mutable { self->begin_stop(std::move(done)); });
 }
 
 void server::begin_stop(std::function<void()> done) {
     if (stopping_) return;
     stopping_ = true;
     done_ = std::move(done);
-    for (const auto& one : listeners_)
-        one->from.close();
-    room_.cancel();
     for (const auto& [number, one] : sessions_)
         asio::post(one.second, [what = one.first] { what->stop(); });
+    for (const auto& one : listeners_) {
+        serve_backlog(*one);
+        one->from.close();
+    }
+    room_.cancel();
     if (sessions_.empty()) {
         finish();
         return;

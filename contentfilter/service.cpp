@@ -19,8 +19,11 @@ constexpr std::size_t forgotten_at_once = 1000;
 } // namespace
 
 service::service(parts of)
-    : of_{std::move(of)}, started_{of_.time.now()}, hop_{std::make_shared<act::next_hop>(of_.executor, *settings())},
-      flow_{{of_.time, of_.accounts, of_.events, of_.kept, of_.checks, [this] { return hop(); }, [this] { return keys(); }, of_.counts}} {
+    : of_{std::move(of)}
+    , started_{of_.time.now()}
+    , hop_{std::make_shared<act::next_hop>(of_.executor, *settings())}
+    , flow_{{of_.time, of_.accounts, of_.events, of_.kept, of_.checks, [this] { return hop(); },
+             [this] { return keys(); }, of_.counts}} {
     load_keys(*settings());
 }
 
@@ -51,7 +54,8 @@ service::reload_outcome service::reload() {
         try {
             auto hop = std::make_shared<act::next_hop>(of_.executor, *now);
             of_.reload_checks(*now);
-            if (hop->status().address != this->hop()->status().address || now->contentfilter.next_hop_idle != before->contentfilter.next_hop_idle) {
+            if (hop->status().address != this->hop()->status().address ||
+                now->contentfilter.next_hop_idle != before->contentfilter.next_hop_idle) {
                 this->hop()->tend(true);
                 hop_ = std::move(hop);
             }
@@ -68,15 +72,18 @@ service::reload_outcome service::reload() {
     }
     out.key_errors = load_keys(*now);
     of_.kept.use(now->quarantine);
-    if (now->contentfilter.listen != before->contentfilter.listen) log::warning("contentfilter.listen takes effect at the next start");
+    if (now->contentfilter.listen != before->contentfilter.listen)
+        log::warning("contentfilter.listen takes effect at the next start");
     log::info("configuration reloaded");
     return out;
 }
 
 asio::awaitable<void> service::tend_quarantine() {
-    if (const auto done = co_await of_.kept.expire(); !done) log::warning("quarantine not expired").kv("why", done.error().message());
+    if (const auto done = co_await of_.kept.expire(); !done)
+        log::warning("quarantine not expired").kv("why", done.error().message());
     const auto oldest = of_.time.now() - settings()->state.history_retention;
-    if (const auto done = of_.events.forget_before(oldest, forgotten_at_once); !done) log::warning("events not forgotten").kv("why", done.error().message());
+    if (const auto done = of_.events.forget_before(oldest, forgotten_at_once); !done)
+        log::warning("events not forgotten").kv("why", done.error().message());
 }
 
 asio::awaitable<void> service::tend() {

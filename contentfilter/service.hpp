@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the running daemon is made of, for sessions, control verbs and periodic work: the settings, what is loaded from them (keys, next hop,
-// resources of the checks) and can be loaded anew, and the pipeline. Any thread. What it refers to is main()'s and outlives it.
+// What the running daemon is made of, for sessions, control verbs and periodic work: the settings, what is loaded from
+// them (keys, next hop, resources of the checks) and can be loaded anew, and the pipeline. Any thread. What it refers
+// to is main()'s and outlives it.
 #pragma once
 
 #include "contentfilter/pipeline.hpp"

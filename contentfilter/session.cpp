@@ -6,16 +6,25 @@
 
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <poll.h>
 
 namespace postsluice::contentfilter {
 
 namespace asio = boost::asio;
 
-session::session(net::stream connection, smtp::protocol speaks, service& of)
-    : stream_{std::move(connection)}, service_{of}, speaks_{speaks}, timeout_{of.settings()->contentfilter.command_timeout} {}
+namespace {
+constexpr std::chrono::milliseconds last_patience{2000}; // with a client that came when we were asked to stop
+}
 
-smtp::server_options server_options_for(const config::settings& settings, smtp::protocol speaks, std::vector<std::string> capabilities) {
+session::session(net::stream connection, smtp::protocol speaks, service& of)
+    : stream_{std::move(connection)}
+    , service_{of}
+    , speaks_{speaks}
+    , timeout_{of.settings()->contentfilter.command_timeout} {}
+
+smtp::server_options server_options_for(const config::settings& settings, smtp::protocol speaks,
+                                        std::vector<std::string> capabilities) {
     smtp::server_options out;
     out.speaks = speaks;
     out.hostname = settings.hostname;
@@ -32,7 +41,8 @@ asio::awaitable<bool> session::admit() {
     if (decided.allowed) co_return true;
     ++service_.of().counts.connections_refused;
     log::warning("connection refused").kv("address", who.address).kv("why", decided.why);
-    const auto refusal = smtp::to_wire(smtp::make_reply(554, "5.7.1", "Access denied: this listener is for the mail server alone"));
+    const auto refusal =
+        smtp::to_wire(smtp::make_reply(554, "5.7.1", "Access denied: this listener is for the mail server alone"));
     (void)co_await net::write_all(stream_, asio::buffer(refusal), timeout_);
     co_return false;
 }
@@ -41,7 +51,6 @@ asio::awaitable<void> session::run() {
     const auto self = shared_from_this();
     if (!co_await admit()) co_return;
     machine_.emplace(server_options_for(*service_.settings(), speaks_, service_.hop()->capabilities()));
-    if (stopping_) machine_->shut_down();
     for (;;) {
         const auto next = machine_->step();
         if (std::holds_alternative<smtp::action::want_input>(next)) {
@@ -62,12 +71,17 @@ asio::awaitable<void> session::run() {
     if (content_) abort_message("the connection ended inside the content");
 }
 
+// A client that has just come and had no message yet would put the whole destination on hold for a 421: it may send
+// one.
 void session::stop() {
-    stopping_ = true;
-    if (!machine_) return;
-    machine_->shut_down();
+    if (!machine_ || !served_)
+        last_ = true;
+    else
+        machine_->shut_down();
+    if (!reading_ || content_) return;
+    interrupted_ = true;
     boost::system::error_code ignored;
-    if (reading_ && !content_) stream_.cancel(ignored);
+    stream_.cancel(ignored);
 }
 
 asio::awaitable<bool> session::flush() {
@@ -79,8 +93,10 @@ asio::awaitable<bool> session::flush() {
 
 // False: the connection is over, without another word.
 asio::awaitable<bool> session::read() {
+    const auto patience = last_ && !content_ ? std::min<std::chrono::milliseconds>(timeout_, last_patience) : timeout_;
     reading_ = true;
-    const auto got = co_await net::read_some(stream_, asio::buffer(input_), timeout_);
+    interrupted_ = false;
+    const auto got = co_await net::read_some(stream_, asio::buffer(input_), patience);
     reading_ = false;
     if (got) {
         machine_->feed({input_.data(), *got});
@@ -92,8 +108,9 @@ asio::awaitable<bool> session::read() {
         (void)co_await net::write_all(stream_, asio::buffer(late), timeout_);
         co_return false;
     }
-    // stop() interrupts a read; then the machine says 421 by itself. What else ends a read is the peer's end.
-    if (!stopping_ || content_) machine_->feed_end();
+    // After stop() the machine says 421 by itself, or the client gets its last chance. What else ends a read is the
+    // peer.
+    if (!interrupted_) machine_->feed_end();
     co_return true;
 }
 
@@ -107,11 +124,15 @@ void session::abort_message(std::string_view why) {
     content_.reset();
     ++service_.of().counts.aborted;
     const auto& envelope = machine_->current();
-    log::info("message broken off").kv("queue_id", queue_id_of(envelope)).kv("from", envelope.sender.path).kv("why", why);
+    log::info("message broken off")
+        .kv("queue_id", queue_id_of(envelope))
+        .kv("from", envelope.sender.path)
+        .kv("why", why);
 }
 
-// A full close of a unix socket shows as POLLHUP; a peer that only has nothing more to say (QUIT was pipelined) does not. Over TCP the two look
-// alike, so there only a reset counts. Called from the next hop's strand while run() waits for the pipeline and touches nothing.
+// A full close of a unix socket shows as POLLHUP; a peer that only has nothing more to say (QUIT was pipelined) does
+// not. Over TCP the two look alike, so there only a reset counts. Called from the next hop's strand while run() waits
+// for the pipeline and touches nothing.
 bool session::client_is_there() {
     pollfd watched{stream_.native_handle(), 0, 0};
     return ::poll(&watched, 1, 0) <= 0 || (watched.revents & (POLLHUP | POLLERR)) == 0;
@@ -127,15 +148,21 @@ asio::awaitable<void> session::end_message(bool too_large) {
         replies.clear();
     }
     content_.reset();
-    if (replies.size() != (speaks_ == smtp::protocol::lmtp ? recipients : 1)) replies = act::for_all(act::later(), speaks_, recipients);
+    if (replies.size() != (speaks_ == smtp::protocol::lmtp ? recipients : 1))
+        replies = act::for_all(act::later(), speaks_, recipients);
     machine_->finish(replies);
+    served_ = true;
+    if (last_) machine_->shut_down();
 }
 
 asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
     const auto& envelope = machine_->current();
     const auto recipients = envelope.recipients.size();
     if (too_large) {
-        log::warning("message too large").kv("queue_id", queue_id_of(envelope)).kv("from", envelope.sender.path).kv("limit", settings_->contentfilter.max_message_size.value);
+        log::warning("message too large")
+            .kv("queue_id", queue_id_of(envelope))
+            .kv("from", envelope.sender.path)
+            .kv("limit", settings_->contentfilter.max_message_size.value);
         co_return act::for_all(act::too_large(), speaks_, recipients);
     }
     auto what = content_->finish(envelope);
@@ -144,7 +171,8 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
         log::error("message not spooled").kv("queue_id", queue_id_of(envelope)).kv("why", what.error().message());
         co_return act::for_all(act::no_room(), speaks_, recipients);
     }
-    (*what)->sender = identify_sender((*what)->header, (*what)->envelope, {*settings_, service_.of().tickets, service_.of().mail_owner, local_});
+    (*what)->sender = identify_sender((*what)->header, (*what)->envelope,
+                                      {*settings_, service_.of().tickets, service_.of().mail_owner, local_});
     pipeline::job job;
     job.what = std::move(*what);
     job.speaks = speaks_;

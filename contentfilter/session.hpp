@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One connection from Postfix: the Asio shell around smtp::server. A loop and a switch: octets in, content to the collector, the whole message to
-// the pipeline, replies out (those to pipelined commands in one write). Owned by its own run(); lives on a strand of its own.
+// One connection from Postfix: the Asio shell around smtp::server. A loop and a switch: octets in, content to the
+// collector, the whole message to the pipeline, replies out (those to pipelined commands in one write). Owned by its
+// own run(); lives on a strand of its own.
 //
-// A message whose final dot never came (end of stream, time-out, QUIT inside the content) is dropped: Postfix still has it. stop() lets a message
-// that has begun come to its reply, then says 421. Settings are taken anew for each message, so a reload reaches kept connections.
+// A message whose final dot never came (end of stream, time-out, QUIT inside the content) is dropped: Postfix still has
+// it. stop() lets a message that has begun come to its reply, or a new client have its first, then says 421. Settings
+// are taken anew for each message, so a reload reaches kept connections.
 #pragma once
 
 #include "contentfilter/access.hpp"
@@ -47,10 +49,13 @@ private:
     std::optional<collector> content_;
     config::settings_ptr settings_; ///< of the message at hand
     std::array<char, 65536> input_{};
-    bool reading_ = false, stopping_ = false;
+    bool reading_ = false, served_ = false;
+    bool interrupted_ = false; ///< stop() ended the read
+    bool last_ = false;        ///< one message more, then 421
 };
 
 /// What the machine is told: our bounds, and the next hop's capabilities.
-[[nodiscard]] smtp::server_options server_options_for(const config::settings& settings, smtp::protocol speaks, std::vector<std::string> capabilities);
+[[nodiscard]] smtp::server_options server_options_for(const config::settings& settings, smtp::protocol speaks,
+                                                      std::vector<std::string> capabilities);
 
 } // namespace postsluice::contentfilter

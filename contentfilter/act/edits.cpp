@@ -15,7 +15,8 @@ namespace postsluice::contentfilter::act {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> dropped = {account::ticket_header, "Bcc", "Resent-Bcc", "Return-Path", "Content-Length"};
+constexpr std::array<std::string_view, 5> dropped = {account::ticket_header, "Bcc", "Resent-Bcc", "Return-Path",
+                                                     "Content-Length"};
 constexpr std::string_view score_header = "X-Postsluice-Score";
 
 bool matches_any(std::string_view name, const std::vector<std::string>& names) {
@@ -23,22 +24,24 @@ bool matches_any(std::string_view name, const std::vector<std::string>& names) {
 }
 
 std::string make_message_id(const message& what, instant now) {
-    return "Message-ID: <" + std::to_string(now.time_since_epoch().count()) + "." + to_lower(new_reference()) + to_lower(new_reference()) + "@" +
-           what.settings->hostname + ">";
+    return "Message-ID: <" + std::to_string(now.time_since_epoch().count()) + "." + to_lower(new_reference()) +
+           to_lower(new_reference()) + "@" + what.settings->hostname + ">";
 }
 
-/// The value of a From field with the domain put to an address that has none, or nothing where there is nothing to do. Only the plain
-/// forms are touched, `bob` and `Bob <bob>`: of anything else it is not certain what it means.
+/// The value of a From field with the domain put to an address that has none, or nothing where there is nothing to do.
+/// Only the plain forms are touched, `bob` and `Bob <bob>`: of anything else it is not certain what it means.
 std::optional<std::string> qualified(const header_field& from, const std::string& domain) {
     const auto plain = [](std::string_view local) {
         return !local.empty() && std::all_of(local.begin(), local.end(), [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view{".-_+="}.find(c) != std::string_view::npos;
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                   std::string_view{".-_+="}.find(c) != std::string_view::npos;
         });
     };
     const auto value = from.unfolded();
     if (plain(value)) return value + "@" + domain;
     const auto open = value.rfind('<');
-    if (open == std::string::npos || !value.ends_with('>') || value.find_first_of(",;:") != std::string::npos) return std::nullopt;
+    if (open == std::string::npos || !value.ends_with('>') || value.find_first_of(",;:") != std::string::npos)
+        return std::nullopt;
     const auto local = std::string_view{value}.substr(open + 1, value.size() - open - 2);
     if (!plain(local)) return std::nullopt;
     return value.substr(0, open + 1) + std::string{local} + "@" + domain + ">";
@@ -46,14 +49,17 @@ std::optional<std::string> qualified(const header_field& from, const std::string
 
 void complete_from(edits& out, const message& what) {
     const auto& fields = what.header.fields;
-    const auto at = std::find_if(fields.begin(), fields.end(), [](const header_field& f) { return iequals(f.name(), "From"); });
+    const auto at =
+        std::find_if(fields.begin(), fields.end(), [](const header_field& f) { return iequals(f.name(), "From"); });
     if (at == fields.end()) {
         const auto& sender = what.envelope.sender.address;
         if (!sender.is_null() && !sender.domain.empty()) out.append.push_back("From: " + sender.to_smtp());
         return;
     }
-    const auto& domain = what.settings->default_domain.empty() ? what.settings->hostname : what.settings->default_domain;
-    if (auto value = qualified(*at, domain)) out.replace[static_cast<std::size_t>(at - fields.begin())] = "From: " + std::move(*value);
+    const auto& domain =
+        what.settings->default_domain.empty() ? what.settings->hostname : what.settings->default_domain;
+    if (auto value = qualified(*at, domain))
+        out.replace[static_cast<std::size_t>(at - fields.begin())] = "From: " + std::move(*value);
 }
 
 } // namespace
@@ -64,8 +70,10 @@ edits normalise(const message& what, std::string received, instant now) {
     const auto& fields = what.header.fields;
     for (std::size_t i = 0; i < fields.size(); ++i) {
         const auto name = fields[i].name();
-        const bool drop = std::any_of(dropped.begin(), dropped.end(), [&](std::string_view one) { return iequals(one, name); });
-        if (drop || (what.sender.profile && matches_any(name, what.sender.profile->remove_headers))) out.remove.insert(i);
+        const bool drop =
+            std::any_of(dropped.begin(), dropped.end(), [&](std::string_view one) { return iequals(one, name); });
+        if (drop || (what.sender.profile && matches_any(name, what.sender.profile->remove_headers)))
+            out.remove.insert(i);
     }
     // A header that is over the bounds goes on below what we know of it: nothing can be said to be missing.
     if (what.header.truncated) return out;
@@ -87,13 +95,15 @@ void tag(edits& to, const message& what, const verdict& v) {
     }
     if (profile.subject_prefix.empty()) return;
     const auto prefix = encode_words(trim(profile.subject_prefix));
-    const auto at = std::find_if(fields.begin(), fields.end(), [](const header_field& f) { return iequals(f.name(), "Subject"); });
+    const auto at =
+        std::find_if(fields.begin(), fields.end(), [](const header_field& f) { return iequals(f.name(), "Subject"); });
     if (at == fields.end()) {
         if (!what.header.truncated) to.append.push_back("Subject: " + prefix);
         return;
     }
     const auto value = trim(at->value());
-    if (!value.starts_with(prefix)) to.replace[static_cast<std::size_t>(at - fields.begin())] = "Subject: " + prefix + " " + std::string{value};
+    if (!value.starts_with(prefix))
+        to.replace[static_cast<std::size_t>(at - fields.begin())] = "Subject: " + prefix + " " + std::string{value};
 }
 
 std::string encode_words(std::string_view text) {

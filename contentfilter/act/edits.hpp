@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is changed about a message, as data: fields put on top, left out, put in another's place, put at the end of the header, and
-// another body. The message itself stays as it came; render.hpp applies the edits while it streams. Pure functions make them; a milter or
-// ARC would yield the same. What Postfix would change after the filter is done here, before signing, or it would break the signature:
-// missing Date, Message-ID and From added (RFC 6409 section 8), an unqualified From qualified, Bcc, Resent-Bcc, Return-Path and
-// Content-Length left out (cleanup's message_drop_headers). Tickets never leave, forged ones neither.
+// What is changed about a message, as data: fields put on top, left out, put in another's place, put at the end of the
+// header, and another body. The message itself stays as it came; render.hpp applies the edits while it streams. Pure
+// functions make them; a milter or ARC would yield the same. What Postfix would change after the filter is done here,
+// before signing, or it would break the signature: missing Date, Message-ID and From added (RFC 6409 section 8), an
+// unqualified From qualified, Bcc, Resent-Bcc, Return-Path and Content-Length left out (cleanup's
+// message_drop_headers). Tickets never leave, forged ones neither.
 #pragma once
 
 #include "contentfilter/intake/message.hpp"
@@ -23,7 +24,8 @@ struct edits {
     std::shared_ptr<const spool> body;          ///< takes the body's place; null: the message's own
 };
 
-/// What every message gets: normalisation, the profile's remove_headers, and `received` (made by make_received()) on top.
+/// What every message gets: normalisation, the profile's remove_headers, and `received` (made by make_received()) on
+/// top.
 [[nodiscard]] edits normalise(const message& what, std::string received, instant now);
 /// X-Postsluice-Score and the subject prefix, as the profile says.
 void tag(edits& to, const message& what, const verdict& v);

@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <limits>
 
 // g++ 12 takes Asio's pair of allocation functions for a mismatch once one of them is inlined (GCC PR 109224).
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -23,16 +24,20 @@ namespace {
 constexpr std::size_t most_findings = 100, longest_text = 200;
 constexpr std::size_t expired_at_once = 500;
 
-std::string key_of(std::string_view digest, std::string_view queue_id) { return std::string{digest} + " " + std::string{queue_id}; }
+std::string key_of(std::string_view digest, std::string_view queue_id) {
+    return std::string{digest} + " " + std::string{queue_id};
+}
 
-state::quarantine_entry entry_of(const message& what, reason why, std::vector<std::string> findings, std::string id, instant now) {
+state::quarantine_entry entry_of(const message& what, reason why, std::vector<std::string> findings, std::string id,
+                                 instant now) {
     state::quarantine_entry out;
     out.id = std::move(id);
     out.at = now;
     out.account = what.sender.account;
     out.queue_id = what.queue_id;
     out.digest = what.digest;
-    if (const auto* subject = what.header.find("Subject")) out.subject = printable(mime::decode_text(subject->unfolded()), longest_text);
+    if (const auto* subject = what.header.find("Subject"))
+        out.subject = printable(mime::decode_text(subject->unfolded()), longest_text);
     out.mail_line = what.envelope.sender.raw;
     out.sender = what.envelope.sender.address.key();
     for (const auto& recipient : what.envelope.recipients) {
@@ -69,17 +74,28 @@ void quarantine::end_turn(const std::string& key) {
 }
 
 quarantine::quarantine(state::quarantine_index& index, const clock& time, const config::quarantine_settings& settings)
-    : index_{index}, clock_{time}, files_{settings.directory}, settings_{settings} {}
+    : index_{index}
+    , clock_{time}
+    , files_{settings.directory}
+    , settings_{settings} {}
 
-quarantine::~quarantine() { pool_.join(); }
+quarantine::~quarantine() {
+    pool_.join();
+}
 
-asio::awaitable<result<void>> quarantine::open() { co_return co_await asio::co_spawn(pool_, do_open(), asio::use_awaitable); }
-asio::awaitable<result<void>> quarantine::expire() { co_return co_await asio::co_spawn(pool_, do_expire(), asio::use_awaitable); }
+asio::awaitable<result<void>> quarantine::open() {
+    co_return co_await asio::co_spawn(pool_, do_open(), asio::use_awaitable);
+}
+asio::awaitable<result<void>> quarantine::expire() {
+    co_return co_await asio::co_spawn(pool_, do_expire(), asio::use_awaitable);
+}
 asio::awaitable<result<void>> quarantine::remove(std::string id) {
     co_return co_await asio::co_spawn(pool_, do_remove(std::move(id)), asio::use_awaitable);
 }
-asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, reason why, std::vector<std::string> findings, std::string reference) {
-    co_return co_await asio::co_spawn(pool_, do_keep(std::move(what), why, std::move(findings), std::move(reference)), asio::use_awaitable);
+asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, reason why,
+                                                           std::vector<std::string> findings, std::string reference) {
+    co_return co_await asio::co_spawn(pool_, do_keep(std::move(what), why, std::move(findings), std::move(reference)),
+                                      asio::use_awaitable);
 }
 
 void quarantine::use(const config::quarantine_settings& settings) {
@@ -116,7 +132,8 @@ std::optional<std::string> quarantine::id_of(const std::string& key) const {
     return at == by_key_.end() ? std::nullopt : std::optional{at->second};
 }
 
-asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, reason why, std::vector<std::string> findings, std::string reference) {
+asio::awaitable<result<quarantine::kept>>
+quarantine::do_keep(message_ptr what, reason why, std::vector<std::string> findings, std::string reference) {
     const auto key = key_of(what->digest, what->queue_id);
     co_await wait_for_turn(key);
     const turn mine{*this, key};
@@ -127,7 +144,8 @@ asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, 
     if (auto written = files_.write(entry, *what->content); !written) co_return written.error();
     const auto indexed = co_await index_.put(entry);
     if (!indexed) {
-        // A write that is late may still happen: then the message has to be there. Otherwise nobody will ever ask for it.
+        // A write that is late may still happen: then the message has to be there. Otherwise nobody will ever ask for
+        // it.
         if (indexed.error().code != errc::timed_out) (void)files_.remove(entry.id);
         co_return indexed.error();
     }
@@ -144,7 +162,8 @@ asio::awaitable<result<quarantine::kept>> quarantine::do_merge(message_ptr what,
     auto& entry = *there;
     bool changed = !*found; // an entry that vanished is put back
     for (const auto& recipient : what->envelope.recipients) {
-        if (std::find(entry.rcpt_lines.begin(), entry.rcpt_lines.end(), recipient.raw) != entry.rcpt_lines.end()) continue;
+        if (std::find(entry.rcpt_lines.begin(), entry.rcpt_lines.end(), recipient.raw) != entry.rcpt_lines.end())
+            continue;
         entry.rcpt_lines.push_back(recipient.raw);
         entry.recipients.push_back(recipient.address.key());
         changed = true;
@@ -184,14 +203,21 @@ asio::awaitable<result<void>> quarantine::do_expire() {
     if (!old) co_return old.error();
     for (const auto& id : *old) {
         log::info("quarantine: expired").kv("id", id);
-        if (auto removed = co_await do_remove(id); !removed && removed.error().code != errc::not_found) co_return removed;
+        if (auto removed = co_await do_remove(id); !removed && removed.error().code != errc::not_found)
+            co_return removed;
     }
-    for (auto now = total(); now.octets > now.limit; now = total()) {
-        auto oldest = index_.older_than(clock_.now() + seconds{1}, 1);
-        if (!oldest) co_return oldest.error();
-        if (oldest->empty()) break;
-        log::warning("quarantine: over max_bytes, the oldest is removed").kv("id", oldest->front()).kv("octets", now.octets).kv("limit", now.limit);
-        if (auto removed = co_await do_remove(oldest->front()); !removed) co_return removed;
+    if (total().octets <= total().limit) co_return result<void>{};
+    auto newest_first = index_.older_than(clock_.now() + seconds{1}, std::numeric_limits<std::size_t>::max());
+    if (!newest_first) co_return newest_first.error();
+    for (auto now = total(); now.octets > now.limit && !newest_first->empty(); now = total()) {
+        const auto id = std::move(newest_first->back());
+        newest_first->pop_back();
+        log::warning("quarantine: over max_bytes, the oldest is removed")
+            .kv("id", id)
+            .kv("octets", now.octets)
+            .kv("limit", now.limit);
+        if (auto removed = co_await do_remove(id); !removed && removed.error().code != errc::not_found)
+            co_return removed;
     }
     co_return result<void>{};
 }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages that we keep instead of delivering. We have answered 250 for them, so the copy here is the only one: files synced, directory
-// synced, index committed, and only then the reply (quarantine_files.hpp). The file is the message; the index says what is known of it.
-//  - Never two copies of one message: the same bytes (SHA-256) under the same queue ID are the entry that is there already, with the
+// Messages that we keep instead of delivering. We have answered 250 for them, so the copy here is the only one: files
+// synced, directory synced, index committed, and only then the reply (quarantine_files.hpp). The file is the message;
+// the index says what is known of it.
+//  - Never two copies of one message: the same bytes (SHA-256) under the same queue ID are the entry that is there
+//  already, with the
 //    recipients that it lacked. So neither a reply that was lost nor slices of one message make a second one.
-//  - open() brings both into step: a message without an entry (a crash before the commit, a lost index) gets its entry again, from
-//    ID.env; an entry without a message was being removed. A release that was interrupted may have delivered: it stays, and the log says so.
-//  - release() is all or nothing for each recipient: who was delivered to is taken off the entry, and the entry goes with the last.
+//  - open() brings both into step: a message without an entry (a crash before the commit, a lost index) gets its entry
+//  again, from
+//    ID.env; an entry without a message was being removed. A release that was interrupted may have delivered: it stays,
+//    and the log says so.
+//  - release() is all or nothing for each recipient: who was delivered to is taken off the entry, and the entry goes
+//  with the last.
 // Everything runs on one thread of its own, since fsync blocks; callers await from any executor.
 #pragma once
 
@@ -38,10 +43,15 @@ public:
         bool repeated = false; ///< it was there already
     };
     /// `reference` becomes the id. errc::disk_full: no room, or larger than all of the quarantine may be.
-    boost::asio::awaitable<result<kept>> keep(message_ptr what, reason why, std::vector<std::string> findings, std::string reference);
+    boost::asio::awaitable<result<kept>> keep(message_ptr what, reason why, std::vector<std::string> findings,
+                                              std::string reference);
 
-    [[nodiscard]] result<std::optional<state::quarantine_entry>> find(std::string_view id) const { return index_.find(id); }
-    [[nodiscard]] result<std::vector<state::quarantine_entry>> list(std::string_view account, std::size_t most) const { return index_.list(account, most); }
+    [[nodiscard]] result<std::optional<state::quarantine_entry>> find(std::string_view id) const {
+        return index_.find(id);
+    }
+    [[nodiscard]] result<std::vector<state::quarantine_entry>> list(std::string_view account, std::size_t most) const {
+        return index_.list(account, most);
+    }
     [[nodiscard]] std::filesystem::path path(const std::string& id) const { return files_.message_path(id); }
     /// The first octets of the message.
     [[nodiscard]] result<std::string> head(const std::string& id, std::size_t most) const;
@@ -74,7 +84,9 @@ private:
     /// Who holds it works on a message alone; others that want the same one wait.
     class turn {
     public:
-        turn(quarantine& of, std::string key) : of_{of}, key_{std::move(key)} {}
+        turn(quarantine& of, std::string key)
+            : of_{of}
+            , key_{std::move(key)} {}
         ~turn() { of_.end_turn(key_); }
         turn(const turn&) = delete;
 
@@ -83,11 +95,13 @@ private:
         std::string key_;
     };
     boost::asio::awaitable<result<void>> do_open();
-    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, reason why, std::vector<std::string> findings, std::string reference);
+    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, reason why, std::vector<std::string> findings,
+                                                 std::string reference);
     boost::asio::awaitable<result<kept>> do_merge(message_ptr what, std::string id);
     boost::asio::awaitable<result<void>> do_remove(std::string id);
     boost::asio::awaitable<result<void>> do_erase(std::string id);
-    boost::asio::awaitable<result<release_report>> do_release(std::string id, config::settings_ptr settings, sender send);
+    boost::asio::awaitable<result<release_report>> do_release(std::string id, config::settings_ptr settings,
+                                                              sender send);
     boost::asio::awaitable<result<void>> do_expire();
     boost::asio::awaitable<result<void>> adopt(std::string id);
     boost::asio::awaitable<void> wait_for_turn(std::string key);

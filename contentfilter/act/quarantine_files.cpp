@@ -30,7 +30,9 @@ failure failed(const fs::path& path, int number) {
 /// A file under construction: unlinked again unless it was put in its place.
 class new_file {
 public:
-    explicit new_file(fs::path target) : target_{std::move(target)}, path_{target_.string() + ".new"} {
+    explicit new_file(fs::path target)
+        : target_{std::move(target)}
+        , path_{target_.string() + ".new"} {
         fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         error_ = fd_ < 0 ? errno : 0;
     }
@@ -42,8 +44,10 @@ public:
     bool write(std::string_view octets) {
         while (error_ == 0 && !octets.empty()) {
             const auto written = ::write(fd_, octets.data(), octets.size());
-            if (written >= 0) octets.remove_prefix(static_cast<std::size_t>(written));
-            else if (errno != EINTR) error_ = errno;
+            if (written >= 0)
+                octets.remove_prefix(static_cast<std::size_t>(written));
+            else if (errno != EINTR)
+                error_ = errno;
         }
         return error_ == 0;
     }
@@ -77,18 +81,30 @@ bool number_of(std::string_view text, Number& out) {
 }
 
 bool take_line(state::quarantine_entry& to, std::string_view key, const std::string& value) {
-    if (key == "id") to.id = value;
-    else if (key == "account") to.account = value;
-    else if (key == "queue-id") to.queue_id = value;
-    else if (key == "digest") to.digest = value;
-    else if (key == "subject") to.subject = value;
-    else if (key == "mail") to.mail_line = value;
-    else if (key == "sender") to.sender = value;
-    else if (key == "rcpt") to.rcpt_lines.push_back(value);
-    else if (key == "recipient") to.recipients.push_back(value);
-    else if (key == "finding") to.findings.push_back(value);
-    else if (key == "reason") to.why = parse_reason(value).value_or(reason::none);
-    else if (key == "size") return number_of(value, to.size);
+    if (key == "id")
+        to.id = value;
+    else if (key == "account")
+        to.account = value;
+    else if (key == "queue-id")
+        to.queue_id = value;
+    else if (key == "digest")
+        to.digest = value;
+    else if (key == "subject")
+        to.subject = value;
+    else if (key == "mail")
+        to.mail_line = value;
+    else if (key == "sender")
+        to.sender = value;
+    else if (key == "rcpt")
+        to.rcpt_lines.push_back(value);
+    else if (key == "recipient")
+        to.recipients.push_back(value);
+    else if (key == "finding")
+        to.findings.push_back(value);
+    else if (key == "reason")
+        to.why = parse_reason(value).value_or(reason::none);
+    else if (key == "size")
+        return number_of(value, to.size);
     else if (key == "at") {
         std::int64_t at = 0;
         if (!number_of(value, at)) return false;
@@ -124,23 +140,29 @@ std::string to_text(const state::quarantine_entry& entry) {
 result<state::quarantine_entry> parse_entry(std::string_view text) {
     state::quarantine_entry out;
     const auto lines = split(text, '\n');
-    if (lines.size() < 3 || lines.front() != first_line || lines[lines.size() - 2] != "end") return failure{errc::corrupt, "no quarantine envelope"};
+    if (lines.size() < 3 || lines.front() != first_line || lines[lines.size() - 2] != "end")
+        return failure{errc::corrupt, "no quarantine envelope"};
     for (std::size_t i = 1; i + 2 < lines.size(); ++i) {
         const auto blank = lines[i].find(' ');
-        if (blank == std::string_view::npos) return failure{errc::corrupt, "quarantine envelope: a line without a value"};
-        if (!take_line(out, lines[i].substr(0, blank), std::string{lines[i].substr(blank + 1)})) return failure{errc::corrupt, "quarantine envelope: no number"};
+        if (blank == std::string_view::npos)
+            return failure{errc::corrupt, "quarantine envelope: a line without a value"};
+        if (!take_line(out, lines[i].substr(0, blank), std::string{lines[i].substr(blank + 1)}))
+            return failure{errc::corrupt, "quarantine envelope: no number"};
     }
-    if (out.id.empty() || out.mail_line.empty() || out.rcpt_lines.empty() || out.rcpt_lines.size() != out.recipients.size()) {
+    if (out.id.empty() || out.mail_line.empty() || out.rcpt_lines.empty() ||
+        out.rcpt_lines.size() != out.recipients.size()) {
         return failure{errc::corrupt, "quarantine envelope: not whole"};
     }
     return out;
 }
 
-quarantine_files::quarantine_files(fs::path directory) : directory_{std::move(directory)} {
+quarantine_files::quarantine_files(fs::path directory)
+    : directory_{std::move(directory)} {
     std::error_code problem;
     if (fs::create_directories(directory_, problem)) ::chmod(directory_.c_str(), 0700);
     if (problem || ::access(directory_.c_str(), R_OK | W_OK | X_OK) != 0) {
-        throw std::runtime_error("quarantine.directory " + directory_.string() + ": " + (problem ? problem.message() : std::strerror(errno)));
+        throw std::runtime_error("quarantine.directory " + directory_.string() + ": " +
+                                 (problem ? problem.message() : std::strerror(errno)));
     }
 }
 
@@ -192,7 +214,8 @@ result<state::quarantine_entry> quarantine_files::read_envelope(const std::strin
     return entry;
 }
 
-result<void> quarantine_files::read_message(const std::string& id, const std::function<bool(std::string_view)>& visit) const {
+result<void> quarantine_files::read_message(const std::string& id,
+                                            const std::function<bool(std::string_view)>& visit) const {
     const auto path = message_path(id);
     std::ifstream in{path, std::ios::binary};
     if (!in) return failure{errc::not_found, path.string()};
@@ -206,11 +229,15 @@ result<std::set<std::string>> quarantine_files::tidy() {
     std::set<std::string> messages;
     std::vector<fs::path> envelopes, leftovers;
     std::error_code problem;
-    for (auto at = fs::directory_iterator{directory_, problem}; !problem && at != fs::directory_iterator{}; at.increment(problem)) {
+    for (auto at = fs::directory_iterator{directory_, problem}; !problem && at != fs::directory_iterator{};
+         at.increment(problem)) {
         const auto& path = at->path();
-        if (path.extension() == ".eml") messages.insert(path.stem().string());
-        else if (path.extension() == ".env") envelopes.push_back(path);
-        else if (path.extension() == ".new") leftovers.push_back(path);
+        if (path.extension() == ".eml")
+            messages.insert(path.stem().string());
+        else if (path.extension() == ".env")
+            envelopes.push_back(path);
+        else if (path.extension() == ".new")
+            leftovers.push_back(path);
     }
     if (problem) return failure{errc::unavailable, directory_.string() + ": " + problem.message()};
     for (const auto& path : envelopes)

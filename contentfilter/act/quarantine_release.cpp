@@ -21,7 +21,9 @@ asio::awaitable<result<void>> quarantine::adopt(std::string id) {
     auto entry = files_.read_envelope(id);
     if (!entry) {
         // Somebody else's file, or a damaged one: left where it is, for a person to look at.
-        log::error("quarantine: message without an envelope").kv("file", files_.message_path(id).string()).kv("why", entry.error().message());
+        log::error("quarantine: message without an envelope")
+            .kv("file", files_.message_path(id).string())
+            .kv("why", entry.error().message());
         co_return result<void>{};
     }
     if (auto put = co_await index_.put(*entry); !put) co_return put;
@@ -37,12 +39,16 @@ asio::awaitable<result<void>> quarantine::do_open() {
     if (!entries) co_return entries.error();
     for (auto& entry : *entries) {
         if (files->erase(entry.id) == 0) {
-            log::warning("quarantine: entry without its message removed").kv("id", entry.id).kv("account", entry.account);
+            log::warning("quarantine: entry without its message removed")
+                .kv("id", entry.id)
+                .kv("account", entry.account);
             if (auto erased = co_await index_.erase(entry.id); !erased) co_return erased;
             continue;
         }
         if (entry.released) {
-            log::warning("quarantine: a release was interrupted; the message may have been delivered").kv("id", entry.id).kv("account", entry.account);
+            log::warning("quarantine: a release was interrupted; the message may have been delivered")
+                .kv("id", entry.id)
+                .kv("account", entry.account);
             entry.released = false;
             if (auto put = co_await index_.put(entry); !put) co_return put;
         }
@@ -83,16 +89,20 @@ result<message_ptr> quarantine::load(const state::quarantine_entry& entry, confi
     if (!read) return read.error();
     auto out = content.finish(std::move(envelope));
     if (!out) return out.error();
-    if ((*out)->digest != entry.digest) return failure{errc::corrupt, "the message is not the one that was quarantined"};
+    if ((*out)->digest != entry.digest)
+        return failure{errc::corrupt, "the message is not the one that was quarantined"};
     (*out)->sender = sender_of(*settings, entry.account);
     return message_ptr{std::move(*out)};
 }
 
-asio::awaitable<result<quarantine::release_report>> quarantine::release(std::string id, config::settings_ptr settings, sender send) {
-    co_return co_await asio::co_spawn(pool_, do_release(std::move(id), std::move(settings), std::move(send)), asio::use_awaitable);
+asio::awaitable<result<quarantine::release_report>> quarantine::release(std::string id, config::settings_ptr settings,
+                                                                        sender send) {
+    co_return co_await asio::co_spawn(pool_, do_release(std::move(id), std::move(settings), std::move(send)),
+                                      asio::use_awaitable);
 }
 
-asio::awaitable<result<quarantine::release_report>> quarantine::do_release(std::string id, config::settings_ptr settings, sender send) {
+asio::awaitable<result<quarantine::release_report>> quarantine::do_release(std::string id,
+                                                                           config::settings_ptr settings, sender send) {
     const failure gone{errc::not_found, "there is no message " + id + " in quarantine"};
     auto found = index_.find(id);
     if (!found) co_return found.error();
@@ -122,7 +132,8 @@ asio::awaitable<result<quarantine::release_report>> quarantine::do_release(std::
             report.delivered.push_back(entry.recipients[i]);
             continue;
         }
-        report.remaining.emplace_back(entry.recipients[i], i < replies.size() ? replies[i] : smtp::make_reply(451, "4.3.0", "No reply"));
+        report.remaining.emplace_back(entry.recipients[i],
+                                      i < replies.size() ? replies[i] : smtp::make_reply(451, "4.3.0", "No reply"));
         left.rcpt_lines.push_back(entry.rcpt_lines[i]);
         left.recipients.push_back(entry.recipients[i]);
     }
@@ -133,7 +144,10 @@ asio::awaitable<result<quarantine::release_report>> quarantine::do_release(std::
         if (!report.delivered.empty()) done = files_.write_envelope(left);
         if (done) done = co_await index_.put(left);
     }
-    if (!done) log::error("quarantine: a delivered message could not be taken off").kv("id", id).kv("why", done.error().message());
+    if (!done)
+        log::error("quarantine: a delivered message could not be taken off")
+            .kv("id", id)
+            .kv("why", done.error().message());
     co_return report;
 }
 

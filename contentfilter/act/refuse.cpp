@@ -16,15 +16,25 @@ smtp::reply refused(const config::settings& settings, std::string_view reference
     return smtp::make_reply(550, "5.7.1", with_reference(std::move(text), reference));
 }
 
-smtp::reply quarantined(std::string_view reference) { return smtp::make_reply(250, "2.0.0", with_reference("Ok: quarantined,", reference)); }
-smtp::reply discarded(std::string_view reference) { return smtp::make_reply(250, "2.0.0", with_reference("Ok: discarded,", reference)); }
-smtp::reply later(std::string_view reference) {
-    return smtp::make_reply(451, "4.3.0", with_reference("Content filter: temporary trouble, try again later", reference));
+smtp::reply quarantined(std::string_view reference) {
+    return smtp::make_reply(250, "2.0.0", with_reference("Ok: quarantined,", reference));
 }
-smtp::reply no_room() { return smtp::make_reply(452, "4.3.1", "Content filter: no room for the message now, try again later"); }
-smtp::reply too_large() { return smtp::make_reply(552, "5.3.4", "Message too large"); }
+smtp::reply discarded(std::string_view reference) {
+    return smtp::make_reply(250, "2.0.0", with_reference("Ok: discarded,", reference));
+}
+smtp::reply later(std::string_view reference) {
+    return smtp::make_reply(451, "4.3.0",
+                            with_reference("Content filter: temporary trouble, try again later", reference));
+}
+smtp::reply no_room() {
+    return smtp::make_reply(452, "4.3.1", "Content filter: no room for the message now, try again later");
+}
+smtp::reply too_large() {
+    return smtp::make_reply(552, "5.3.4", "Message too large");
+}
 smtp::reply looping(std::string_view reference) {
-    return smtp::make_reply(554, "5.4.6", with_reference("Mail loop: the message passed this filter too often", reference));
+    return smtp::make_reply(554, "5.4.6",
+                            with_reference("Mail loop: the message passed this filter too often", reference));
 }
 
 bool must_not_bounce(const message& what, const verdict& v) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Postfix is told: replies from a closed set, for a message that is not handed on. Content verdicts do not say which check fired;
-// they name the contact and the reference. Whether a refusal may be a bounce is decided here too: Postfix sends it to the reverse-path, so
-// it must be one that the sender may use, and a virus is nothing to bounce. Pure.
+// What Postfix is told: replies from a closed set, for a message that is not handed on. Content verdicts do not say
+// which check fired; they name the contact and the reference. Whether a refusal may be a bounce is decided here too:
+// Postfix sends it to the reverse-path, so it must be one that the sender may use, and a virus is nothing to bounce.
+// Pure.
 #pragma once
 
 #include "contentfilter/intake/message.hpp"
@@ -12,14 +13,15 @@
 namespace postsluice::contentfilter::act {
 
 [[nodiscard]] smtp::reply refused(const config::settings& settings, std::string_view reference); ///< 550 5.7.1
-[[nodiscard]] smtp::reply quarantined(std::string_view reference);                                ///< 250: nothing is bounced
-[[nodiscard]] smtp::reply discarded(std::string_view reference);                                  ///< 250
-[[nodiscard]] smtp::reply later(std::string_view reference = {});                                 ///< 451 4.3.0: trouble of our own
-[[nodiscard]] smtp::reply no_room();                                                              ///< 452 4.3.1
-[[nodiscard]] smtp::reply too_large();                                                            ///< 552 5.3.4
-[[nodiscard]] smtp::reply looping(std::string_view reference);                                    ///< 554 5.4.6
+[[nodiscard]] smtp::reply quarantined(std::string_view reference); ///< 250: nothing is bounced
+[[nodiscard]] smtp::reply discarded(std::string_view reference);   ///< 250
+[[nodiscard]] smtp::reply later(std::string_view reference = {});  ///< 451 4.3.0: trouble of our own
+[[nodiscard]] smtp::reply no_room();                               ///< 452 4.3.1
+[[nodiscard]] smtp::reply too_large();                             ///< 552 5.3.4
+[[nodiscard]] smtp::reply looping(std::string_view reference);     ///< 554 5.4.6
 
-/// Not a bounce but the quarantine: a virus, a null reverse-path, one that the account may not use, or a sender whom nothing proves.
+/// Not a bounce but the quarantine: a virus, a null reverse-path, one that the account may not use, or a sender whom
+/// nothing proves.
 [[nodiscard]] bool must_not_bounce(const message& what, const verdict& v);
 
 /// The one reply, as often as the protocol wants it.

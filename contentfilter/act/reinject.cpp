@@ -18,8 +18,10 @@ namespace asio = boost::asio;
 using steady = std::chrono::steady_clock;
 
 struct next_hop::slot {
-    slot(const asio::any_io_executor& executor, const net::endpoint& where, const smtp::client_options& options, const relay::deadlines& limits)
-        : strand{asio::make_strand(executor)}, connection{where, options, limits} {}
+    slot(const asio::any_io_executor& executor, const net::endpoint& where, const smtp::client_options& options,
+         const relay::deadlines& limits)
+        : strand{asio::make_strand(executor)}
+        , connection{where, options, limits} {}
     asio::strand<asio::any_io_executor> strand;
     relay::relay_connection connection; ///< touched on the strand only
     steady::time_point last_used = steady::now();
@@ -38,7 +40,8 @@ result<service_address> service_address::parse(std::string_view text, smtp::prot
     return out;
 }
 
-next_hop::next_hop(asio::any_io_executor executor, const config::settings& settings) : executor_{std::move(executor)} {
+next_hop::next_hop(asio::any_io_executor executor, const config::settings& settings)
+    : executor_{std::move(executor)} {
     const auto& filter = settings.contentfilter;
     auto where = service_address::parse(filter.next_hop, smtp::protocol::smtp);
     if (!where) throw std::runtime_error("contentfilter.next_hop: " + where.error().message());
@@ -53,7 +56,9 @@ next_hop::next_hop(asio::any_io_executor executor, const config::settings& setti
     limits_.envelope = limits_.dot = std::min(reply, half);
     limits_.content = std::min(limits_.content, half);
     keep_idle_ = filter.next_hop_idle;
-    capabilities_ = {"PIPELINING", "SIZE " + std::to_string(filter.max_message_size.value), "8BITMIME", "DSN", "SMTPUTF8", "ENHANCEDSTATUSCODES"};
+    capabilities_ = {"PIPELINING", "SIZE " + std::to_string(filter.max_message_size.value),
+                     "8BITMIME",   "DSN",
+                     "SMTPUTF8",   "ENHANCEDSTATUSCODES"};
 }
 
 next_hop::slot_ptr next_hop::take() {
@@ -78,7 +83,8 @@ void next_hop::give_back(slot_ptr used) {
 
 void next_hop::learn(const slot& from, const std::string& error) {
     const std::lock_guard guard{mutex_};
-    if (error != error_ && !error.empty()) log::warning("next hop").kv("address", where_.where.to_string()).kv("error", error);
+    if (error != error_ && !error.empty())
+        log::warning("next hop").kv("address", where_.where.to_string()).kv("error", error);
     if (error.empty() && !error_.empty()) log::info("next hop is back").kv("address", where_.where.to_string());
     error_ = error;
     if (!error.empty()) return;
@@ -86,11 +92,13 @@ void next_hop::learn(const slot& from, const std::string& error) {
     if (!from.connection.capabilities().empty()) capabilities_ = from.connection.capabilities();
 }
 
-asio::awaitable<smtp::transaction_result> next_hop::run(std::shared_ptr<next_hop> self, slot_ptr on, std::shared_ptr<relay::mail> what) {
+asio::awaitable<smtp::transaction_result> next_hop::run(std::shared_ptr<next_hop> self, slot_ptr on,
+                                                        std::shared_ptr<relay::mail> what) {
     auto out = co_await on->connection.deliver(std::move(*what));
     // Trouble that has to do with the message, or that we made ourselves, says nothing about the next hop.
-    const bool hops = out.failure && (out.failure_code == errc::unavailable || out.failure_code == errc::timed_out || out.failure_code == errc::denied ||
-                                      out.failure_code == errc::not_found || out.failure_code == errc::protocol || out.failure_code == errc::closed);
+    const bool hops = out.failure && (out.failure_code == errc::unavailable || out.failure_code == errc::timed_out ||
+                                      out.failure_code == errc::denied || out.failure_code == errc::not_found ||
+                                      out.failure_code == errc::protocol || out.failure_code == errc::closed);
     if (!out.failure || hops) self->learn(*on, out.failure.value_or(""));
     self->give_back(std::move(on));
     co_return out;
@@ -100,7 +108,8 @@ asio::awaitable<smtp::transaction_result> next_hop::deliver(relay::mail what) {
     auto on = take();
     auto mail = std::make_shared<relay::mail>(std::move(what));
     const auto strand = on->strand;
-    co_return co_await asio::co_spawn(strand, run(shared_from_this(), std::move(on), std::move(mail)), asio::use_awaitable);
+    co_return co_await asio::co_spawn(strand, run(shared_from_this(), std::move(on), std::move(mail)),
+                                      asio::use_awaitable);
 }
 
 asio::awaitable<void> next_hop::greet(std::shared_ptr<next_hop> self, slot_ptr on) {
@@ -116,7 +125,9 @@ asio::awaitable<void> next_hop::probe() {
 }
 
 namespace {
-asio::awaitable<void> say_goodbye(std::shared_ptr<relay::relay_connection> to) { co_await to->quit(); }
+asio::awaitable<void> say_goodbye(std::shared_ptr<relay::relay_connection> to) {
+    co_await to->quit();
+}
 } // namespace
 
 void next_hop::tend(bool all) {
@@ -124,7 +135,8 @@ void next_hop::tend(bool all) {
     {
         const std::lock_guard guard{mutex_};
         const auto limit = steady::now() - keep_idle_;
-        const auto kept = std::partition(idle_.begin(), idle_.end(), [&](const slot_ptr& s) { return !all && s->last_used > limit; });
+        const auto kept =
+            std::partition(idle_.begin(), idle_.end(), [&](const slot_ptr& s) { return !all && s->last_used > limit; });
         old.assign(std::make_move_iterator(kept), std::make_move_iterator(idle_.end()));
         idle_.erase(kept, idle_.end());
     }
@@ -156,9 +168,11 @@ std::string queued_as(const smtp::reply& r) {
 
 namespace {
 
-/// One reply for all, where all were refused: the worst that may pass, and a chance for all (4xx) as long as one has it.
+/// One reply for all, where all were refused: the worst that may pass, and a chance for all (4xx) as long as one has
+/// it.
 smtp::reply combine(const std::vector<smtp::reply>& replies) {
-    const auto temporary = std::find_if(replies.begin(), replies.end(), [](const smtp::reply& r) { return !r.ok() && r.klass() != 5; });
+    const auto temporary =
+        std::find_if(replies.begin(), replies.end(), [](const smtp::reply& r) { return !r.ok() && r.klass() != 5; });
     if (temporary != replies.end()) return *temporary;
     const auto refused = std::find_if(replies.begin(), replies.end(), [](const smtp::reply& r) { return !r.ok(); });
     return refused != replies.end() ? *refused : replies.front();
@@ -176,12 +190,16 @@ relayed relay_outcome(const smtp::transaction_result& from, smtp::protocol to_cl
     }
     if (from.failure) out.trouble = *from.failure;
     if (to_client == smtp::protocol::lmtp || out.replies.empty()) return out;
-    const auto refused = std::count_if(from.recipients.begin(), from.recipients.end(), [](const auto& r) { return r && !r->ok(); });
-    // A next hop that speaks LMTP may also refuse some after the content; one reply cannot say so, and a retry repeats it for the others.
+    const auto refused =
+        std::count_if(from.recipients.begin(), from.recipients.end(), [](const auto& r) { return r && !r->ok(); });
+    // A next hop that speaks LMTP may also refuse some after the content; one reply cannot say so, and a retry repeats
+    // it for the others.
     const bool mixed = out.delivered > 0 && out.delivered < out.replies.size();
     out.partly_refused = mixed || (refused > 0 && static_cast<std::size_t>(refused) < from.recipients.size());
-    const auto one = out.partly_refused ? smtp::make_reply(451, "4.3.0", "Some recipients were refused by the next mail server, try again later")
-                                        : combine(out.replies);
+    const auto one =
+        out.partly_refused
+            ? smtp::make_reply(451, "4.3.0", "Some recipients were refused by the next mail server, try again later")
+            : combine(out.replies);
     out.replies.assign(1, one);
     return out;
 }

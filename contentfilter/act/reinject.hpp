@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way back into Postfix: a pool of connections to the next hop, reused while they are idle for less than next_hop_idle. Every
-// connection lives on a strand of its own, so messages of any session and thread may use it. deliver() never throws for what the peer
-// does; relay.hpp says what holds about loss and duplicates. The capabilities that we offer to Postfix are the next hop's last known:
-// a probe at the start, then each greeting; until the first one those of any Postfix.
+// The way back into Postfix: a pool of connections to the next hop, reused while they are idle for less than
+// next_hop_idle. Every connection lives on a strand of its own, so messages of any session and thread may use it.
+// deliver() never throws for what the peer does; relay.hpp says what holds about loss and duplicates. The capabilities
+// that we offer to Postfix are the next hop's last known: a probe at the start, then each greeting; until the first one
+// those of any Postfix.
 #pragma once
 
 #include "shared/config/settings.hpp"
@@ -18,7 +19,8 @@
 
 namespace postsluice::contentfilter::act {
 
-/// "unix:/path", "inet:127.0.0.1:10026", with "lmtp:" or "smtp:" (the default) in front: the form of `listen` and `next_hop`.
+/// "unix:/path", "inet:127.0.0.1:10026", with "lmtp:" or "smtp:" (the default) in front: the form of `listen` and
+/// `next_hop`.
 struct service_address {
     smtp::protocol speaks = smtp::protocol::smtp;
     net::endpoint where;
@@ -51,7 +53,8 @@ public:
 private:
     struct slot;
     using slot_ptr = std::shared_ptr<slot>;
-    static boost::asio::awaitable<smtp::transaction_result> run(std::shared_ptr<next_hop> self, slot_ptr on, std::shared_ptr<relay::mail> what);
+    static boost::asio::awaitable<smtp::transaction_result> run(std::shared_ptr<next_hop> self, slot_ptr on,
+                                                                std::shared_ptr<relay::mail> what);
     static boost::asio::awaitable<void> greet(std::shared_ptr<next_hop> self, slot_ptr on);
     slot_ptr take();
     void give_back(slot_ptr used);
@@ -74,8 +77,9 @@ struct relayed {
     std::vector<smtp::reply> replies; ///< LMTP: one per recipient; SMTP: one
     std::string next_queue_id;        ///< "-" where nothing was queued
     std::size_t delivered = 0;
-    bool partly_refused = false;      ///< SMTP: some recipients were refused, so that nothing was sent; a mistake of configuration
-    std::string trouble;              ///< private: what failed, empty where nothing did
+    bool partly_refused =
+        false;           ///< SMTP: some recipients were refused, so that nothing was sent; a mistake of configuration
+    std::string trouble; ///< private: what failed, empty where nothing did
 };
 [[nodiscard]] relayed relay_outcome(const smtp::transaction_result& from, smtp::protocol to_client);
 /// "3F2A1" of "250 2.0.0 Ok: queued as 3F2A1"; "-" where the reply does not say.

@@ -32,7 +32,8 @@ void line_breaker::feed(std::string_view text, std::string& out) {
             run(" ", out);
         }
     }
-    // Where the next CR is, is found once for all the octets before it: a run of bare LFs would be searched through again for each.
+    // Where the next CR is, is found once for all the octets before it: a run of bare LFs would be searched through
+    // again for each.
     for (std::size_t begin = 0, cr = 0; begin < text.size();) {
         if (cr <= begin) cr = std::min(text.find('\r', begin), text.size());
         const auto end = std::min(text.substr(0, cr).find('\n', begin), cr);
@@ -82,7 +83,8 @@ std::vector<std::string> render_header(const message& what, const edits& changes
 }
 
 body_reader::body_reader(const message& what, const edits& changes)
-    : from_{changes.body ? changes.body : what.content}, offset_{changes.body ? 0 : what.header.body_offset} {}
+    : from_{changes.body ? changes.body : what.content}
+    , offset_{changes.body ? 0 : what.header.body_offset} {}
 
 result<std::string> body_reader::next() {
     std::string out;

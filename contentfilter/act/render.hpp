@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A message with its edits applied, as CRLF text, twice the same: once for the body hash and the size, once to be sent. Memory is
-// that of the header; the body is read from the spool piece by piece. Lines over 998 octets are broken as smtp(8) would do it on its way out
-// (CRLF and a blank, the blank counts on the next line), so that what was signed is what arrives. NUL and 8-bit octets pass. A bare CR
-// or LF, which nothing that came by SMTP holds, leaves as a blank.
+// A message with its edits applied, as CRLF text, twice the same: once for the body hash and the size, once to be sent.
+// Memory is that of the header; the body is read from the spool piece by piece. Lines over 998 octets are broken as
+// smtp(8) would do it on its way out (CRLF and a blank, the blank counts on the next line), so that what was signed is
+// what arrives. NUL and 8-bit octets pass. A bare CR or LF, which nothing that came by SMTP holds, leaves as a blank.
 #pragma once
 
 #include "contentfilter/act/edits.hpp"

@@ -33,7 +33,8 @@ std::string from_domain(std::span<const std::string> fields) {
 
 bool aligned(std::string_view a, std::string_view b) {
     const auto below = [](std::string_view child, std::string_view parent) {
-        return child.size() > parent.size() && child.ends_with(parent) && child[child.size() - parent.size() - 1] == '.';
+        return child.size() > parent.size() && child.ends_with(parent) &&
+               child[child.size() - parent.size() - 1] == '.';
     };
     return a == b || below(a, b) || below(b, a);
 }
@@ -51,18 +52,20 @@ std::string tag_of(std::string_view value, std::string_view name) {
     return {};
 }
 
-/// Does the field look like a signature that somebody will accept: all it must have, From covered, not expired? Whether it is true is
-/// not asked. A sender who forges one only keeps ours off his own mail.
+/// Does the field look like a signature that somebody will accept: all it must have, From covered, not expired? Whether
+/// it is true is not asked. A sender who forges one only keeps ours off his own mail.
 bool looks_valid(std::string_view value, std::string_view domain, instant now) {
     if (tag_of(value, "v") != "1" || !aligned(to_lower(tag_of(value, "d")), domain)) return false;
     for (const auto* name : {"a", "b", "bh", "s"})
         if (tag_of(value, name).empty()) return false;
     const auto covered = tag_of(value, "h");
     const auto names = split(covered, ':');
-    if (std::none_of(names.begin(), names.end(), [](std::string_view name) { return iequals(name, "from"); })) return false;
+    if (std::none_of(names.begin(), names.end(), [](std::string_view name) { return iequals(name, "from"); }))
+        return false;
     const auto expires = tag_of(value, "x");
     std::int64_t at = 0;
-    if (expires.empty() || std::from_chars(expires.data(), expires.data() + expires.size(), at).ec != std::errc{}) return expires.empty();
+    if (expires.empty() || std::from_chars(expires.data(), expires.data() + expires.size(), at).ec != std::errc{})
+        return expires.empty();
     return at > std::chrono::floor<seconds>(now).time_since_epoch().count();
 }
 
@@ -78,7 +81,8 @@ result<std::string> whole_body(const message& what, const edits& changes) {
     }
 }
 
-result<std::vector<std::string>> make_signatures(const rendered& what, const signing_plan& plan, std::string_view body_sha256, instant now) {
+result<std::vector<std::string>> make_signatures(const rendered& what, const signing_plan& plan,
+                                                 std::string_view body_sha256, instant now) {
     const auto& settings = what.source->settings->dkim;
     const std::vector<std::string_view> fields{what.fields.begin(), what.fields.end()};
     if (settings.signer == config::dkim_signer::own) return auth::sign(settings, plan.keys, fields, body_sha256, now);
@@ -89,14 +93,16 @@ result<std::vector<std::string>> make_signatures(const rendered& what, const sig
 
 } // namespace
 
-result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields, const auth::key_table& keys, instant now) {
+result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields, const auth::key_table& keys,
+                                  instant now) {
     if (!what.settings->dkim.sign) return signing_plan{{}, "disabled"};
     if (what.header.truncated) return signing_plan{{}, "header-bound"};
     const auto domain = from_domain(fields);
     if (domain.empty()) return signing_plan{{}, "no-from"};
     for (const auto& raw : fields) {
         const header_field field{raw};
-        if (iequals(field.name(), "DKIM-Signature") && looks_valid(field.value(), domain, now)) return signing_plan{{}, "already-signed"};
+        if (iequals(field.name(), "DKIM-Signature") && looks_valid(field.value(), domain, now))
+            return signing_plan{{}, "already-signed"};
     }
     if (keys.broken(domain)) return failure{errc::unavailable, "the DKIM keys of " + domain + " cannot be used"};
     const auto found = keys.find(domain);
@@ -104,7 +110,8 @@ result<signing_plan> plan_signing(const message& what, std::span<const std::stri
     return signing_plan{{found.begin(), found.end()}, "signed"};
 }
 
-asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes, std::shared_ptr<const auth::key_table> keys, instant now) {
+asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes,
+                                          std::shared_ptr<const auth::key_table> keys, instant now) {
     auto out = std::make_shared<rendered>();
     out->source = what;
     out->changes = std::move(changes);

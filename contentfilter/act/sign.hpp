@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a message ready to leave: edits applied, body hashed and measured in one pass, signed with every key of the From domain
-// (RFC 6376, RFC 8463). The domain is that of the first mailbox of the From field as it leaves. Each message that is not signed says why.
-// A domain that has keys of which none can be used is a failure (451): unsigned, its mail would be refused by DMARC.
+// Makes a message ready to leave: edits applied, body hashed and measured in one pass, signed with every key of the
+// From domain (RFC 6376, RFC 8463). The domain is that of the first mailbox of the From field as it leaves. Each
+// message that is not signed says why. A domain that has keys of which none can be used is a failure (451): unsigned,
+// its mail would be refused by DMARC.
 #pragma once
 
 #include "contentfilter/act/render.hpp"
@@ -13,17 +14,18 @@ namespace postsluice::contentfilter::act {
 
 struct signing_plan {
     std::vector<auth::signing_key> keys; ///< empty: not signed
-    std::string_view why;                ///< "signed", or "disabled", "header-bound", "no-from", "no-key", "already-signed"
+    std::string_view why; ///< "signed", or "disabled", "header-bound", "no-from", "no-key", "already-signed"
 };
 /// Which keys sign. errc::unavailable where the domain's keys are broken.
-[[nodiscard]] result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields, const auth::key_table& keys, instant now);
+[[nodiscard]] result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields,
+                                                const auth::key_table& keys, instant now);
 
 struct prepared {
     std::shared_ptr<const rendered> content;
     std::string_view sign; ///< signing_plan::why
 };
 /// Reads the whole body once, letting others run in between. `what` and `changes` are kept by the result.
-boost::asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes, std::shared_ptr<const auth::key_table> keys,
-                                                 instant now);
+boost::asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes,
+                                                 std::shared_ptr<const auth::key_table> keys, instant now);
 
 } // namespace postsluice::contentfilter::act

@@ -44,7 +44,8 @@ std::vector<std::string> describe_findings(const std::vector<finding>& findings)
     return out;
 }
 
-state::verdict_event make_event(const message& what, const verdict& v, verdict_kind done, reason why, std::string reference, instant now) {
+state::verdict_event make_event(const message& what, const verdict& v, verdict_kind done, reason why,
+                                std::string reference, instant now) {
     state::verdict_event out;
     out.reference = std::move(reference);
     out.at = now;

@@ -4,8 +4,9 @@
 namespace postsluice::contentfilter {
 
 collector::collector(config::settings_ptr settings)
-    : settings_{std::move(settings)},
-      spool_{std::make_shared<spool>(settings_->contentfilter.spool_memory, settings_->contentfilter.spool_directory)} {}
+    : settings_{std::move(settings)}
+    , spool_{std::make_shared<spool>(settings_->contentfilter.spool_memory, settings_->contentfilter.spool_directory)} {
+}
 
 void collector::add(std::string_view content) {
     if (problem_ || content.empty()) return;
@@ -17,14 +18,17 @@ void collector::add(std::string_view content) {
     count_boundaries(content);
 }
 
-// A line that begins with "--". Counted over piece boundaries: dash_ says that a line's first octet was a dash and the next is to come.
+// A line that begins with "--". Counted over piece boundaries: dash_ says that a line's first octet was a dash and the
+// next is to come.
 void collector::count_boundaries(std::string_view content) {
     if (dash_ && content.front() == '-') ++boundary_lines_;
     dash_ = false;
     const auto line_begins_at = [&](std::size_t at) {
         if (at >= content.size() || content[at] != '-') return;
-        if (at + 1 == content.size()) dash_ = true;
-        else if (content[at + 1] == '-') ++boundary_lines_;
+        if (at + 1 == content.size())
+            dash_ = true;
+        else if (content[at + 1] == '-')
+            ++boundary_lines_;
     };
     if (last_ == '\n') line_begins_at(0);
     for (auto at = content.find('\n'); at != std::string_view::npos; at = content.find('\n', at + 1))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes a message in: spools the content, hashes it (SHA-256) and counts boundary-like lines on the way, then makes a `message` of it.
-// Knows nothing of SMTP: the session, a release from quarantine and `message test` fill it alike. Content comes in CRLF lines. A spool that
-// fails (no room, no descriptor) is remembered and told at the end; the rest of the content is dropped. One thread at a time.
+// Takes a message in: spools the content, hashes it (SHA-256) and counts boundary-like lines on the way, then makes a
+// `message` of it. Knows nothing of SMTP: the session, a release from quarantine and `message test` fill it alike.
+// Content comes in CRLF lines. A spool that fails (no room, no descriptor) is remembered and told at the end; the rest
+// of the content is dropped. One thread at a time.
 #pragma once
 
 #include "contentfilter/intake/digest.hpp"
@@ -31,8 +32,8 @@ private:
     sha256 hash_;
     std::optional<failure> problem_;
     std::size_t boundary_lines_ = 0;
-    char last_ = '\n'; // the octet before the content that comes: at first a line begins
-    bool dash_ = false;                     // the line at hand is "-" so far
+    char last_ = '\n';  // the octet before the content that comes: at first a line begins
+    bool dash_ = false; // the line at hand is "-" so far
 };
 
 } // namespace postsluice::contentfilter

@@ -9,19 +9,24 @@
 namespace postsluice::contentfilter {
 
 struct sha256::context {
-    context() : md{EVP_MD_CTX_new()} {}
+    context()
+        : md{EVP_MD_CTX_new()} {}
     ~context() { EVP_MD_CTX_free(md); }
     context(const context&) = delete;
     EVP_MD_CTX* md;
 };
 
-sha256::sha256() : context_{std::make_unique<context>()} {
-    if (!context_->md || EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr) != 1) throw std::runtime_error("SHA-256 is not available");
+sha256::sha256()
+    : context_{std::make_unique<context>()} {
+    if (!context_->md || EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr) != 1)
+        throw std::runtime_error("SHA-256 is not available");
 }
 sha256::~sha256() = default;
 sha256::sha256(sha256&&) noexcept = default;
 
-void sha256::update(std::string_view octets) { EVP_DigestUpdate(context_->md, octets.data(), octets.size()); }
+void sha256::update(std::string_view octets) {
+    EVP_DigestUpdate(context_->md, octets.data(), octets.size());
+}
 
 std::string sha256::hex() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> octets{};

@@ -19,7 +19,8 @@ bool came_over_the_network(const smtp::envelope& envelope) {
     return known("ADDR") || known("NAME");
 }
 
-std::optional<account::ticket> find_ticket(const header_block& header, const std::string& queue_id, account::ticket_ring& ring) {
+std::optional<account::ticket> find_ticket(const header_block& header, const std::string& queue_id,
+                                           account::ticket_ring& ring) {
     if (queue_id == "-") return std::nullopt;
     std::size_t looked_at = 0;
     for (const auto* field : header.all(account::ticket_header)) {
@@ -39,9 +40,12 @@ std::string queue_id_of(const smtp::envelope& envelope) {
 
 std::string_view to_string(sender_identity::proof by) noexcept {
     switch (by) {
-    case sender_identity::proof::ticket: return "ticket";
-    case sender_identity::proof::uid: return "uid";
-    case sender_identity::proof::none: return "none";
+    case sender_identity::proof::ticket:
+        return "ticket";
+    case sender_identity::proof::uid:
+        return "uid";
+    case sender_identity::proof::none:
+        return "none";
     }
     return "none";
 }
@@ -59,7 +63,8 @@ sender_identity sender_of(const config::settings& settings, const std::string& a
     return out;
 }
 
-sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope, const identity_facts& facts) {
+sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope,
+                                const identity_facts& facts) {
     if (auto ticket = find_ticket(header, queue_id_of(envelope), facts.tickets)) {
         auto out = sender_of(facts.settings, ticket->account, ticket->login);
         out.by = sender_identity::proof::ticket;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who sent a message (contentfilter.md section 3). Decided by, in this order:
-//  1. a ticket whose seal is valid and whose queue ID is the XFORWARD IDENT of this transaction, wherever it stands in the header
-//     (`postsuper -r` puts a Received above it). Of several the first such; a forged one, or a true one of another message, is nothing.
-//  2. where no ticket decides: the topmost Received field, where it has pickup's form and names another uid than the mail owner's (his
-//     are requeued messages), on a connection from this machine, and Postfix knows of no client that sent the mail over the network.
-//     Everything a sender writes stands below that field.
+//  1. a ticket whose seal is valid and whose queue ID is the XFORWARD IDENT of this transaction, wherever it stands in
+//  the header
+//     (`postsuper -r` puts a Received above it). Of several the first such; a forged one, or a true one of another
+//     message, is nothing.
+//  2. where no ticket decides: the topmost Received field, where it has pickup's form and names another uid than the
+//  mail owner's (his
+//     are requeued messages), on a connection from this machine, and Postfix knows of no client that sent the mail over
+//     the network. Everything a sender writes stands below that field.
 //  3. nobody: account "-", profile "default". What then happens is the option no_ticket.
 // Never does a header that a sender could write decide. Reads the ticket keys; otherwise pure.
 #pragma once
@@ -22,9 +25,11 @@ struct identity_facts {
     bool local_peer = true;          ///< the connection comes from this machine
 };
 
-[[nodiscard]] sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope, const identity_facts& facts);
+[[nodiscard]] sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope,
+                                              const identity_facts& facts);
 /// The sender of a message that was identified before (quarantine), or is asked about (`message test`).
-[[nodiscard]] sender_identity sender_of(const config::settings& settings, const std::string& account, const std::string& login = {});
+[[nodiscard]] sender_identity sender_of(const config::settings& settings, const std::string& account,
+                                        const std::string& login = {});
 
 /// The queue ID that Postfix gave the message: XFORWARD IDENT; "-" where there is none.
 [[nodiscard]] std::string queue_id_of(const smtp::envelope& envelope);

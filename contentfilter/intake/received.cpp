@@ -18,7 +18,8 @@ constexpr std::size_t longest_name = 255; // of a host: a HELO may be of any len
 std::string word(std::string_view text) {
     std::string out;
     for (const char c : text.substr(0, longest_name)) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view{".-_:[]"}.find(c) != std::string_view::npos;
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                           std::string_view{".-_:[]"}.find(c) != std::string_view::npos;
         out += plain ? c : '?';
     }
     return out.empty() ? "unknown" : out;
@@ -31,12 +32,15 @@ bool take(std::string_view& text, std::string_view expected) {
     return true;
 }
 
-/// Takes everything before `end` off the front, and `end` too; nothing where there is no such text or it is not one word.
+/// Takes everything before `end` off the front, and `end` too; nothing where there is no such text or it is not one
+/// word.
 bool take_word(std::string_view& text, std::string_view end) {
     const auto at = text.find(end);
     if (at == 0 || at == std::string_view::npos) return false;
     const auto found = text.substr(0, at);
-    if (std::any_of(found.begin(), found.end(), [](char c) { return c <= ' ' || c > '~' || c == '(' || c == ')' || c == ';'; })) return false;
+    if (std::any_of(found.begin(), found.end(),
+                    [](char c) { return c <= ' ' || c > '~' || c == '(' || c == ')' || c == ';'; }))
+        return false;
     text.remove_prefix(at + end.size());
     return true;
 }
@@ -46,26 +50,31 @@ bool take_word(std::string_view& text, std::string_view end) {
 std::string rfc5322_date(instant t) {
     // Not strftime's %a and %b, which speak the locale's language.
     constexpr std::array<const char*, 7> days = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const std::time_t whole = std::chrono::floor<seconds>(t).time_since_epoch().count();
     std::tm parts{};
     ::gmtime_r(&whole, &parts);
     std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d +0000", days[static_cast<std::size_t>(parts.tm_wday)], parts.tm_mday,
-                  months[static_cast<std::size_t>(parts.tm_mon)], parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+    std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d +0000",
+                  days[static_cast<std::size_t>(parts.tm_wday)], parts.tm_mday,
+                  months[static_cast<std::size_t>(parts.tm_mon)], parts.tm_year + 1900, parts.tm_hour, parts.tm_min,
+                  parts.tm_sec);
     return text.data();
 }
 
-std::string make_received(std::string_view helo, std::string_view hostname, smtp::protocol speaks, std::string_view id, instant now) {
-    return "Received: from " + word(helo) + "\r\n\tby " + word(hostname) + " (Postsluice) with " + (speaks == smtp::protocol::lmtp ? "LMTP" : "ESMTP") +
-           " id " + word(id) + ";\r\n\t" + rfc5322_date(now);
+std::string make_received(std::string_view helo, std::string_view hostname, smtp::protocol speaks, std::string_view id,
+                          instant now) {
+    return "Received: from " + word(helo) + "\r\n\tby " + word(hostname) + " (Postsluice) with " +
+           (speaks == smtp::protocol::lmtp ? "LMTP" : "ESMTP") + " id " + word(id) + ";\r\n\t" + rfc5322_date(now);
 }
 
 std::size_t count_passes(const header_block& header, std::string_view hostname) {
     const auto ours = " by " + word(hostname) + " (Postsluice) with ";
-    return static_cast<std::size_t>(std::count_if(header.fields.begin(), header.fields.end(), [&](const header_field& field) {
-        return iequals(field.name(), "Received") && field.unfolded().find(ours) != std::string::npos;
-    }));
+    return static_cast<std::size_t>(
+        std::count_if(header.fields.begin(), header.fields.end(), [&](const header_field& field) {
+            return iequals(field.name(), "Received") && field.unfolded().find(ours) != std::string::npos;
+        }));
 }
 
 std::optional<uid_t> pickup_uid(const header_block& header) {
@@ -77,7 +86,8 @@ std::optional<uid_t> pickup_uid(const header_block& header) {
     const auto [end, problem] = std::from_chars(rest.data(), rest.data() + rest.size(), uid);
     if (problem != std::errc{} || end == rest.data()) return std::nullopt;
     rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    if (!take(rest, ")\r\n\tid ") || !take_word(rest, "; ") || rest.find_first_of("\r\n") != std::string_view::npos) return std::nullopt;
+    if (!take(rest, ")\r\n\tid ") || !take_word(rest, "; ") || rest.find_first_of("\r\n") != std::string_view::npos)
+        return std::nullopt;
     return uid;
 }
 

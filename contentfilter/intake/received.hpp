@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Received fields (RFC 5321 section 4.4): the one we add on every pass, how often it is there already (loops), and the one that
-// Postfix's pickup(8) writes above mail that a local user handed in by sendmail(1). Pure.
+// Received fields (RFC 5321 section 4.4): the one we add on every pass, how often it is there already (loops), and the
+// one that Postfix's pickup(8) writes above mail that a local user handed in by sendmail(1). Pure.
 #pragma once
 
 #include "contentfilter/intake/message.hpp"
@@ -15,12 +15,14 @@ namespace postsluice::contentfilter {
 [[nodiscard]] std::string rfc5322_date(instant t);
 
 /// "Received: from HELO\r\n\tby HOSTNAME (Postsluice) with LMTP id ID;\r\n\tDATE", without its final CRLF.
-[[nodiscard]] std::string make_received(std::string_view helo, std::string_view hostname, smtp::protocol speaks, std::string_view id, instant now);
+[[nodiscard]] std::string make_received(std::string_view helo, std::string_view hostname, smtp::protocol speaks,
+                                        std::string_view id, instant now);
 /// How many Received fields `hostname` has written by make_received().
 [[nodiscard]] std::size_t count_passes(const header_block& header, std::string_view hostname);
 
-/// The uid in the topmost Received field, where that has exactly pickup's form: "by HOST (Postfix, from userid N)\r\n\tid QUEUEID; DATE".
-/// A field of a sender's making stands below the one that our Postfix added last: only the topmost is looked at, whatever it is.
+/// The uid in the topmost Received field, where that has exactly pickup's form: "by HOST (Postfix, from userid
+/// N)\r\n\tid QUEUEID; DATE". A field of a sender's making stands below the one that our Postfix added last: only the
+/// topmost is looked at, whatever it is.
 [[nodiscard]] std::optional<uid_t> pickup_uid(const header_block& header);
 
 } // namespace postsluice::contentfilter

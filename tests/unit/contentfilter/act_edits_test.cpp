@@ -22,7 +22,8 @@ std::shared_ptr<message> message_of(const std::string& text, const std::string& 
     const auto settings = default_settings(scratch.path);
     collector c{settings};
     c.add(text);
-    auto envelope = smtp::make_envelope(mail_address::from_internal(sender), {mail_address::from_internal("f@example.net")});
+    auto envelope =
+        smtp::make_envelope(mail_address::from_internal(sender), {mail_address::from_internal("f@example.net")});
     auto made = c.finish(std::move(envelope)).value();
     made->sender = sender_of(*settings, "bob@example.org");
     made->sender.by = sender_identity::proof::ticket;
@@ -77,21 +78,26 @@ BOOST_AUTO_TEST_CASE(lines_are_broken_as_postfix_breaks_them_wherever_they_are_c
         {std::string("a\0b\xff\r\n", 6), std::string("a\0b\xff\r\n", 6)},
     };
     for (const auto& [in, out] : rows)
-        for (const std::size_t pieces : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{997}, std::size_t{998}, std::size_t{999}, std::size_t{5000}})
+        for (const std::size_t pieces : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{997},
+                                         std::size_t{998}, std::size_t{999}, std::size_t{5000}})
             BOOST_TEST_CONTEXT(in.size() << " octets in pieces of " << pieces) BOOST_TEST(broken(in, pieces) == out);
 }
 
 BOOST_AUTO_TEST_CASE(an_ordinary_message_changes_by_its_received_field_alone) {
-    const std::string text = "From: bob@example.org\r\nSubject: a\r\n folded\r\nDate: x\r\nMessage-ID: <y>\r\n\r\nbody\r\n";
+    const std::string text =
+        "From: bob@example.org\r\nSubject: a\r\n folded\r\nDate: x\r\nMessage-ID: <y>\r\n\r\nbody\r\n";
     const auto what = message_of(text);
     BOOST_TEST(render(what, act::normalise(*what, "Received: r", now)) == "Received: r\r\n" + text);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_missing_is_added_and_what_must_not_leave_is_left_out) {
-    const auto what = message_of("X-Postsluice-Ticket: v1 a b\r\nSubject: s\r\nBCC: x@y\r\nresent-bcc: x@y\r\nReturn-Path: <a>\r\nContent-Length: 3\r\n"
+    const auto what = message_of("X-Postsluice-Ticket: v1 a b\r\nSubject: s\r\nBCC: x@y\r\nresent-bcc: "
+                                 "x@y\r\nReturn-Path: <a>\r\nContent-Length: 3\r\n"
                                  "x-postsluice-ticket : forged\r\n\r\nb\r\n");
     const auto all = render(what, act::normalise(*what, "", now));
-    BOOST_TEST(all.starts_with("Subject: s\r\nFrom: bob@example.org\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1767225600000."), all);
+    BOOST_TEST(all.starts_with("Subject: s\r\nFrom: bob@example.org\r\nDate: Thu, 01 Jan 2026 00:00:00 "
+                               "+0000\r\nMessage-ID: <1767225600000."),
+               all);
     BOOST_TEST(all.ends_with("@filter.example.org>\r\n\r\nb\r\n"), all);
     const auto nobody = message_of("Subject: s\r\n\r\nb\r\n", "");
     BOOST_TEST(render(nobody, act::normalise(*nobody, "", now)).find("From:") == std::string::npos);
@@ -99,8 +105,14 @@ BOOST_AUTO_TEST_CASE(what_is_missing_is_added_and_what_must_not_leave_is_left_ou
 
 BOOST_AUTO_TEST_CASE(an_unqualified_from_is_qualified_where_it_is_plain) {
     const std::pair<const char*, const char*> rows[] = {
-        {"bob", "From: bob@filter.example.org"}, {"Bob B <bob>", "From: Bob B <bob@filter.example.org>"}, {"bob@x.example", "From: bob@x.example"},
-        {"Bob <bob@x.example>", "From: Bob <bob@x.example>"}, {"a, b", "From: a, b"}, {"\"a b\"", "From: \"a b\""}, {"<>", "From: <>"}, {"", "From: "},
+        {"bob", "From: bob@filter.example.org"},
+        {"Bob B <bob>", "From: Bob B <bob@filter.example.org>"},
+        {"bob@x.example", "From: bob@x.example"},
+        {"Bob <bob@x.example>", "From: Bob <bob@x.example>"},
+        {"a, b", "From: a, b"},
+        {"\"a b\"", "From: \"a b\""},
+        {"<>", "From: <>"},
+        {"", "From: "},
     };
     for (const auto& [in, out] : rows) {
         BOOST_TEST_CONTEXT(in) {
@@ -112,8 +124,10 @@ BOOST_AUTO_TEST_CASE(an_unqualified_from_is_qualified_where_it_is_plain) {
 
 BOOST_AUTO_TEST_CASE(messages_of_odd_shape_stay_whole) {
     const std::string added = "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\nMessage-ID: ";
-    for (const auto& [in, end] : {std::pair{"", "\r\n\r\n"}, std::pair{"\r\n", "\r\n\r\n"}, std::pair{"Subject: s\r\n", "\r\n\r\n"}, std::pair{"no field\r\nx\r\n", "\r\n\r\nno field\r\nx\r\n"},
-                                  std::pair{"Subject: s\r\nno field\r\n\r\nx\r\n", "\r\n\r\nno field\r\n\r\nx\r\n"}}) {
+    for (const auto& [in, end] :
+         {std::pair{"", "\r\n\r\n"}, std::pair{"\r\n", "\r\n\r\n"}, std::pair{"Subject: s\r\n", "\r\n\r\n"},
+          std::pair{"no field\r\nx\r\n", "\r\n\r\nno field\r\nx\r\n"},
+          std::pair{"Subject: s\r\nno field\r\n\r\nx\r\n", "\r\n\r\nno field\r\n\r\nx\r\n"}}) {
         BOOST_TEST_CONTEXT(in) {
             const auto what = message_of(in);
             const auto all = render(what, act::normalise(*what, "", now));
@@ -143,7 +157,8 @@ BOOST_AUTO_TEST_CASE(another_body_takes_the_bodys_place) {
 }
 
 BOOST_AUTO_TEST_CASE(a_prefix_is_put_once_and_encoded_where_it_must_be) {
-    auto what = message_of("From: b@x.example\r\nDate: x\r\nMessage-ID: y\r\nSubject: =?utf-8?Q?gr=C3=BC=C3=9Fe?=\r\n  more\r\n\r\n");
+    auto what = message_of(
+        "From: b@x.example\r\nDate: x\r\nMessage-ID: y\r\nSubject: =?utf-8?Q?gr=C3=BC=C3=9Fe?=\r\n  more\r\n\r\n");
     auto profile = std::make_shared<config::profile>();
     profile->subject_prefix = "[Müll] ";
     profile->tag_header = false;
@@ -153,7 +168,9 @@ BOOST_AUTO_TEST_CASE(a_prefix_is_put_once_and_encoded_where_it_must_be) {
     auto changes = act::normalise(*what, "", now);
     act::tag(changes, *what, v);
     const auto once = render(what, changes);
-    BOOST_TEST(once.find("\r\nSubject: =?utf-8?B?W03DvGxsXQ==?= =?utf-8?Q?gr=C3=BC=C3=9Fe?=\r\n  more\r\n") != std::string::npos, once);
+    BOOST_TEST(once.find("\r\nSubject: =?utf-8?B?W03DvGxsXQ==?= =?utf-8?Q?gr=C3=BC=C3=9Fe?=\r\n  more\r\n") !=
+                   std::string::npos,
+               once);
     auto again = message_of(once);
     again->sender.profile = profile;
     auto twice = act::normalise(*again, "", now);
@@ -175,9 +192,11 @@ BOOST_AUTO_TEST_CASE(two_proofs_are_one_where_words_and_people_are_the_same) {
 BOOST_AUTO_TEST_CASE(every_reply_is_of_its_class_and_carries_its_reference) {
     config::settings s;
     s.contact = "https://example.org/";
-    const std::pair<smtp::reply, std::string> rows[] = {
-        {act::refused(s, "ABCDEFGH"), "550 5.7.1"}, {act::quarantined("ABCDEFGH"), "250 2.0.0"}, {act::discarded("ABCDEFGH"), "250 2.0.0"},
-        {act::later("ABCDEFGH"), "451 4.3.0"}, {act::looping("ABCDEFGH"), "554 5.4.6"}};
+    const std::pair<smtp::reply, std::string> rows[] = {{act::refused(s, "ABCDEFGH"), "550 5.7.1"},
+                                                        {act::quarantined("ABCDEFGH"), "250 2.0.0"},
+                                                        {act::discarded("ABCDEFGH"), "250 2.0.0"},
+                                                        {act::later("ABCDEFGH"), "451 4.3.0"},
+                                                        {act::looping("ABCDEFGH"), "554 5.4.6"}};
     for (const auto& [r, begin] : rows) {
         BOOST_TEST(r.text().starts_with(begin));
         BOOST_TEST(r.text().ends_with(" ref ABCDEFGH"));

@@ -26,7 +26,10 @@ struct box {
         open();
     }
     void open() {
-        environments = state::environments::open({.directory = settings->state.directory, .map_size = byte_count{64U << 20U}}, state::user::contentfilter).value();
+        environments =
+            state::environments::open({.directory = settings->state.directory, .map_size = byte_count{64U << 20U}},
+                                      state::user::contentfilter)
+                .value();
         kept = std::make_unique<act::quarantine>(environments->quarantine(), time, settings->quarantine);
         run_awaitable(kept->open()).value();
     }
@@ -47,15 +50,19 @@ struct box {
         made->sender = sender_of(*settings, "bob@example.org");
         return made;
     }
-    result<act::quarantine::kept> keep(const std::string& text, const std::string& id, const std::string& queue_id = "Q1",
+    result<act::quarantine::kept> keep(const std::string& text, const std::string& id,
+                                       const std::string& queue_id = "Q1",
                                        const std::vector<std::string>& recipients = {"a@example.net"}) {
         return run_awaitable(kept->keep(make(text, queue_id, recipients), reason::virus, {"EICAR(20.0) x"}, id));
     }
     result<act::quarantine::release_report> release(const std::string& id, std::vector<smtp::reply> replies) {
-        act::quarantine::sender send = [this, replies](message_ptr what) { return deliver(this, replies, std::move(what)); };
+        act::quarantine::sender send = [this, replies](message_ptr what) {
+            return deliver(this, replies, std::move(what));
+        };
         return run_awaitable(kept->release(id, settings, send));
     }
-    static asio::awaitable<std::vector<smtp::reply>> deliver(box* self, std::vector<smtp::reply> replies, message_ptr what) {
+    static asio::awaitable<std::vector<smtp::reply>> deliver(box* self, std::vector<smtp::reply> replies,
+                                                             message_ptr what) {
         self->sent.push_back(std::move(what));
         co_return replies;
     }
@@ -91,7 +98,8 @@ BOOST_AUTO_TEST_CASE(what_is_kept_is_there_as_it_came_and_after_a_restart) {
     BOOST_TEST((entries[0].why == reason::virus));
     BOOST_TEST(b.kept->head("AAAAAAAA", 100000).value() == text);
     BOOST_TEST(b.kept->total().octets == text.size());
-    BOOST_TEST(b.files() == (std::vector<std::string>{"AAAAAAAA.eml", "AAAAAAAA.env"}), boost::test_tools::per_element());
+    BOOST_TEST(b.files() == (std::vector<std::string>{"AAAAAAAA.eml", "AAAAAAAA.env"}),
+               boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(the_same_message_is_one_entry_over_restarts_and_slices_add_recipients) {
@@ -102,7 +110,8 @@ BOOST_AUTO_TEST_CASE(the_same_message_is_one_entry_over_restarts_and_slices_add_
     const auto again = b.keep(text, "BBBBBBBB", "Q1", {"a@example.net", "b@example.net"}).value();
     BOOST_TEST(again.id == "AAAAAAAA");
     BOOST_TEST(again.repeated);
-    BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"a@example.net", "b@example.net"}), boost::test_tools::per_element());
+    BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"a@example.net", "b@example.net"}),
+               boost::test_tools::per_element());
     BOOST_TEST(!b.keep(text, "CCCCCCCC", "Q2").value().repeated);
     BOOST_TEST(b.entries().size() == 2U);
 }
@@ -112,7 +121,10 @@ BOOST_AUTO_TEST_CASE(slices_that_come_at_once_are_one_entry) {
     asio::io_context context;
     std::vector<std::future<result<act::quarantine::kept>>> all;
     for (int i = 0; i < 8; ++i)
-        all.push_back(asio::co_spawn(context, b.kept->keep(b.make(text, "Q1", {std::to_string(i) + "@example.net"}), reason::spam, {}, "SLICE" + std::to_string(i)), asio::use_future));
+        all.push_back(asio::co_spawn(context,
+                                     b.kept->keep(b.make(text, "Q1", {std::to_string(i) + "@example.net"}),
+                                                  reason::spam, {}, "SLICE" + std::to_string(i)),
+                                     asio::use_future));
     context.run();
     for (auto& one : all)
         BOOST_TEST(one.get().has_value());
@@ -129,11 +141,37 @@ BOOST_AUTO_TEST_CASE(every_step_at_which_we_may_die_is_put_right_at_the_start) {
         const char* told;
     };
     const row rows[] = {
-        {"while the message was written", [](box& b, const fs::path& d) { b.kept.reset(); std::ofstream{d / "BBBBBBBB.eml.new"} << "half"; }, 1, 2, "leftover removed"},
-        {"between the two renames", [](box& b, const fs::path& d) { b.kept.reset(); fs::copy(d / "AAAAAAAA.env", d / "BBBBBBBB.env"); }, 1, 2, "leftover removed"},
-        {"before the index was written", [](box& b, const fs::path&) { b.kept.reset(); run_awaitable(b.environments->quarantine().erase("AAAAAAAA")).value(); }, 1, 2, "it has one again"},
-        {"after the message was removed", [](box& b, const fs::path& d) { b.kept.reset(); fs::remove(d / "AAAAAAAA.eml"); }, 0, 0, "entry without its message"},
-        {"after both files were removed", [](box& b, const fs::path& d) { b.kept.reset(); fs::remove(d / "AAAAAAAA.eml"); fs::remove(d / "AAAAAAAA.env"); }, 0, 0, "entry without its message"},
+        {"while the message was written",
+         [](box& b, const fs::path& d) {
+             b.kept.reset();
+             std::ofstream{d / "BBBBBBBB.eml.new"} << "half";
+         },
+         1, 2, "leftover removed"},
+        {"between the two renames",
+         [](box& b, const fs::path& d) {
+             b.kept.reset();
+             fs::copy(d / "AAAAAAAA.env", d / "BBBBBBBB.env");
+         },
+         1, 2, "leftover removed"},
+        {"before the index was written",
+         [](box& b, const fs::path&) {
+             b.kept.reset();
+             run_awaitable(b.environments->quarantine().erase("AAAAAAAA")).value();
+         },
+         1, 2, "it has one again"},
+        {"after the message was removed",
+         [](box& b, const fs::path& d) {
+             b.kept.reset();
+             fs::remove(d / "AAAAAAAA.eml");
+         },
+         0, 0, "entry without its message"},
+        {"after both files were removed",
+         [](box& b, const fs::path& d) {
+             b.kept.reset();
+             fs::remove(d / "AAAAAAAA.eml");
+             fs::remove(d / "AAAAAAAA.env");
+         },
+         0, 0, "entry without its message"},
         {"inside a release",
          [](box& b, const fs::path&) {
              auto entry = b.entries().at(0);
@@ -142,7 +180,12 @@ BOOST_AUTO_TEST_CASE(every_step_at_which_we_may_die_is_put_right_at_the_start) {
              run_awaitable(b.environments->quarantine().put(entry)).value();
          },
          1, 2, "may have been delivered"},
-        {"with somebody else's file there", [](box& b, const fs::path& d) { b.kept.reset(); std::ofstream{d / "STRANGER.eml"} << "x"; }, 1, 3, "without an envelope"},
+        {"with somebody else's file there",
+         [](box& b, const fs::path& d) {
+             b.kept.reset();
+             std::ofstream{d / "STRANGER.eml"} << "x";
+         },
+         1, 3, "without an envelope"},
         {"with a damaged envelope of a lost entry",
          [](box& b, const fs::path& d) {
              b.kept.reset();
@@ -209,11 +252,13 @@ BOOST_AUTO_TEST_CASE(who_was_not_delivered_to_stays_and_nobody_gets_it_twice) {
     box b;
     b.keep(text, "AAAAAAAA", "Q1", {"a@example.net", "b@example.net", "c@example.net"}).value();
     const auto first = b.release("AAAAAAAA", {ok, no, ok}).value();
-    BOOST_TEST(first.delivered == (std::vector<std::string>{"a@example.net", "c@example.net"}), boost::test_tools::per_element());
+    BOOST_TEST(first.delivered == (std::vector<std::string>{"a@example.net", "c@example.net"}),
+               boost::test_tools::per_element());
     BOOST_TEST(first.remaining.at(0).second.code == 450);
     b.close();
     b.open();
-    BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"b@example.net"}), boost::test_tools::per_element());
+    BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"b@example.net"}),
+               boost::test_tools::per_element());
     BOOST_TEST(!b.entries().at(0).released);
     BOOST_TEST(b.release("AAAAAAAA", {ok}).value().remaining.empty());
     BOOST_TEST(b.sent.at(1)->envelope.recipients.size() == 1U);

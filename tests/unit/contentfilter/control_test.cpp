@@ -33,10 +33,13 @@ struct controlled : filter {
         control.reset();
     }
     json ask(json request) { return control::call(scratch.path / "control", request, seconds{20}).value(); }
-    std::string quarantine_one(const std::string& queue_id, const std::string& subject, const std::vector<std::string>& to = {"f@example.net"}) {
+    std::string quarantine_one(const std::string& queue_id, const std::string& subject,
+                               const std::vector<std::string>& to = {"f@example.net"}) {
         find({spam});
         postfix p{socket()};
-        const auto reply = p.send(queue_id, "eve@example.org", to, ticket("eve@example.org", queue_id) + plain("eve@example.org", subject)).front();
+        const auto reply = p.send(queue_id, "eve@example.org", to,
+                                  ticket("eve@example.org", queue_id) + plain("eve@example.org", subject))
+                               .front();
         find({});
         return reply.substr(reply.size() - 8);
     }
@@ -146,7 +149,8 @@ BOOST_AUTO_TEST_CASE(message_test_says_what_would_happen_and_leaves_no_trace) {
     f.start_all();
     f.find({found("MILD", 7), found("WORSE", 9)});
     const auto content = "From: bob@example.org\nSubject: x\n\nbody"; // as it lies in a file
-    const auto a = f.ask({{"verb", "message test"}, {"content", base64url_encode(content)}, {"account", "Bob@example.org"}});
+    const auto a =
+        f.ask({{"verb", "message test"}, {"content", base64url_encode(content)}, {"account", "Bob@example.org"}});
     BOOST_TEST_REQUIRE(a["ok"] == true, a.dump());
     BOOST_TEST(a["account"] == "bob@example.org");
     BOOST_TEST(a["verdict"] == "reject");
@@ -175,8 +179,10 @@ BOOST_AUTO_TEST_CASE(a_reload_takes_new_keys_or_keeps_everything) {
     controlled f;
     const auto file = f.scratch.path / "postsluice.toml";
     const auto write = [&](const std::string& more) {
-        std::ofstream{file} << "hostname = \"filter.example.org\"\n[dkim]\ndirectory = \"" << f.settings->dkim.directory.string() << "\"\n[contentfilter]\nnext_hop = \"unix:"
-                            << (f.scratch.path / "hop").string() << "\"\n" << more;
+        std::ofstream{file} << "hostname = \"filter.example.org\"\n[dkim]\ndirectory = \""
+                            << f.settings->dkim.directory.string()
+                            << "\"\n[contentfilter]\nnext_hop = \"unix:" << (f.scratch.path / "hop").string() << "\"\n"
+                            << more;
     };
     write("");
     f.start_all();

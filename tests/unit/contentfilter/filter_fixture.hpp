@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole filter in one process for the tests of sessions and acts: real state in a scratch directory, the daemon's own parts on two threads,
-// a next hop that answers as it is told, and a client that speaks as lmtp(8) does. Only the checks are the test's: `findings` is what they find.
+// A whole filter in one process for the tests of sessions and acts: real state in a scratch directory, the daemon's own
+// parts on two threads, a next hop that answers as it is told, and a client that speaks as lmtp(8) does. Only the
+// checks are the test's: `findings` is what they find.
 #pragma once
 
 #include "check_fixture.hpp"
@@ -32,12 +33,15 @@ constexpr int patience_ms = 20000;
 /// Blocking octets in lines over a unix socket.
 class line_socket {
 public:
-    explicit line_socket(int fd) : fd_{fd} {}
-    explicit line_socket(const std::filesystem::path& path) : fd_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+    explicit line_socket(int fd)
+        : fd_{fd} {}
+    explicit line_socket(const std::filesystem::path& path)
+        : fd_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-        if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error{"connect " + path.string()};
+        if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+            throw std::runtime_error{"connect " + path.string()};
     }
     ~line_socket() { close(); }
     line_socket(const line_socket&) = delete;
@@ -87,11 +91,13 @@ struct delivery {
     std::uint64_t size = 0;        ///< of the content, also where it was not kept
 };
 
-/// A next hop on a unix socket. Replies are by the command's beginning ("RCPT TO:<b@", "DATA", "DOT", "GREETING", ...), the first that fits, once
-/// or always; an empty reply closes. Without one it accepts everything.
+/// A next hop on a unix socket. Replies are by the command's beginning ("RCPT TO:<b@", "DATA", "DOT", "GREETING", ...),
+/// the first that fits, once or always; an empty reply closes. Without one it accepts everything.
 class fake_hop {
 public:
-    explicit fake_hop(std::filesystem::path socket, bool lmtp = false) : path_{std::move(socket)}, lmtp_{lmtp} {
+    explicit fake_hop(std::filesystem::path socket, bool lmtp = false)
+        : path_{std::move(socket)}
+        , lmtp_{lmtp} {
         listener_ = net::open_listener(net::endpoint::parse("unix:" + path_.string()).value()).value();
         ::fcntl(listener_, F_SETFL, 0);
         acceptor_ = std::thread{[this] { accept_all(); }};
@@ -154,7 +160,8 @@ private:
         std::string reply = otherwise;
         {
             const std::lock_guard guard{mutex_};
-            const auto at = std::find_if(rules_.begin(), rules_.end(), [&](const rule& r) { return command.starts_with(r.command); });
+            const auto at = std::find_if(rules_.begin(), rules_.end(),
+                                         [&](const rule& r) { return command.starts_with(r.command); });
             if (at != rules_.end()) {
                 reply = at->reply;
                 if (at->once) rules_.erase(at);
@@ -164,7 +171,8 @@ private:
     }
     bool last_was_positive(const std::string& command) {
         const std::lock_guard guard{mutex_};
-        const auto at = std::find_if(rules_.begin(), rules_.end(), [&](const rule& r) { return command.starts_with(r.command); });
+        const auto at =
+            std::find_if(rules_.begin(), rules_.end(), [&](const rule& r) { return command.starts_with(r.command); });
         return at == rules_.end() || at->reply.starts_with("2") || at->reply.starts_with("3");
     }
     void serve(line_socket& with) {
@@ -172,12 +180,17 @@ private:
         delivery now;
         while (const auto line = with.line()) {
             const bool positive = last_was_positive(*line);
-            if (line->starts_with("XFORWARD")) now.xforward += line->substr(8);
-            else if (line->starts_with("MAIL")) now.mail = line->substr(10);
-            else if (line->starts_with("RCPT") && positive) now.recipients.push_back(line->substr(8));
+            if (line->starts_with("XFORWARD"))
+                now.xforward += line->substr(8);
+            else if (line->starts_with("MAIL"))
+                now.mail = line->substr(10);
+            else if (line->starts_with("RCPT") && positive)
+                now.recipients.push_back(line->substr(8));
             if (line->starts_with("EHLO") || line->starts_with("LHLO")) {
-                if (!say(with, *line, "250-next\r\n250-PIPELINING\r\n250-SIZE 209715200\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n"
-                                      "250-ENHANCEDSTATUSCODES\r\n250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"))
+                if (!say(with, *line,
+                         "250-next\r\n250-PIPELINING\r\n250-SIZE "
+                         "209715200\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n"
+                         "250-ENHANCEDSTATUSCODES\r\n250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"))
                     return;
             } else if (*line == "DATA") {
                 ++data_commands;
@@ -215,13 +228,15 @@ private:
             deliveries_.push_back(now);
         }
         for (std::size_t i = 0; i < (lmtp_ ? now.recipients.size() : 1); ++i)
-            if (!say(with, "DOT " + now.recipients[i], "250 2.0.0 Ok: queued as NEXT" + std::to_string(number))) return false;
+            if (!say(with, "DOT " + now.recipients[i], "250 2.0.0 Ok: queued as NEXT" + std::to_string(number)))
+                return false;
         now = {};
         return true;
     }
     bool closes(const std::string& command) {
         const std::lock_guard guard{mutex_};
-        const auto at = std::find_if(rules_.begin(), rules_.end(), [&](const rule& r) { return command.starts_with(r.command); });
+        const auto at =
+            std::find_if(rules_.begin(), rules_.end(), [&](const rule& r) { return command.starts_with(r.command); });
         return at != rules_.end() && at->reply.empty();
     }
 
@@ -238,8 +253,8 @@ private:
 };
 
 /// Writes a new key as `postsluice` expects it; its DNS record goes to `records`.
-inline void make_key(const std::filesystem::path& directory, const std::string& domain, const std::string& selector, int type,
-                     std::map<std::string, std::string>& records) {
+inline void make_key(const std::filesystem::path& directory, const std::string& domain, const std::string& selector,
+                     int type, std::map<std::string, std::string>& records) {
     std::filesystem::create_directories(directory / domain);
     EVP_PKEY* key = type == EVP_PKEY_RSA ? EVP_RSA_gen(2048) : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
     const auto path = directory / domain / (selector + ".pem");
@@ -248,7 +263,8 @@ inline void make_key(const std::filesystem::path& directory, const std::string& 
     std::fclose(file);
     EVP_PKEY_free(key);
     ::chmod(path.c_str(), 0600);
-    records[selector + "._domainkey." + domain] = auth::dns_record(auth::load_key(path, domain, selector, 1024).value());
+    records[selector + "._domainkey." + domain] =
+        auth::dns_record(auth::load_key(path, domain, selector, 1024).value());
 }
 
 /// The log, line by line.
@@ -263,7 +279,8 @@ public:
     ~log_capture() { log::capture({}); }
     bool has(std::string_view words) {
         const std::lock_guard guard{mutex_};
-        return std::any_of(lines_.begin(), lines_.end(), [&](const std::string& l) { return l.find(words) != std::string::npos; });
+        return std::any_of(lines_.begin(), lines_.end(),
+                           [&](const std::string& l) { return l.find(words) != std::string::npos; });
     }
     std::string all() {
         const std::lock_guard guard{mutex_};
@@ -323,37 +340,47 @@ public:
     }
     void start(smtp::protocol speaks = smtp::protocol::lmtp) {
         configuration.emplace("", settings);
-        environments = state::environments::open({.directory = settings->state.directory, .map_size = byte_count{64U << 20U}}, state::user::contentfilter).value();
+        environments =
+            state::environments::open({.directory = settings->state.directory, .map_size = byte_count{64U << 20U}},
+                                      state::user::contentfilter)
+                .value();
         tickets = account::ticket_ring::open(settings->state.directory / "ticket.keys").value();
-        kept = std::make_unique<act::quarantine>(environments->quarantine(), environments->time(), settings->quarantine);
+        kept =
+            std::make_unique<act::quarantine>(environments->quarantine(), environments->time(), settings->quarantine);
         run_awaitable(kept->open()).value();
         context = std::make_unique<asio::io_context>();
         all = std::make_unique<service>(service::parts{
-            *configuration, context->get_executor(), environments->time(), environments->accounts(), environments->events(), *kept, *tickets, counts,
-            [this](message_ptr what) { return check(this, std::move(what)); }, [](const config::settings&) {}, [] { return false; }, mail_owner,
-            [] { return true; }, [] { return 0.0; }, [] { return 0.0; }});
+            *configuration, context->get_executor(), environments->time(), environments->accounts(),
+            environments->events(), *kept, *tickets, counts,
+            [this](message_ptr what) { return check(this, std::move(what)); }, [](const config::settings&) {},
+            [] { return false; }, mail_owner, [] { return true; }, [] { return 0.0; }, [] { return 0.0; }});
         listener = std::make_shared<server>(context->get_executor(), *all);
-        listener->listen(net::open_listener(net::endpoint::parse("unix:" + socket().string()).value(), 0666).value(), speaks);
+        listener->listen(net::open_listener(net::endpoint::parse("unix:" + socket().string()).value(), 0666).value(),
+                         speaks);
         listener->start();
         for (int i = 0; i < 2; ++i)
             threads.emplace_back([this] { context->run(); });
         running = true;
     }
-    void stop() {
-        std::promise<void> stopped;
-        listener->stop([&] { stopped.set_value(); });
-        stopped.get_future().wait();
+    /// Once the listener has stopped.
+    void end_threads() {
         context->stop();
         for (auto& t : threads)
             t.join();
         threads.clear();
+        running = false;
+    }
+    void stop() {
+        std::promise<void> stopped;
+        listener->stop([&] { stopped.set_value(); });
+        stopped.get_future().wait();
+        end_threads();
         listener.reset();
         all.reset();
         kept.reset();
         tickets.reset();
         environments.reset();
         context.reset();
-        running = false;
     }
     [[nodiscard]] std::filesystem::path socket() const { return scratch.path / "filter"; }
 
@@ -397,7 +424,9 @@ private:
 /// What lmtp(8) or smtp(8) would do.
 class postfix {
 public:
-    explicit postfix(const std::filesystem::path& socket, bool lmtp = true) : socket_{socket}, lmtp_{lmtp} {
+    explicit postfix(const std::filesystem::path& socket, bool lmtp = true)
+        : socket_{socket}
+        , lmtp_{lmtp} {
         greeting = reply();
         hello = command((lmtp ? "LHLO" : "EHLO") + std::string{" mail.example.org"});
     }
@@ -416,16 +445,20 @@ public:
         return reply();
     }
     /// MAIL to DATA; what DATA was answered.
-    std::string envelope(const std::string& queue_id, const std::string& sender, const std::vector<std::string>& recipients, bool network = true) {
-        if (!queue_id.empty()) command("XFORWARD " + std::string{network ? "NAME=client.example.org ADDR=192.0.2.1 " : ""} + "IDENT=" + queue_id);
+    std::string envelope(const std::string& queue_id, const std::string& sender,
+                         const std::vector<std::string>& recipients, bool network = true) {
+        if (!queue_id.empty())
+            command("XFORWARD " + std::string{network ? "NAME=client.example.org ADDR=192.0.2.1 " : ""} +
+                    "IDENT=" + queue_id);
         command("MAIL FROM:<" + sender + ">");
         for (const auto& one : recipients)
             command("RCPT TO:<" + one + ">");
         return command("DATA");
     }
     /// One message; the replies to its final dot.
-    std::vector<std::string> send(const std::string& queue_id, const std::string& sender, const std::vector<std::string>& recipients,
-                                  const std::string& content, bool network = true) {
+    std::vector<std::string> send(const std::string& queue_id, const std::string& sender,
+                                  const std::vector<std::string>& recipients, const std::string& content,
+                                  bool network = true) {
         const auto data = envelope(queue_id, sender, recipients, network);
         if (!data.starts_with("354")) return {data};
         socket_.send(content + ".\r\n");
@@ -446,13 +479,15 @@ private:
 };
 
 inline std::string plain(const std::string& from, const std::string& subject, const std::string& body = "hello\r\n") {
-    return "Received: from client.example.org (client.example.org [192.0.2.1])\r\n\tby mail.example.org (Postfix) with ESMTPSA id Q1\r\n\tfor <f@example.net>; "
-           "Sat, 21 Nov 2026 10:00:00 +0000 (UTC)\r\nFrom: " + from + "\r\nTo: f@example.net\r\nSubject: " + subject +
+    return "Received: from client.example.org (client.example.org [192.0.2.1])\r\n\tby mail.example.org (Postfix) with "
+           "ESMTPSA id Q1\r\n\tfor <f@example.net>; "
+           "Sat, 21 Nov 2026 10:00:00 +0000 (UTC)\r\nFrom: " +
+           from + "\r\nTo: f@example.net\r\nSubject: " + subject +
            "\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <m1@example.org>\r\n\r\n" + body;
 }
 
-inline finding found(std::string symbol, double score, config::forced_verdict action = config::forced_verdict::none, reason why = reason::score,
-                     std::optional<strike_kind> strikes = {}) {
+inline finding found(std::string symbol, double score, config::forced_verdict action = config::forced_verdict::none,
+                     reason why = reason::score, std::optional<strike_kind> strikes = {}) {
     finding f;
     f.symbol = std::move(symbol);
     f.score = score;

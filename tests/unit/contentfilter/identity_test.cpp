@@ -12,14 +12,18 @@ using namespace postsluice::contentfilter::testing;
 
 namespace {
 
-const std::string smtp_trace = "Received: from client.example.org (unknown [192.0.2.1])\r\n\tby mail.example.org (Postfix) with ESMTPSA id 4Q1;\r\n\tSat, 21 Nov 2026 10:00:00 "
+const std::string smtp_trace = "Received: from client.example.org (unknown [192.0.2.1])\r\n\tby mail.example.org "
+                               "(Postfix) with ESMTPSA id 4Q1;\r\n\tSat, 21 Nov 2026 10:00:00 "
                                "+0000 (UTC)\r\n";
 
 std::string pickup_trace(const std::string& uid) {
-    return "Received: by mail.example.org (Postfix, from userid " + uid + ")\r\n\tid 4bQ; Sat, 21 Nov 2026 10:00:00 +0000 (UTC)\r\n";
+    return "Received: by mail.example.org (Postfix, from userid " + uid +
+           ")\r\n\tid 4bQ; Sat, 21 Nov 2026 10:00:00 +0000 (UTC)\r\n";
 }
 
-header_block header(const std::string& text) { return parse_header_text(text + "\r\n", 1U << 20U, 1000); }
+header_block header(const std::string& text) {
+    return parse_header_text(text + "\r\n", 1U << 20U, 1000);
+}
 
 struct who_sent_it {
     scratch_directory scratch;
@@ -35,7 +39,8 @@ struct who_sent_it {
         account::ticket t{account, "192.0.2.1", "1.2", queue_id, 1, time.now(), account};
         return "X-Postsluice-Ticket: " + policyd->seal(t).value() + "\r\n";
     }
-    sender_identity ask(const std::string& text, const std::string& ident, bool network = true, bool local_peer = true) {
+    sender_identity ask(const std::string& text, const std::string& ident, bool network = true,
+                        bool local_peer = true) {
         smtp::envelope envelope;
         if (!ident.empty()) envelope.xforward["IDENT"] = ident;
         if (network) envelope.xforward["ADDR"] = "192.0.2.1";
@@ -50,7 +55,8 @@ BOOST_AUTO_TEST_SUITE(identity)
 BOOST_AUTO_TEST_CASE(a_ticket_decides_where_seal_and_queue_id_are_right) {
     who_sent_it w;
     const auto a = w.ticket("alice@example.org", "Q1"), b = w.ticket("bob@example.org", "Q2");
-    const std::string forged = "X-Postsluice-Ticket: v1 abcd AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n";
+    const std::string forged =
+        "X-Postsluice-Ticket: v1 abcd AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n";
     auto tampered = a;
     tampered[tampered.size() - 6] = tampered[tampered.size() - 6] == 'A' ? 'B' : 'A';
     struct row {
@@ -88,7 +94,8 @@ BOOST_AUTO_TEST_CASE(twenty_thousand_forged_tickets_do_not_hide_what_they_cost) 
     for (int i = 0; i < 500; ++i)
         many += "X-Postsluice-Ticket: v1 abcd AAAA\r\n";
     BOOST_TEST(w.ask(w.ticket("alice@example.org", "Q1") + smtp_trace + many, "Q1").account == "alice@example.org");
-    BOOST_TEST(w.ask(smtp_trace + many + w.ticket("alice@example.org", "Q1"), "Q1").account == "-"); // beyond what is looked at
+    BOOST_TEST(w.ask(smtp_trace + many + w.ticket("alice@example.org", "Q1"), "Q1").account ==
+               "-"); // beyond what is looked at
 }
 
 BOOST_AUTO_TEST_CASE(a_local_user_is_known_by_the_topmost_received_alone) {
@@ -108,29 +115,39 @@ BOOST_AUTO_TEST_CASE(a_local_user_is_known_by_the_topmost_received_alone) {
         {"a forged one on top of network mail", pickup_trace("4711") + smtp_trace, "Q1", true, true, "-"},
         {"from another host", pickup_trace("1000") + subject, "", false, false, "-"},
         {"above it a field that is no Received", "X-Note: y\r\n" + pickup_trace("1000"), "", false, true, "uid:1000"},
-        {"ticket and uid: the ticket", w.ticket("alice@example.org", "Q1") + pickup_trace("1000"), "Q1", false, true, "alice@example.org"},
-        {"not quite pickup's form", "Received: by mail.example.org (Postfix, from userid 1000); x\r\n", "", false, true, "-"},
-        {"words in a HELO", "Received: from (Postfix, from userid 1000) (x [192.0.2.1])\r\n\tby m (Postfix) id Q; d\r\n", "", false, true, "-"},
+        {"ticket and uid: the ticket", w.ticket("alice@example.org", "Q1") + pickup_trace("1000"), "Q1", false, true,
+         "alice@example.org"},
+        {"not quite pickup's form", "Received: by mail.example.org (Postfix, from userid 1000); x\r\n", "", false, true,
+         "-"},
+        {"words in a HELO",
+         "Received: from (Postfix, from userid 1000) (x [192.0.2.1])\r\n\tby m (Postfix) id Q; d\r\n", "", false, true,
+         "-"},
         {"a number that is none", pickup_trace("1000x"), "", false, true, "-"},
         {"a number too large", pickup_trace("99999999999999"), "", false, true, "-"},
         {"a negative number", pickup_trace("-1"), "", false, true, "-"},
         {"two hosts", "Received: by a b (Postfix, from userid 1000)\r\n\tid Q; d\r\n", "", false, true, "-"},
-        {"another mail system", "Received: by mail.example.org (Postfax, from userid 1000)\r\n\tid Q; d\r\n", "", false, true, "-"},
+        {"another mail system", "Received: by mail.example.org (Postfax, from userid 1000)\r\n\tid Q; d\r\n", "", false,
+         true, "-"},
     };
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.name) BOOST_TEST(w.ask(r.text, r.ident, r.network, r.local_peer).account == r.account);
 }
 
 BOOST_AUTO_TEST_CASE(our_own_received_fields_are_counted_and_no_others) {
-    const auto ours = make_received("mail.example.org", "filter.example.org", smtp::protocol::lmtp, "Q1", instant{milliseconds{1767225600000}});
-    BOOST_TEST(ours == "Received: from mail.example.org\r\n\tby filter.example.org (Postsluice) with LMTP id Q1;\r\n\tThu, 01 Jan 2026 00:00:00 +0000");
+    const auto ours = make_received("mail.example.org", "filter.example.org", smtp::protocol::lmtp, "Q1",
+                                    instant{milliseconds{1767225600000}});
+    BOOST_TEST(ours == "Received: from mail.example.org\r\n\tby filter.example.org (Postsluice) with LMTP id "
+                       "Q1;\r\n\tThu, 01 Jan 2026 00:00:00 +0000");
     const auto other = make_received("a", "other.example.org", smtp::protocol::smtp, "Q2", instant{});
-    BOOST_TEST(count_passes(header(smtp_trace + ours + "\r\n" + other + "\r\n" + ours + "\r\n"), "filter.example.org") == 2U);
-    BOOST_TEST(count_passes(header("X-Received: by filter.example.org (Postsluice) with LMTP id Q\r\n"), "filter.example.org") == 0U);
+    BOOST_TEST(
+        count_passes(header(smtp_trace + ours + "\r\n" + other + "\r\n" + ours + "\r\n"), "filter.example.org") == 2U);
+    BOOST_TEST(count_passes(header("X-Received: by filter.example.org (Postsluice) with LMTP id Q\r\n"),
+                            "filter.example.org") == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(whatever_a_client_calls_itself_stays_one_word) {
-    const auto text = make_received("a b\r\nX: y (Postfix, from userid 0)" + std::string(9000, 'x'), "h", smtp::protocol::lmtp, "", instant{});
+    const auto text = make_received("a b\r\nX: y (Postfix, from userid 0)" + std::string(9000, 'x'), "h",
+                                    smtp::protocol::lmtp, "", instant{});
     BOOST_TEST(text.find("X: y") == std::string::npos);
     BOOST_TEST(text.size() < 400U);
     BOOST_TEST(text.find("id unknown;") != std::string::npos);

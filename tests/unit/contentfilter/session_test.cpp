@@ -11,8 +11,12 @@ using config::forced_verdict;
 
 namespace {
 
-std::string header_of(const std::string& content) { return content.substr(0, content.find("\r\n\r\n") + 2); }
-bool holds(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+std::string header_of(const std::string& content) {
+    return content.substr(0, content.find("\r\n\r\n") + 2);
+}
+bool holds(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
 const auto virus = found("EICAR", 20, forced_verdict::quarantine, reason::virus, strike_kind::virus);
 const auto spam = found("GTUBE", 20, forced_verdict::quarantine, reason::spam, strike_kind::spam);
 const auto forged_from = found("FROM_FORBIDDEN", 8, forced_verdict::reject, reason::header_from_forbidden);
@@ -39,12 +43,15 @@ BOOST_AUTO_TEST_CASE(a_clean_message_passes_with_its_envelope_and_one_log_line) 
     BOOST_TEST(holds(got[0].mail, "RET=HDRS"));
     BOOST_TEST(holds(got[0].mail, "ENVID=abc"));
     BOOST_TEST(holds(got[0].mail, "SIZE=" + std::to_string(got[0].size)));
-    BOOST_TEST(got[0].recipients == std::vector<std::string>{"<f@example.net> NOTIFY=FAILURE ORCPT=rfc822;f@example.net"}, boost::test_tools::per_element());
+    BOOST_TEST(got[0].recipients ==
+                   std::vector<std::string>{"<f@example.net> NOTIFY=FAILURE ORCPT=rfc822;f@example.net"},
+               boost::test_tools::per_element());
     BOOST_TEST(holds(got[0].xforward, "IDENT=Q1"));
     BOOST_TEST(!holds(got[0].content, "X-Postsluice-Ticket"));
     BOOST_TEST(holds(got[0].content, "by filter.example.org (Postsluice) with LMTP id Q1"));
     BOOST_TEST(got[0].content.ends_with("\r\n\r\nhello\r\n"));
-    for (const auto* words : {"account=alice@example.org", "queue_id=Q1", "next_queue_id=NEXT1", "verdict=pass", "sign=no-key", "proof=ticket"})
+    for (const auto* words : {"account=alice@example.org", "queue_id=Q1", "next_queue_id=NEXT1", "verdict=pass",
+                              "sign=no-key", "proof=ticket"})
         BOOST_TEST(f.log.has(words), f.log.all());
     BOOST_TEST(f.events().empty());
     BOOST_TEST(f.counts.verdicts[0] == 1U);
@@ -56,10 +63,15 @@ BOOST_AUTO_TEST_CASE(every_key_of_the_from_domain_signs_and_libopendkim_accepts_
     make_key(f.settings->dkim.directory, "example.org", "ed1", EVP_PKEY_ED25519, f.dns);
     f.start();
     postfix p{f.socket()};
-    const std::string odd = "Received: from x\r\n\tby y (Postfix) with ESMTP id Q1; Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: Alice <alice@lists.example.org>\r\n"
-                            "Bcc: hidden@example.net\r\nReturn-Path: <x@y>\r\nContent-Length: 7\r\nSubject: odd\r\n\r\n.\r\n..\r\na  b\t \r\n" +
+    const std::string odd = "Received: from x\r\n\tby y (Postfix) with ESMTP id Q1; Sat, 21 Nov 2026 10:00:00 "
+                            "+0000\r\nFrom: Alice <alice@lists.example.org>\r\n"
+                            "Bcc: hidden@example.net\r\nReturn-Path: <x@y>\r\nContent-Length: 7\r\nSubject: "
+                            "odd\r\n\r\n.\r\n..\r\na  b\t \r\n" +
                             std::string(5000, 'x') + "\r\n\r\n\r\n";
-    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, f.ticket("alice@example.org", "Q1") + plain("alice@example.org", "signed")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"},
+                      f.ticket("alice@example.org", "Q1") + plain("alice@example.org", "signed"))
+                   .front()
+                   .starts_with("250"));
     std::string stuffed;
     for (std::size_t at = 0; at < odd.size();) {
         const auto end = odd.find("\r\n", at) + 2;
@@ -94,8 +106,11 @@ BOOST_AUTO_TEST_CASE(a_broken_key_keeps_the_mail_of_its_domain_waiting_and_of_no
     ::chmod((f.settings->dkim.directory / "example.org" / "s.pem").c_str(), 0600);
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "x")).front().starts_with("451 4.3.0"));
-    BOOST_TEST(p.send("Q2", "bob@example.com", {"f@example.net"}, plain("bob@example.com", "x")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "x"))
+                   .front()
+                   .starts_with("451 4.3.0"));
+    BOOST_TEST(
+        p.send("Q2", "bob@example.com", {"f@example.net"}, plain("bob@example.com", "x")).front().starts_with("250"));
     BOOST_TEST(f.hop->deliveries().size() == 1U);
 }
 
@@ -105,7 +120,8 @@ BOOST_AUTO_TEST_CASE(lmtp_relays_the_next_hops_reply_for_each_recipient) {
     f.hop->answer("RCPT TO:<c@", "550 5.1.1 unknown");
     f.start();
     postfix p{f.socket()};
-    const auto replies = p.send("Q1", "alice@example.org", {"a@example.net", "b@example.net", "c@example.net"}, plain("alice@example.org", "mix"));
+    const auto replies = p.send("Q1", "alice@example.org", {"a@example.net", "b@example.net", "c@example.net"},
+                                plain("alice@example.org", "mix"));
     BOOST_TEST(replies[0] == "250 2.0.0 Ok: queued as NEXT1");
     BOOST_TEST(replies[1] == "450 4.2.0 later");
     BOOST_TEST(replies[2] == "550 5.1.1 unknown");
@@ -117,11 +133,16 @@ BOOST_AUTO_TEST_CASE(smtp_sends_nothing_where_some_recipients_are_refused_and_re
     f.hop->answer("RCPT TO:<c@", "550 5.1.1 unknown");
     f.start(smtp::protocol::smtp);
     postfix p{f.socket(), false};
-    BOOST_TEST(p.send("Q1", "alice@example.org", {"a@example.net", "c@example.net"}, plain("alice@example.org", "some")).front().starts_with("451 4.3.0"));
+    BOOST_TEST(p.send("Q1", "alice@example.org", {"a@example.net", "c@example.net"}, plain("alice@example.org", "some"))
+                   .front()
+                   .starts_with("451 4.3.0"));
     BOOST_TEST(f.log.has("refuses some recipients"));
-    BOOST_TEST(p.send("Q2", "alice@example.org", {"c@example.net"}, plain("alice@example.org", "all")).front() == "550 5.1.1 unknown");
+    BOOST_TEST(p.send("Q2", "alice@example.org", {"c@example.net"}, plain("alice@example.org", "all")).front() ==
+               "550 5.1.1 unknown");
     BOOST_TEST(f.hop->deliveries().empty());
-    BOOST_TEST(p.send("Q3", "alice@example.org", {"a@example.net"}, plain("alice@example.org", "none")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q3", "alice@example.org", {"a@example.net"}, plain("alice@example.org", "none"))
+                   .front()
+                   .starts_with("250"));
 }
 
 BOOST_AUTO_TEST_CASE(trouble_of_the_next_hop_is_a_451_and_the_next_message_passes) {
@@ -149,11 +170,17 @@ BOOST_AUTO_TEST_CASE(trouble_of_the_next_hop_is_a_451_and_the_next_message_passe
         BOOST_TEST_CONTEXT(r.name) {
             f.hop->forget_rules();
             f.hop->answer(r.command, r.reply);
+            f.all->hop()->tend(true); // a kept connection would not be greeted again
             const auto id = "Q" + std::to_string(++number);
-            BOOST_TEST(p.send(id, "alice@example.org", {"f@example.net"}, plain("alice@example.org", r.name)).front().starts_with(r.expected), f.log.all());
+            BOOST_TEST(p.send(id, "alice@example.org", {"f@example.net"}, plain("alice@example.org", r.name))
+                           .front()
+                           .starts_with(r.expected),
+                       f.log.all());
             f.hop->forget_rules();
             const auto before = f.hop->deliveries().size();
-            BOOST_TEST(p.send(id, "alice@example.org", {"f@example.net"}, plain("alice@example.org", r.name)).front().starts_with("250"));
+            BOOST_TEST(p.send(id, "alice@example.org", {"f@example.net"}, plain("alice@example.org", r.name))
+                           .front()
+                           .starts_with("250"));
             BOOST_TEST(f.hop->deliveries().size() == before + 1);
         }
     }
@@ -164,16 +191,23 @@ BOOST_AUTO_TEST_CASE(a_next_hop_that_is_down_is_451_4_4_1) {
     f.start();
     f.hop.reset();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "down")).front().starts_with("451 4.4.1"), f.log.all());
+    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "down"))
+                   .front()
+                   .starts_with("451 4.4.1"),
+               f.log.all());
     f.hop = std::make_unique<fake_hop>(f.scratch.path / "hop");
-    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "up")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "up"))
+                   .front()
+                   .starts_with("250"));
 }
 
 BOOST_AUTO_TEST_CASE(a_kept_connection_that_died_is_opened_again) {
     filter f;
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "one")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "one"))
+                   .front()
+                   .starts_with("250"));
     f.hop->answer("RSET", "", true);
     f.hop->answer("XFORWARD", "", true);
     f.hop->answer("MAIL", "", true);
@@ -182,7 +216,10 @@ BOOST_AUTO_TEST_CASE(a_kept_connection_that_died_is_opened_again) {
     f.hop->forget_rules();
     f.hop.reset(); // every kept connection ends
     f.hop = std::make_unique<fake_hop>(f.scratch.path / "hop");
-    BOOST_TEST(p.send("Q3", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "three")).front().starts_with("250"), f.log.all());
+    BOOST_TEST(p.send("Q3", "alice@example.org", {"f@example.net"}, plain("alice@example.org", "three"))
+                   .front()
+                   .starts_with("250"),
+               f.log.all());
 }
 
 BOOST_AUTO_TEST_CASE(connections_to_the_next_hop_are_reused) {
@@ -190,7 +227,10 @@ BOOST_AUTO_TEST_CASE(connections_to_the_next_hop_are_reused) {
     f.start();
     postfix p{f.socket()};
     for (int i = 0; i < 20; ++i)
-        BOOST_TEST(p.send("Q" + std::to_string(i), "alice@example.org", {"f@example.net"}, plain("alice@example.org", "n")).front().starts_with("250"));
+        BOOST_TEST(
+            p.send("Q" + std::to_string(i), "alice@example.org", {"f@example.net"}, plain("alice@example.org", "n"))
+                .front()
+                .starts_with("250"));
     BOOST_TEST(f.hop->connections() <= 2U); // the probe's may be busy when the first message comes
 }
 
@@ -199,25 +239,35 @@ BOOST_AUTO_TEST_CASE(a_virus_is_quarantined_silently_and_locks_the_account_and_i
     f.find({virus});
     f.start();
     postfix p{f.socket()};
-    const auto reply = p.send("Q1", "mallory@example.org", {"f@example.net"}, f.ticket("mallory@example.org", "Q1") + plain("mallory@example.org", "bad")).front();
+    const auto reply = p.send("Q1", "mallory@example.org", {"f@example.net"},
+                              f.ticket("mallory@example.org", "Q1") + plain("mallory@example.org", "bad"))
+                           .front();
     BOOST_TEST(reply.starts_with("250 2.0.0 Ok: quarantined, ref "));
     const auto reference = reply.substr(reply.size() - 8);
     BOOST_TEST(f.quarantined().at(0).id == reference);
     BOOST_TEST(f.environments->events().find(reference).value()->why == reason::virus);
     BOOST_TEST(f.log.has("ref=" + reference));
-    BOOST_TEST(is_locked(*f.environments->accounts().read_lock("mallory@example.org").value(), f.environments->time().now()));
+    BOOST_TEST(
+        is_locked(*f.environments->accounts().read_lock("mallory@example.org").value(), f.environments->time().now()));
 
     f.find({});
-    BOOST_TEST(p.send("Q2", "mallory@example.org", {"f@example.net"}, f.ticket("mallory@example.org", "Q2") + plain("mallory@example.org", "queued")).front()
+    BOOST_TEST(p.send("Q2", "mallory@example.org", {"f@example.net"},
+                      f.ticket("mallory@example.org", "Q2") + plain("mallory@example.org", "queued"))
+                   .front()
                    .starts_with("250 2.0.0 Ok: quarantined"));
     const auto entries = f.quarantined();
     BOOST_TEST_REQUIRE(entries.size() == 2U);
-    BOOST_TEST(std::any_of(entries.begin(), entries.end(), [](const auto& e) { return e.why == reason::account_locked && e.subject == "queued"; }));
+    BOOST_TEST(std::any_of(entries.begin(), entries.end(),
+                           [](const auto& e) { return e.why == reason::account_locked && e.subject == "queued"; }));
     BOOST_TEST(f.hop->deliveries().empty());
     // Help is asked for at the abuse address; others are not concerned.
-    BOOST_TEST(p.send("Q3", "mallory@example.org", {"abuse@example.org"}, f.ticket("mallory@example.org", "Q3") + plain("mallory@example.org", "help")).front()
+    BOOST_TEST(p.send("Q3", "mallory@example.org", {"abuse@example.org"},
+                      f.ticket("mallory@example.org", "Q3") + plain("mallory@example.org", "help"))
+                   .front()
                    .starts_with("250 2.0.0 Ok: queued"));
-    BOOST_TEST(p.send("Q4", "bob@example.org", {"f@example.net"}, f.ticket("bob@example.org", "Q4") + plain("bob@example.org", "bob")).front()
+    BOOST_TEST(p.send("Q4", "bob@example.org", {"f@example.net"},
+                      f.ticket("bob@example.org", "Q4") + plain("bob@example.org", "bob"))
+                   .front()
                    .starts_with("250 2.0.0 Ok: queued"));
 }
 
@@ -236,8 +286,10 @@ BOOST_AUTO_TEST_CASE(the_same_message_again_is_one_entry_one_strike_and_one_even
     BOOST_TEST(entries[0].recipients.size() == 2U);
     BOOST_TEST(f.events().size() == 1U);
     BOOST_TEST(f.environments->accounts().history("eve@example.org", 10).value().strikes.size() == 1U);
-    // Sent anew by hand: another queue ID and another Date, the same words to the same people. A second entry, no second strike.
-    p.send("Q2", "eve@example.org", {"a@example.net"}, f.ticket("eve@example.org", "Q2") + plain("eve@example.org", "bad"));
+    // Sent anew by hand: another queue ID and another Date, the same words to the same people. A second entry, no
+    // second strike.
+    p.send("Q2", "eve@example.org", {"a@example.net"},
+           f.ticket("eve@example.org", "Q2") + plain("eve@example.org", "bad"));
     BOOST_TEST(f.quarantined().size() == 2U);
     BOOST_TEST(f.environments->accounts().history("eve@example.org", 10).value().strikes.size() == 1U);
 }
@@ -247,7 +299,9 @@ BOOST_AUTO_TEST_CASE(a_rejected_message_is_bounced_with_contact_and_reference_bu
     f.find({forged_from});
     f.start();
     postfix p{f.socket()};
-    const auto reply = p.send("Q1", "bob@example.org", {"f@example.net"}, f.ticket("bob@example.org", "Q1") + plain("x@bank.example", "forged")).front();
+    const auto reply = p.send("Q1", "bob@example.org", {"f@example.net"},
+                              f.ticket("bob@example.org", "Q1") + plain("x@bank.example", "forged"))
+                           .front();
     BOOST_TEST(reply.starts_with("550 5.7.1 "));
     BOOST_TEST(holds(reply, "https://example.org/policy ref "));
     BOOST_TEST(!holds(reply, "FROM_FORBIDDEN"));
@@ -266,11 +320,14 @@ BOOST_AUTO_TEST_CASE(what_must_not_bounce_is_quarantined) {
     struct row {
         const char *name, *sender, *account;
     };
-    for (const auto& r : {row{"null reverse-path", "", "bob@example.org"}, row{"forged reverse-path", "ceo@bank.example", "bob@example.org"},
+    for (const auto& r : {row{"null reverse-path", "", "bob@example.org"},
+                          row{"forged reverse-path", "ceo@bank.example", "bob@example.org"},
                           row{"nobody knows who sent it", "bob@example.org", ""}}) {
         BOOST_TEST_CONTEXT(r.name) {
             const auto ticket = *r.account ? f.ticket(r.account, "Q1") : std::string{};
-            BOOST_TEST(p.send("Q1", r.sender, {"f@example.net"}, ticket + plain("x@bank.example", r.name)).front().starts_with("250 2.0.0 Ok: quarantined"));
+            BOOST_TEST(p.send("Q1", r.sender, {"f@example.net"}, ticket + plain("x@bank.example", r.name))
+                           .front()
+                           .starts_with("250 2.0.0 Ok: quarantined"));
         }
     }
     BOOST_TEST(f.quarantined().size() == 3U);
@@ -285,12 +342,19 @@ BOOST_AUTO_TEST_CASE(beyond_the_bounce_cap_of_an_account_messages_are_quarantine
     std::vector<std::string> codes;
     for (int i = 0; i < 5; ++i) {
         const auto id = "Q" + std::to_string(i);
-        codes.push_back(p.send(id, "bob@example.org", {"f@example.net"}, f.ticket("bob@example.org", id) + plain("x@bank.example", id)).front().substr(0, 3));
+        codes.push_back(p.send(id, "bob@example.org", {"f@example.net"},
+                               f.ticket("bob@example.org", id) + plain("x@bank.example", id))
+                            .front()
+                            .substr(0, 3));
     }
-    BOOST_TEST(codes == (std::vector<std::string>{"550", "550", "550", "250", "250"}), boost::test_tools::per_element());
+    BOOST_TEST(codes == (std::vector<std::string>{"550", "550", "550", "250", "250"}),
+               boost::test_tools::per_element());
     BOOST_TEST(f.quarantined().size() == 2U);
     BOOST_TEST(f.quarantined()[0].why == reason::bounce_cap);
-    BOOST_TEST(p.send("R", "carol@example.org", {"f@example.net"}, f.ticket("carol@example.org", "R") + plain("x@bank.example", "c")).front().starts_with("550"));
+    BOOST_TEST(p.send("R", "carol@example.org", {"f@example.net"},
+                      f.ticket("carol@example.org", "R") + plain("x@bank.example", "c"))
+                   .front()
+                   .starts_with("550"));
 }
 
 BOOST_AUTO_TEST_CASE(a_tagged_message_passes_with_score_and_prefix) {
@@ -302,7 +366,11 @@ BOOST_AUTO_TEST_CASE(a_tagged_message_passes_with_score_and_prefix) {
     f.find({found("MILD", 7)});
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, f.ticket("bob@example.org", "Q1") + "X-Originating-IP: 192.0.2.9\r\nX-Postsluice-Score: -100\r\n" + plain("bob@example.org", "offer")).front()
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"},
+                      f.ticket("bob@example.org", "Q1") +
+                          "X-Originating-IP: 192.0.2.9\r\nX-Postsluice-Score: -100\r\n" +
+                          plain("bob@example.org", "offer"))
+                   .front()
                    .starts_with("250 2.0.0 Ok: queued"));
     const auto header = header_of(f.hop->deliveries().at(0).content);
     BOOST_TEST(holds(header, "X-Postsluice-Score: 7.0\r\n"));
@@ -317,7 +385,10 @@ BOOST_AUTO_TEST_CASE(a_discarded_message_is_gone_and_an_event_stays) {
     f.find({found("JUNK", 1, forced_verdict::discard, reason::spam)});
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x")).front().starts_with("250 2.0.0 Ok: discarded"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"},
+                      f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x"))
+                   .front()
+                   .starts_with("250 2.0.0 Ok: discarded"));
     BOOST_TEST(f.hop->deliveries().empty());
     BOOST_TEST(f.events().at(0).verdict == "discard");
 }
@@ -328,7 +399,10 @@ BOOST_AUTO_TEST_CASE(observe_mode_decides_and_tells_and_lets_pass) {
     f.find({virus});
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x")).front().starts_with("250 2.0.0 Ok: queued"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"},
+                      f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x"))
+                   .front()
+                   .starts_with("250 2.0.0 Ok: queued"));
     BOOST_TEST(f.quarantined().empty());
     BOOST_TEST(!f.environments->accounts().read_lock("bob@example.org").value().has_value());
     BOOST_TEST_REQUIRE(f.events().size() == 1U);
@@ -344,9 +418,13 @@ BOOST_AUTO_TEST_CASE(what_an_exception_does_to_a_message_it_does_to_that_message
     };
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "bad")).front().starts_with("451 4.3.0"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "bad"))
+                   .front()
+                   .starts_with("451 4.3.0"));
     BOOST_TEST(f.log.has("a defect"));
-    BOOST_TEST(p.send("Q2", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "good")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q2", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "good"))
+                   .front()
+                   .starts_with("250"));
 }
 
 BOOST_AUTO_TEST_CASE(a_message_that_went_round_too_often_is_refused_for_good) {
@@ -356,10 +434,16 @@ BOOST_AUTO_TEST_CASE(a_message_that_went_round_too_often_is_refused_for_good) {
     postfix p{f.socket()};
     std::string trace;
     for (int i = 0; i < 5; ++i)
-        trace += "Received: from mail.example.org\r\n\tby filter.example.org (Postsluice) with LMTP id Q" + std::to_string(i) + ";\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n";
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, trace + plain("bob@example.org", "x")).front().starts_with("250"));
-    const auto more = trace + "Received: from a\r\n\tby filter.example.org (Postsluice) with LMTP id Z;\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n";
-    BOOST_TEST(p.send("Q2", "bob@example.org", {"f@example.net"}, more + plain("bob@example.org", "x")).front().starts_with("554 5.4.6"));
+        trace += "Received: from mail.example.org\r\n\tby filter.example.org (Postsluice) with LMTP id Q" +
+                 std::to_string(i) + ";\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n";
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, trace + plain("bob@example.org", "x"))
+                   .front()
+                   .starts_with("250"));
+    const auto more = trace + "Received: from a\r\n\tby filter.example.org (Postsluice) with LMTP id Z;\r\n\tSat, 21 "
+                              "Nov 2026 10:00:00 +0000\r\n";
+    BOOST_TEST(p.send("Q2", "bob@example.org", {"f@example.net"}, more + plain("bob@example.org", "x"))
+                   .front()
+                   .starts_with("554 5.4.6"));
 }
 
 BOOST_AUTO_TEST_CASE(no_ticket_does_what_the_option_says) {
@@ -371,7 +455,9 @@ BOOST_AUTO_TEST_CASE(no_ticket_does_what_the_option_says) {
             f.settings->contentfilter.no_ticket = policy;
             f.start();
             postfix p{f.socket()};
-            BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "x")).front().starts_with(expected));
+            BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "x"))
+                           .front()
+                           .starts_with(expected));
             BOOST_TEST(f.counts.no_ticket == 1U);
             BOOST_TEST(f.log.has("account=-"));
             BOOST_TEST(f.log.has("proof=none"));
@@ -384,7 +470,9 @@ BOOST_AUTO_TEST_CASE(strikes_of_unknown_senders_hit_nobody) {
     f.find({virus});
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "x")).front().starts_with("250 2.0.0 Ok: quarantined"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "x"))
+                   .front()
+                   .starts_with("250 2.0.0 Ok: quarantined"));
     BOOST_TEST(!f.environments->accounts().read_lock("-").value().has_value());
     BOOST_TEST(!f.environments->accounts().read_lock("bob@example.org").value().has_value());
 }
@@ -395,7 +483,9 @@ BOOST_AUTO_TEST_CASE(near_its_deadline_a_message_is_put_off_before_the_next_hops
     f.on_check = [](const message&) { ::usleep(1300000); }; // a slow check: more than half of the time is gone
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "slow")).front().starts_with("451"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "slow"))
+                   .front()
+                   .starts_with("451"));
     BOOST_TEST(f.hop->deliveries().empty());
 }
 
@@ -450,7 +540,9 @@ BOOST_AUTO_TEST_CASE(a_message_without_its_final_dot_is_never_delivered) {
 BOOST_AUTO_TEST_CASE(garbage_ends_the_connection_and_the_filter_lives) {
     filter f;
     f.start();
-    for (const std::string& data : {std::string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n"} + std::string(400, '\n'), std::string(30000, '\xff') + "\r\n", std::string("DATA\r\nRCPT TO:<a@b>\r\n") + std::string(5, '\0') + "\r\n"}) {
+    for (const std::string& data : {std::string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n"} + std::string(400, '\n'),
+                                    std::string(30000, '\xff') + "\r\n",
+                                    std::string("DATA\r\nRCPT TO:<a@b>\r\n") + std::string(5, '\0') + "\r\n"}) {
         line_socket s{f.socket()};
         for (int i = 0; i < 30; ++i)
             if (!s.send(data)) break;
@@ -464,7 +556,9 @@ BOOST_AUTO_TEST_CASE(garbage_ends_the_connection_and_the_filter_lives) {
         }
     }
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "after")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "after"))
+                   .front()
+                   .starts_with("250"));
 }
 
 BOOST_AUTO_TEST_CASE(a_message_over_the_bound_is_refused_and_one_without_room_comes_back) {
@@ -473,19 +567,29 @@ BOOST_AUTO_TEST_CASE(a_message_over_the_bound_is_refused_and_one_without_room_co
     f.settings->contentfilter.spool_memory = byte_count{1000};
     f.start();
     postfix p{f.socket()};
-    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "x", std::string(100000, 'x') + "\r\n")).front().starts_with("552 5.3.4"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"f@example.net"},
+                      plain("bob@example.org", "x", std::string(100000, 'x') + "\r\n"))
+                   .front()
+                   .starts_with("552 5.3.4"));
     std::filesystem::permissions(f.scratch.path, std::filesystem::perms::owner_all);
     auto broken = std::make_shared<config::settings>(*f.settings);
     broken->contentfilter.spool_directory = f.scratch.path / "missing";
     f.configuration->set(broken);
-    BOOST_TEST(p.send("Q2", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "x", std::string(5000, 'x') + "\r\n")).front().starts_with("452 4.3.1"));
+    BOOST_TEST(p.send("Q2", "bob@example.org", {"f@example.net"},
+                      plain("bob@example.org", "x", std::string(5000, 'x') + "\r\n"))
+                   .front()
+                   .starts_with("452 4.3.1"));
     f.configuration->set(f.settings);
-    BOOST_TEST(p.send("Q3", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "x", std::string(5000, 'x') + "\r\n")).front().starts_with("250"));
+    BOOST_TEST(p.send("Q3", "bob@example.org", {"f@example.net"},
+                      plain("bob@example.org", "x", std::string(5000, 'x') + "\r\n"))
+                   .front()
+                   .starts_with("250"));
 }
 
 BOOST_AUTO_TEST_CASE(capabilities_are_the_next_hops_and_nothing_that_a_filter_cannot_do) {
     filter f;
-    f.hop->answer("EHLO", "250-next\r\n250-PIPELINING\r\n250-SIZE 5000000\r\n250-STARTTLS\r\n250-AUTH PLAIN\r\n250-CHUNKING\r\n250-ETRN\r\n250-VRFY\r\n250 8BITMIME");
+    f.hop->answer("EHLO", "250-next\r\n250-PIPELINING\r\n250-SIZE 5000000\r\n250-STARTTLS\r\n250-AUTH "
+                          "PLAIN\r\n250-CHUNKING\r\n250-ETRN\r\n250-VRFY\r\n250 8BITMIME");
     f.start();
     run_awaitable(f.all->hop()->probe());
     postfix p{f.socket()};
@@ -498,7 +602,10 @@ BOOST_AUTO_TEST_CASE(capabilities_are_the_next_hops_and_nothing_that_a_filter_ca
 BOOST_AUTO_TEST_CASE(stop_finishes_the_message_at_hand_and_says_421_to_the_others) {
     filter f;
     f.start();
-    postfix idle{f.socket()}, busy{f.socket()};
+    postfix idle{f.socket()}, busy{f.socket()}, fresh{f.socket()};
+    BOOST_TEST(idle.send("Q0", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "before"))
+                   .front()
+                   .starts_with("250"));
     busy.envelope("Q1", "bob@example.org", {"f@example.net"});
     std::promise<void> stopped;
     f.listener->stop([&] { stopped.set_value(); });
@@ -506,12 +613,38 @@ BOOST_AUTO_TEST_CASE(stop_finishes_the_message_at_hand_and_says_421_to_the_other
     busy.socket().send(plain("bob@example.org", "last") + ".\r\n");
     BOOST_TEST(busy.reply().starts_with("250"));
     BOOST_TEST(busy.reply().starts_with("421"));
+    // Who has just come may send one message; a 421 would put all of Postfix's mail to us on hold.
+    BOOST_TEST(fresh.send("Q2", "bob@example.org", {"f@example.net"}, plain("bob@example.org", "fresh"))
+                   .front()
+                   .starts_with("250"));
+    BOOST_TEST(fresh.reply().starts_with("421"));
     stopped.get_future().wait();
-    f.context->stop();
-    for (auto& t : f.threads)
-        t.join();
-    f.threads.clear();
-    f.running = false;
+    f.end_threads();
+    BOOST_TEST(f.hop->deliveries().size() == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(stop_serves_whom_the_kernel_has_let_in_already_and_waits_for_nobody_long) {
+    filter f;
+    f.start();
+    // A listener that accepts nothing by itself: who connects waits in the backlog.
+    const auto path = f.scratch.path / "second";
+    auto second = std::make_shared<server>(f.context->get_executor(), *f.all);
+    second->listen(net::open_listener(net::endpoint::parse("unix:" + path.string()).value(), 0666).value(),
+                   smtp::protocol::lmtp);
+    line_socket silent{path}, talking{path};
+    silent.send("NOOP\r\n");
+    talking.send("LHLO x\r\nMAIL FROM:<bob@example.org>\r\nRCPT TO:<f@example.net>\r\nDATA\r\n");
+    std::promise<void> stopped;
+    second->stop([&] { stopped.set_value(); });
+    BOOST_TEST(silent.line().value().starts_with("220"));
+    BOOST_TEST(silent.line().value().starts_with("250"));
+    while (!talking.line().value().starts_with("354")) {
+    }
+    talking.send(plain("bob@example.org", "waited") + ".\r\n");
+    BOOST_TEST(talking.line().value().starts_with("250"));
+    BOOST_TEST(talking.line().value().starts_with("421"));
+    BOOST_TEST(silent.line().value().starts_with("421"));
+    stopped.get_future().wait();
     BOOST_TEST(f.hop->deliveries().size() == 1U);
 }
 

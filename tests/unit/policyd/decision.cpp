@@ -112,7 +112,8 @@ BOOST_AUTO_TEST_CASE(a_long_text_keeps_its_reference) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_header_is_not_prepended) {
-    for (const std::string name : {"", "X Y", "X:Y", "X\n", "\xC3\xA4", std::string(65, 'x').c_str()}) {
+    const std::vector<std::string> names = {"", "X Y", "X:Y", "X\n", "\xC3\xA4", std::string(65, 'x')};
+    for (const auto& name : names) {
         decision d = kind(decision_kind::prepend, "value");
         d.header = name;
         BOOST_TEST_CONTEXT(name) {
