@@ -203,7 +203,8 @@ identity local_user(const config::settings& settings, std::string account) {
     if (name.empty()) return out;
     out.home.push_back(name);
     const auto dot = name.find('.');
-    if (dot != std::string::npos && name.find('.', dot + 1) != std::string::npos) out.home.push_back(name.substr(dot + 1));
+    if (dot != std::string::npos && name.find('.', dot + 1) != std::string::npos)
+        out.home.push_back(name.substr(dot + 1));
     return out;
 }
 
@@ -239,7 +240,8 @@ identity identity_of(const config::settings& settings, std::string_view account,
     identity out{to_lower(trim(account)), to_lower(trim(login)), nullptr, {}};
     if (out.account.starts_with(uid_prefix)) return local_user(settings, out.account);
     if (out.account.empty() || out.account == "-") return {out.account, {}, nullptr, {}};
-    if (out.account.starts_with(login_prefix)) return {out.account, out.account.substr(login_prefix.size()), nullptr, {}};
+    if (out.account.starts_with(login_prefix))
+        return {out.account, out.account.substr(login_prefix.size()), nullptr, {}};
     out.entry = entry_named(settings, out.account);
     if (!out.login.empty()) return out;
     if (out.entry == nullptr) {

@@ -25,7 +25,8 @@ struct identity {
     std::string account; ///< the key under which everything is counted; lower case
     std::string login;   ///< the SASL login, case-folded and qualified; empty for networks and uids
     const config::account_entry* entry = nullptr; ///< the [[account]] that matched; lives as long as the settings
-    /// What own-address and own-domain mean for a local uid, which has no login: this server's name and the domain it is in.
+    /// What own-address and own-domain mean for a local uid, which has no login: this server's name and the domain it
+    /// is in.
     std::vector<std::string> home;
 };
 

@@ -54,7 +54,8 @@ void write_anchor(const std::filesystem::path& file, const std::string& boot_id,
 
 } // namespace
 
-boot_clock::boot_clock(const std::filesystem::path& state_directory) : boot_id_{read_boot_id()} {
+boot_clock::boot_clock(const std::filesystem::path& state_directory)
+    : boot_id_{read_boot_id()} {
     const auto file = state_directory / "clock";
     const int lock = ::open((file.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     if (lock < 0) throw std::runtime_error{file.string() + ".lock: " + std::strerror(errno)};
@@ -70,7 +71,9 @@ boot_clock::boot_clock(const std::filesystem::path& state_directory) : boot_id_{
     ::close(lock);
 }
 
-instant boot_clock::now() const noexcept { return instant{read_clock(CLOCK_BOOTTIME) + offset_}; }
+instant boot_clock::now() const noexcept {
+    return instant{read_clock(CLOCK_BOOTTIME) + offset_};
+}
 
 milliseconds boot_clock::wall_offset() const noexcept {
     return read_clock(CLOCK_REALTIME) - (read_clock(CLOCK_BOOTTIME) + offset_);

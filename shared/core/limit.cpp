@@ -9,12 +9,16 @@ namespace postsluice {
 
 std::string_view to_string(limit_unit unit) noexcept {
     switch (unit) {
-    case limit_unit::messages: return "messages";
-    case limit_unit::recipients: return "recipients";
+    case limit_unit::messages:
+        return "messages";
+    case limit_unit::recipients:
+        return "recipients";
     }
     return "?";
 }
-std::ostream& operator<<(std::ostream& out, limit_unit unit) { return out << to_string(unit); }
+std::ostream& operator<<(std::ostream& out, limit_unit unit) {
+    return out << to_string(unit);
+}
 
 std::string subject(const limit& l) {
     std::string period = to_string(l.period);
@@ -25,6 +29,8 @@ std::string subject(const limit& l) {
 std::string to_string(const limit& l) {
     return (l.count == limit::unlimited ? std::string{"unlimited"} : std::to_string(l.count)) + " " + subject(l);
 }
-std::ostream& operator<<(std::ostream& out, const limit& l) { return out << to_string(l); }
+std::ostream& operator<<(std::ostream& out, const limit& l) {
+    return out << to_string(l);
+}
 
 } // namespace postsluice

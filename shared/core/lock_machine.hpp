@@ -2,9 +2,9 @@
 // The lock machine: pure, no I/O, no clock. It runs inside the transaction of state/account_store.
 //
 // An account is open, locked for a time, locked permanently, or locked by a person. A strike that completes one of the
-// policy's triggers ("5 spam in 10 minutes") locks the account `for` a time. When that time is over the account unlocks by
-// itself, `automatic_unlocks` times; the lock after that is permanent. A person's unlock opens and resets the count; a
-// person's lock never times out. Strikes that arrive while locked are kept and extend nothing. Strikes from before an
+// policy's triggers ("5 spam in 10 minutes") locks the account `for` a time. When that time is over the account unlocks
+// by itself, `automatic_unlocks` times; the lock after that is permanent. A person's unlock opens and resets the count;
+// a person's lock never times out. Strikes that arrive while locked are kept and extend nothing. Strikes from before an
 // unlock no longer count: the slate is clean from `counted_from` on.
 #pragma once
 
@@ -44,19 +44,26 @@ std::ostream& operator<<(std::ostream& out, lock_kind kind);
 struct lock_state {
     lock_kind kind = lock_kind::open;
     instant since{};
-    instant until{};                    ///< for lock_kind::timed
-    std::uint32_t unlocks_used = 0;     ///< automatic unlocks since a person last unlocked
-    instant counted_from{};             ///< strikes before this no longer count
-    std::string cause;                  ///< "5 spam in 10 minutes", or the operator's words
-    std::string actor;                  ///< "postsluice", or who did it
-    std::string reference;              ///< evidence of the strike that locked, or of the operator's act
+    instant until{};                ///< for lock_kind::timed
+    std::uint32_t unlocks_used = 0; ///< automatic unlocks since a person last unlocked
+    instant counted_from{};         ///< strikes before this no longer count
+    std::string cause;              ///< "5 spam in 10 minutes", or the operator's words
+    std::string actor;              ///< "postsluice", or who did it
+    std::string reference;          ///< evidence of the strike that locked, or of the operator's act
     bool operator==(const lock_state&) const = default;
 };
 
 /// Is the account locked at `now`? A timed lock whose time is over is open even before anyone recorded it.
 [[nodiscard]] bool is_locked(const lock_state& state, instant now) noexcept;
 
-enum class lock_event_kind : std::uint8_t { locked, made_permanent, unlocked_by_time, unlocked_by_person, locked_by_person, reset };
+enum class lock_event_kind : std::uint8_t {
+    locked,
+    made_permanent,
+    unlocked_by_time,
+    unlocked_by_person,
+    locked_by_person,
+    reset
+};
 [[nodiscard]] std::string_view to_string(lock_event_kind kind) noexcept;
 std::ostream& operator<<(std::ostream& out, lock_event_kind kind);
 
@@ -79,7 +86,8 @@ struct lock_step {
 /// `strikes` are those remembered, the new one among them. Locks where a trigger is complete.
 [[nodiscard]] lock_step apply_strike(lock_state state, const lock_policy& policy, std::span<const strike> strikes,
                                      const strike& latest, instant now);
-[[nodiscard]] lock_step lock_by_person(lock_state state, std::string actor, std::string why, std::string reference, instant now);
+[[nodiscard]] lock_step lock_by_person(lock_state state, std::string actor, std::string why, std::string reference,
+                                       instant now);
 [[nodiscard]] lock_step unlock_by_person(lock_state state, std::string actor, std::string why, instant now);
 /// A clean slate: open, no unlocks used, no earlier strike counts.
 [[nodiscard]] lock_step reset_by_person(lock_state state, std::string actor, instant now);

@@ -48,8 +48,7 @@ std::string mail_address::key() const {
 std::string mail_address::to_smtp() const {
     if (is_null()) return {};
     constexpr std::string_view atext = "!#$%&'*+-/=?^_`{|}~.";
-    bool plain = !local.empty() && local.front() != '.' && local.back() != '.' &&
-                 local.find("..") == std::string::npos;
+    bool plain = !local.empty() && local.front() != '.' && local.back() != '.' && local.find("..") == std::string::npos;
     for (const char c : local) {
         const auto u = static_cast<unsigned char>(c);
         const bool alnum = (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mail address in one internal form (RFC 5321 section 4.1.2): the local part unquoted, the domain in lower case. Postfix
-// sends policy requests unquoted (`q r@x`) and SMTP quoted (`<"q r"@x>`); both become the same value here, so both are
-// the same key. The local part keeps its case in `local`; key() folds it, since no account differs by case alone.
+// A mail address in one internal form (RFC 5321 section 4.1.2): the local part unquoted, the domain in lower case.
+// Postfix sends policy requests unquoted (`q r@x`) and SMTP quoted (`<"q r"@x>`); both become the same value here, so
+// both are the same key. The local part keeps its case in `local`; key() folds it, since no account differs by case
+// alone.
 #pragma once
 
 #include "shared/core/result.hpp"

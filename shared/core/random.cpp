@@ -26,7 +26,8 @@ std::string random_bytes(std::size_t size) {
 std::string new_reference() {
     const auto bytes = random_bytes(reference_length);
     std::string out;
-    for (const char c : bytes) out.push_back(crockford[static_cast<unsigned char>(c) & 31U]);
+    for (const char c : bytes)
+        out.push_back(crockford[static_cast<unsigned char>(c) & 31U]);
     return out;
 }
 

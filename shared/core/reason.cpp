@@ -32,8 +32,12 @@ const std::vector<row>& rows() {
 
 } // namespace
 
-std::string_view to_string(reason r) noexcept { return rows()[static_cast<std::size_t>(r)].name; }
-std::string_view sentence(reason r) noexcept { return rows()[static_cast<std::size_t>(r)].text; }
+std::string_view to_string(reason r) noexcept {
+    return rows()[static_cast<std::size_t>(r)].name;
+}
+std::string_view sentence(reason r) noexcept {
+    return rows()[static_cast<std::size_t>(r)].text;
+}
 
 std::span<const reason> all_reasons() noexcept {
     static constexpr reason all[] = {
@@ -50,6 +54,8 @@ std::optional<reason> parse_reason(std::string_view name) noexcept {
     return std::nullopt;
 }
 
-std::ostream& operator<<(std::ostream& out, reason r) { return out << to_string(r); }
+std::ostream& operator<<(std::ostream& out, reason r) {
+    return out << to_string(r);
+}
 
 } // namespace postsluice

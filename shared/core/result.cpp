@@ -10,7 +10,9 @@ std::string failure::message() const {
     return detail + ": " + std::string{sentence(code)};
 }
 
-std::ostream& operator<<(std::ostream& out, const failure& f) { return out << f.message(); }
+std::ostream& operator<<(std::ostream& out, const failure& f) {
+    return out << f.message();
+}
 
 void throw_exception_from_error(const failure& f, const boost::source_location&) {
     throw std::runtime_error{f.message()};

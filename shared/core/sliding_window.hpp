@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counting over a sliding period in constant space.
 //
-// The period P is cut into 32 slots of P/32; a ring of 33 slots holds counts. At time t the window is the slot of t and the
-// 32 slots before it. Everything an exact log would count in (t-P, t] lies in these 33 slots, so the window never admits
-// what an exact log would refuse. The oldest slot may hold events up to P/32 older than the period: so it may refuse up to
-// 1/32 of a period longer. Refunds go to the slot they were charged in; a slot that has left the ring needs none.
-// Time never runs backwards here: a time before the newest slot counts as the newest slot, and a newest slot more than
-// one period in the future (a clock that was wrong) is pulled back to now: its counts are kept, none are minted.
-// Counts saturate at 48 bits. Serialized size: 8 + 33 * 6 = 206 bytes.
+// The period P is cut into 32 slots of P/32; a ring of 33 slots holds counts. At time t the window is the slot of t and
+// the 32 slots before it. Everything an exact log would count in (t-P, t] lies in these 33 slots, so the window never
+// admits what an exact log would refuse. The oldest slot may hold events up to P/32 older than the period: so it may
+// refuse up to 1/32 of a period longer. Refunds go to the slot they were charged in; a slot that has left the ring
+// needs none. Time never runs backwards here: a time before the newest slot counts as the newest slot, and a newest
+// slot more than one period in the future (a clock that was wrong) is pulled back to now: its counts are kept, none are
+// minted. Counts saturate at 48 bits. Serialized size: 8 + 33 * 6 = 206 bytes.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -35,7 +35,8 @@ public:
     /// Takes back what was charged in `slot`; nothing where the slot is gone.
     void refund(std::int64_t slot, std::uint64_t cost) noexcept;
     /// The first time, not before `now`, at which `cost` fits under `limit`; nullopt where cost > limit.
-    [[nodiscard]] std::optional<instant> fits_at(instant now, seconds period, std::uint64_t limit, std::uint64_t cost) const noexcept;
+    [[nodiscard]] std::optional<instant> fits_at(instant now, seconds period, std::uint64_t limit,
+                                                 std::uint64_t cost) const noexcept;
 
     /// Is its newest slot more than one period after `now`? The next charge pulls it back.
     [[nodiscard]] bool from_future(instant now, seconds period) const noexcept;

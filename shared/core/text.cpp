@@ -8,7 +8,9 @@
 
 namespace postsluice {
 
-char ascii_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char ascii_lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 std::string to_lower(std::string_view text) {
     std::string out{text};
@@ -17,8 +19,8 @@ std::string to_lower(std::string_view text) {
 }
 
 bool iequals(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                              [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
+    return a.size() == b.size() &&
+           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
 }
 
 bool istarts_with(std::string_view text, std::string_view prefix) noexcept {
@@ -135,7 +137,8 @@ bool glob_match(std::string_view pattern, std::string_view text) noexcept {
             return false;
         }
     }
-    while (p < pattern.size() && pattern[p] == '*') ++p;
+    while (p < pattern.size() && pattern[p] == '*')
+        ++p;
     return p == pattern.size();
 }
 
@@ -150,7 +153,8 @@ std::string base64url_encode(std::string_view bytes) {
     unsigned bits = 0;
     for (const char c : bytes) {
         buffer = (buffer << 8) | static_cast<unsigned char>(c);
-        for (bits += 8; bits >= 6; bits -= 6) out.push_back(alphabet[(buffer >> (bits - 6)) & 63]);
+        for (bits += 8; bits >= 6; bits -= 6)
+            out.push_back(alphabet[(buffer >> (bits - 6)) & 63]);
         buffer &= (1U << bits) - 1;
     }
     if (bits > 0) out.push_back(alphabet[(buffer << (6 - bits)) & 63]);

@@ -19,7 +19,8 @@ result<quantity> split(std::string_view text) {
     text = trim(text);
     quantity q{};
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), q.number);
-    if (ec != std::errc{}) return failure{errc::malformed, "\"" + std::string{text} + "\" does not begin with a number"};
+    if (ec != std::errc{})
+        return failure{errc::malformed, "\"" + std::string{text} + "\" does not begin with a number"};
     q.unit = to_lower(trim(text.substr(static_cast<std::size_t>(end - text.data()))));
     return q;
 }
@@ -29,15 +30,22 @@ struct unit_row {
     std::uint64_t factor;
 };
 constexpr std::uint64_t kib = 1024;
-constexpr std::array size_units = {unit_row{"", 1},        unit_row{"b", 1},         unit_row{"bytes", 1},
-                                   unit_row{"kb", kib},    unit_row{"kib", kib},     unit_row{"k", kib},
-                                   unit_row{"mb", kib * kib}, unit_row{"mib", kib * kib}, unit_row{"m", kib * kib},
-                                   unit_row{"gb", kib * kib * kib}, unit_row{"gib", kib * kib * kib},
-                                   unit_row{"g", kib * kib * kib}};
+constexpr std::array size_units = {unit_row{"", 1},
+                                   unit_row{"b", 1},
+                                   unit_row{"bytes", 1},
+                                   unit_row{"kb", kib},
+                                   unit_row{"kib", kib},
+                                   unit_row{"k", kib},
+                                   unit_row{"mb", kib* kib},
+                                   unit_row{"mib", kib* kib},
+                                   unit_row{"m", kib* kib},
+                                   unit_row{"gb", kib* kib* kib},
+                                   unit_row{"gib", kib* kib* kib},
+                                   unit_row{"g", kib* kib* kib}};
 constexpr std::array time_units = {
-    unit_row{"s", 1},       unit_row{"second", 1},   unit_row{"seconds", 1},  unit_row{"m", 60},
-    unit_row{"minute", 60}, unit_row{"minutes", 60}, unit_row{"h", 3600},     unit_row{"hour", 3600},
-    unit_row{"hours", 3600}, unit_row{"d", 86400},   unit_row{"day", 86400},  unit_row{"days", 86400},
+    unit_row{"s", 1},         unit_row{"second", 1},     unit_row{"seconds", 1},     unit_row{"m", 60},
+    unit_row{"minute", 60},   unit_row{"minutes", 60},   unit_row{"h", 3600},        unit_row{"hour", 3600},
+    unit_row{"hours", 3600},  unit_row{"d", 86400},      unit_row{"day", 86400},     unit_row{"days", 86400},
     unit_row{"week", 604800}, unit_row{"weeks", 604800}, unit_row{"month", 2592000}, unit_row{"months", 2592000}};
 
 template <std::size_t N>
@@ -62,13 +70,16 @@ result<byte_count> parse_bytes(std::string_view text) {
 }
 
 std::string to_string(byte_count size) {
-    if (size.value != 0 && size.value % (kib * kib * kib) == 0) return std::to_string(size.value / (kib * kib * kib)) + " GiB";
+    if (size.value != 0 && size.value % (kib * kib * kib) == 0)
+        return std::to_string(size.value / (kib * kib * kib)) + " GiB";
     if (size.value != 0 && size.value % (kib * kib) == 0) return std::to_string(size.value / (kib * kib)) + " MiB";
     if (size.value != 0 && size.value % kib == 0) return std::to_string(size.value / kib) + " KiB";
     return std::to_string(size.value) + " B";
 }
 
-std::ostream& operator<<(std::ostream& out, byte_count b) { return out << to_string(b); }
+std::ostream& operator<<(std::ostream& out, byte_count b) {
+    return out << to_string(b);
+}
 
 result<seconds> parse_duration(std::string_view text) {
     const auto n = scale(text, time_units, "seconds, minutes, hours, days, weeks or months");

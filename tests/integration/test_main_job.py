@@ -209,6 +209,7 @@ login   = ["mallory@example.org", "eve@example.org"]
 
     def test_lock_why_notice_queue_unlock_and_release(self):
         login = "mallory@example.org"
+        self.box.wait_queue_empty()
         self.box.stop_daemon("contentfilter")
         self.send(login, "friend@example.net", "waited in the queue")
         self.wait_until(lambda: len(self.box.queue()) == 1, "a queued message")

@@ -287,7 +287,8 @@ BOOST_AUTO_TEST_CASE(a_local_uid_is_at_home_in_the_servers_name_and_its_domain_a
     BOOST_REQUIRE(who.has_value());
     BOOST_TEST(who->account == "uid:1000");
     BOOST_TEST((postsluice::account::identity_of(settings, "uid:1000").home == who->home));
-    for (const auto kind : {postsluice::config::from_rule::kind::own_domain, postsluice::config::from_rule::kind::own_address}) {
+    for (const auto kind :
+         {postsluice::config::from_rule::kind::own_domain, postsluice::config::from_rule::kind::own_address}) {
         postsluice::config::profile profile;
         profile.from.what = kind;
         const auto may = [&](std::string_view address) {
@@ -298,7 +299,8 @@ BOOST_AUTO_TEST_CASE(a_local_uid_is_at_home_in_the_servers_name_and_its_domain_a
         BOOST_TEST(!may("web@other.example.org"));
         BOOST_TEST(!may("web@bank.example"));
         BOOST_TEST(!may("web@org"));
-        BOOST_TEST(postsluice::account::describe_allowed(profile, *who).find("anything at example.org") != std::string::npos);
+        BOOST_TEST(postsluice::account::describe_allowed(profile, *who).find("anything at example.org") !=
+                   std::string::npos);
     }
 }
 

@@ -29,7 +29,7 @@ struct controlled : filter {
     }
     ~controlled() {
         if (control) control->stop();
-        if (running) stop();
+        end_serving();
         control.reset();
     }
     json ask(json request) { return control::call(scratch.path / "control", request, seconds{20}).value(); }

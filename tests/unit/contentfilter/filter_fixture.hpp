@@ -330,9 +330,7 @@ public:
         writer_ring = account::ticket_ring::open(settings->state.directory / "ticket.keys").value();
         writer_ring->rotate(boot.now(), seconds{86400}, seconds{86400}).value();
     }
-    ~filter() {
-        if (running) stop();
-    }
+    ~filter() { stop(); }
 
     void find(std::vector<finding> these) {
         const std::lock_guard guard{mutex};
@@ -370,11 +368,16 @@ public:
         threads.clear();
         running = false;
     }
-    void stop() {
+    /// To the end of every thread; what belongs to the context may go then.
+    void end_serving() {
+        if (!running) return;
         std::promise<void> stopped;
         listener->stop([&] { stopped.set_value(); });
         stopped.get_future().wait();
         end_threads();
+    }
+    void stop() {
+        end_serving();
         listener.reset();
         all.reset();
         kept.reset();
