@@ -96,7 +96,8 @@ asio::awaitable<void> server::run_session(std::shared_ptr<server> self, std::uin
 }
 
 void server::ended(std::uint64_t number) {
-    sessions_.erase(number);
+    // A stream and its timer belong to the session's strand, to the last.
+    if (auto at = sessions_.extract(number)) asio::post(at.mapped().second, [what = std::move(at.mapped().first)] {});
     open_ = sessions_.size();
     room_.cancel();
     if (stopping_ && sessions_.empty()) finish();
