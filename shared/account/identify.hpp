@@ -27,7 +27,7 @@ struct identity {
     const config::account_entry* entry = nullptr; ///< the [[account]] that matched; lives as long as the settings
     /// What own-address and own-domain mean for a local uid, which has no login: this server's name and the domain it
     /// is in.
-    std::vector<std::string> home;
+    std::vector<std::string> home = {};
 };
 
 [[nodiscard]] std::optional<identity> identify(const config::settings& settings, const client_facts& facts);
