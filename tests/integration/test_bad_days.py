@@ -208,7 +208,7 @@ class Configuration(unittest.TestCase):
         self.box.stop()
 
     def run_daemon(self, name, *extra):
-        return subprocess.run(["setpriv", f"--reuid={self.box.uid}", f"--regid={self.box.gid}", "--clear-groups", "--", f"{BUILD}/postsluice-{name}",
+        return subprocess.run(["setpriv", f"--reuid={self.box.uid}", f"--regid={self.box.gid}", "--clear-groups", "--", str(self.box.build / f"postsluice-{name}"),
                                "--config", str(self.box.config_file), *extra], capture_output=True, text=True, timeout=60)
 
     def test_a_configuration_with_ten_errors_reports_all_ten_with_line_and_suggestion(self):

@@ -62,9 +62,9 @@ class Sandbox:
     def __init__(self, build, example="after-queue", overrides="", accounts=None, main_cf="", keep_profile=True):
         if os.geteuid() != 0:
             raise SandboxError("a private Postfix needs root: run this as root or with sudo")
-        self.build = pathlib.Path(build).resolve()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="postsluice-"))
         os.chmod(self.dir, 0o755)
+        self.build, self.rules = self._programs(pathlib.Path(build).resolve())
         self.address = free_address()
         self.accounts = accounts or ACCOUNTS
         self.processes = {}
@@ -78,6 +78,21 @@ class Sandbox:
         self._prepare_postsluice(ROOT / "postfix-examples" / example, overrides, keep_profile)
 
     # ---- what is written ---------------------------------------------------------------------------------------
+
+    def _programs(self, build):
+        """Where the unprivileged daemons find programs and rules: in place, or copied where a private home is in the way."""
+        rules = ROOT / "contentfilter" / "rules.d"
+        if all(parent.stat().st_mode & 0o005 == 0o005 for parent in (*(build / "x").parents, *(rules / "x").parents)):
+            return build, rules
+        copies = self.path("bin")
+        copies.mkdir()
+        for name in ("postsluice-policyd", "postsluice-contentfilter", "postsluice-scan-worker", "postsluice"):
+            shutil.copy(build / name, copies / name)
+            os.chmod(copies / name, 0o755)
+        shutil.copytree(rules, self.path("rules.d"))
+        for file in (self.path("rules.d"), *self.path("rules.d").iterdir()):
+            os.chmod(file, 0o755)
+        return copies, self.path("rules.d")
 
     def path(self, *parts):
         return self.dir.joinpath(*parts)
@@ -208,7 +223,7 @@ notice_via = "unix:{self.path('queue/public/postsluice-reentry')}"
 [contentfilter]
 spool_directory = "{self.path('state/spool')}"
 worker = "{self.build}/postsluice-scan-worker"
-rule_files = ["{ROOT}/contentfilter/rules.d/*.rules"]
+rule_files = ["{self.rules}/*.rules"]
 [quarantine]
 directory = "{self.path('state/quarantine')}"
 [dkim]
