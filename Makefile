@@ -39,7 +39,7 @@ docdir     ?= $(datadir)/doc/postsluice
 sysconfdir ?= /etc
 
 # ---- layers of shared/ and what each may use (all of them: core) ---------------------------------------------------
-LAYERS := core log config net smtp relay control state auth account daemon
+LAYERS := core log config net smtp relay control maps dns state auth account daemon
 USES_core    := core
 USES_log     := core log
 USES_config  := core config
@@ -47,10 +47,12 @@ USES_net     := core log net
 USES_smtp    := core smtp
 USES_relay   := core log net smtp relay
 USES_control := core log net control
+USES_maps    := core log config net maps
+USES_dns     := core log config net dns
 USES_state   := core log net state
-USES_auth    := core log config auth
-USES_account := core log config net smtp state account
-USES_daemon  := core log config net smtp relay state account control daemon
+USES_auth    := core log config net dns auth
+USES_account := core log config net smtp state maps account
+USES_daemon  := core log config net smtp relay state maps account control daemon
 
 src = $(sort $(wildcard $(1)/*.cpp) $(wildcard $(1)/*/*.cpp))
 obj = $(patsubst %.cpp,$(BUILD)/%.o,$(1))

@@ -137,9 +137,17 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
         co_return decision{};
     }
     const auto profile = account::select_profile(*settings, *who);
-    const rule_context context{
-        what,         *settings,   *profile,      *who, with_.time.now(), from.number, observes(*settings, *profile),
-        from.current, with_.locks, with_.accounts};
+    const rule_context context{what,
+                               *settings,
+                               *profile,
+                               *who,
+                               with_.time.now(),
+                               from.number,
+                               observes(*settings, *profile),
+                               from.current,
+                               with_.locks,
+                               with_.accounts,
+                               with_.helpers};
     round so_far;
     so_far.exempt = to_abuse(*settings, what.recipient);
     for (const rule& r : all_rules()) {
@@ -182,7 +190,8 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
                                    observes(*settings, *profile),
                                    from.current,
                                    with_.locks,
-                                   with_.accounts};
+                                   with_.accounts,
+                                   with_.helpers};
         round so_far;
         so_far.exempt = to_abuse(*settings, what.recipient); // there where it is the only one
         auto answer = co_await rules::limits_at_data(context);

@@ -33,6 +33,7 @@ public:
         lock_book& locks;
         const account::ticket_ring& tickets;
         const clock& time;
+        rule_helpers helpers = {};
     };
     pipeline(boost::asio::any_io_executor executor, parts with, config::settings_ptr settings);
 

@@ -15,7 +15,26 @@
 
 #include <span>
 
+namespace postsluice::maps {
+class map_set;
+}
+namespace postsluice::dns {
+class resolver;
+}
+namespace postsluice::auth {
+class spf_checker;
+class batv_keys;
+} // namespace postsluice::auth
+
 namespace postsluice::policyd {
+
+/// What rules may ask besides the state. The daemon has all of them; a test gives what its rule needs.
+struct rule_helpers {
+    maps::map_set* maps = nullptr;
+    dns::resolver* resolver = nullptr;
+    auth::spf_checker* spf = nullptr;
+    auth::batv_keys* batv = nullptr;
+};
 
 /// What a connection knows of the transaction it last spoke for.
 struct transaction {
@@ -39,6 +58,7 @@ struct rule_context {
     transaction& current;
     lock_book& locks;
     state::accounting& accounts;
+    rule_helpers helpers = {};
 };
 
 using rule_answer = result<decision>;

@@ -150,6 +150,8 @@ bool allowed(const from_rule& rule, const identity& who, const mail_address& add
     case from_rule::kind::list:
         return std::any_of(rule.entries.begin(), rule.entries.end(),
                            [&](const auto& e) { return listed(e, address, key); });
+    case from_rule::kind::map:
+        break; // asked elsewhere
     }
     return false;
 }
@@ -190,6 +192,9 @@ std::vector<std::string> describe_pieces(const from_rule& rule, const identity& 
             else
                 out.emplace_back(entry);
         }
+        break;
+    case from_rule::kind::map:
+        out.emplace_back("what " + std::string{rule.entries.front()} + " says");
         break;
     }
     return out;

@@ -181,6 +181,19 @@ codec<std::filesystem::path> paths() {
             [](const std::filesystem::path& value) { return quote(value.string()); }, "an absolute path"};
 }
 
+codec<std::filesystem::path> optional_paths() {
+    auto out = paths();
+    out.read = [read = std::move(out.read)](const node& from, std::filesystem::path& into, const report& to) {
+        const auto* text = as_string(from, to);
+        if (text != nullptr && text->empty())
+            into.clear();
+        else if (text != nullptr)
+            read(from, into, to);
+    };
+    out.range = "an absolute path, or empty";
+    return out;
+}
+
 codec<std::vector<std::filesystem::path>> path_lists() {
     return {[](const node& from, std::vector<std::filesystem::path>& into, const report& to) {
                 std::vector<std::filesystem::path> out;

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <map>
 #include <utility>
 
 namespace postsluice::config {
@@ -30,11 +31,17 @@ std::string domain(std::string_view text); ///< a domain name
 std::string domain_or_nothing(std::string_view text);
 std::string address(std::string_view text); ///< local@domain
 std::string address_or_nothing(std::string_view text);
-std::string login(std::string_view text);        ///< a login; '*' stands for any run of characters
-std::string account_name(std::string_view text); ///< what an [[account]] may be called
-std::string endpoint(std::string_view text);     ///< unix:/path or inet:address:port
-std::string service(std::string_view text);      ///< the same with lmtp: or smtp: in front, or without
-std::string header_name(std::string_view text);  ///< RFC 5322 section 2.2
+std::string login(std::string_view text);           ///< a login; '*' stands for any run of characters
+std::string account_name(std::string_view text);    ///< what an [[account]] may be called
+std::string endpoint(std::string_view text);        ///< unix:/path or inet:address:port
+std::string service(std::string_view text);         ///< the same with lmtp: or smtp: in front, or without
+std::string header_name(std::string_view text);     ///< RFC 5322 section 2.2
+std::string domain_or_below(std::string_view text); ///< a domain, or "*." and one
+std::string map(std::string_view text);             ///< lmdb:, texthash:, regexp: with a path, or socketmap:
+std::string address_or_map(std::string_view text);  ///< "user@example.org", "@example.org", "@*.example.org", or a map
+std::string fingerprint(std::string_view text);     ///< hex octets with colons between
+std::string name_server(std::string_view text);     ///< an address, or address@port
+std::string lock_hook(std::string_view text);       ///< "notify", or "exec:/path arguments"
 } // namespace rules
 
 /// TOML spelling of a string, of a list of strings.
@@ -55,6 +62,7 @@ bool for_each_string(const node& from, const report& to, const std::function<std
 [[nodiscard]] codec<std::string> choices(const std::vector<std::string>& words);
 [[nodiscard]] codec<std::vector<std::string>> text_lists(text_rule rule, std::string range, std::size_t least = 0);
 [[nodiscard]] codec<std::filesystem::path> paths();
+[[nodiscard]] codec<std::filesystem::path> optional_paths(); ///< may be empty
 [[nodiscard]] codec<std::vector<std::filesystem::path>> path_lists();
 [[nodiscard]] codec<std::vector<ip_network>> network_lists();
 [[nodiscard]] codec<seconds> durations(seconds least, seconds most);
@@ -134,6 +142,33 @@ codec<std::vector<Enum>> word_lists(word_rows<Enum> rows) {
                 return quote_list(out);
             },
             "a list of " + alternatives(known)};
+}
+
+/// NAME = word, for any names.
+template <class Enum>
+codec<std::map<std::string, Enum>> word_tables(word_rows<Enum> rows) {
+    const auto known = words_of(rows);
+    return {[=](const node& from, std::map<std::string, Enum>& into, const report& to) {
+                if (!from.is(node::kind::table))
+                    return to.add(from, "must be a table; write { name = " + quote(known.front()) + " }");
+                std::map<std::string, Enum> out;
+                for (const auto& [name, value] : from.members) {
+                    const auto here = to.at(name);
+                    const auto* text = as_string(value, here);
+                    if (text == nullptr) return;
+                    const auto word = value_of(rows, *text);
+                    if (!word) return here.add(value, not_one_of(*text, known));
+                    out[name] = *word;
+                }
+                into = std::move(out);
+            },
+            [=](const std::map<std::string, Enum>& values) {
+                std::string out;
+                for (const auto& [name, value] : values)
+                    out += (out.empty() ? " " : ", ") + quote(name) + " = " + quote(word_of(rows, value));
+                return out.empty() ? std::string{"{}"} : "{" + out + " }";
+            },
+            "NAME = " + alternatives(known)};
 }
 
 } // namespace postsluice::config

@@ -161,9 +161,18 @@ result<seconds> read_window(std::span<const std::string_view> words) {
     return *window;
 }
 
-constexpr std::array<std::string_view, 5> kinds = {"spam", "phish", "virus", "limit", "manual"};
-constexpr std::array<std::string_view, 6> later_kinds = {
-    "invalid recipients", "invalid recipient", "invalid-recipients", "stolen-password", "stolen password", "complaint"};
+constexpr std::array<std::string_view, 8> kinds = {
+    "spam", "phish", "virus", "limit", "manual", "invalid recipients", "stolen password", "complaint"};
+constexpr std::string_view kinds_in_words = "use spam, phish, virus, limit, invalid recipients, stolen password, "
+                                            "complaint or manual";
+
+/// "invalid-recipients", "1 complaint", "3 complaints": as people write them.
+std::string kind_name(std::string text) {
+    std::replace(text.begin(), text.end(), '-', ' ');
+    if (text == "invalid recipient") return "invalid recipients";
+    if (text == "stolen passwords" || text == "complaints") text.pop_back();
+    return text;
+}
 
 } // namespace
 
@@ -201,16 +210,10 @@ result<lock_trigger> parse_trigger(std::string_view text) {
     out.count = static_cast<std::uint32_t>(*count);
     const auto link = std::find_if(words.begin(), words.end(), links);
     const auto before = static_cast<std::size_t>(link - words.begin());
-    const auto kind = joined(all.subspan(1, std::max<std::size_t>(before, 1) - 1));
-    if (const auto known = parse_strike_kind(kind)) {
-        out.kind = *known;
-    } else if (std::find(later_kinds.begin(), later_kinds.end(), kind) != later_kinds.end()) {
-        return wrong("strikes for " + in_quotes(kind) +
-                     " are not offered by this version; use spam, phish, virus, limit or manual");
-    } else {
-        return wrong(in_quotes(kind) + " is not a kind of strike; " +
-                     suggest(kind, kinds, "use spam, phish, virus, limit or manual"));
-    }
+    const auto kind = kind_name(joined(all.subspan(1, std::max<std::size_t>(before, 1) - 1)));
+    const auto known = parse_strike_kind(kind);
+    if (!known) return wrong(in_quotes(kind) + " is not a kind of strike; " + suggest(kind, kinds, kinds_in_words));
+    out.kind = *known;
     out.window = strike_memory;
     if (link == words.end()) return out;
     const auto window = read_window(all.subspan(before + 1));

@@ -47,7 +47,11 @@ struct profile_entry : profile {
 [[nodiscard]] const options<dkim_settings>& dkim_options();
 [[nodiscard]] const options<profile_entry>& profile_options();
 [[nodiscard]] const options<account_entry>& account_options();
+[[nodiscard]] const options<customer_entry>& customer_options();
 [[nodiscard]] const options<assign_entry>& assign_options();
+[[nodiscard]] const options<dns_settings>& dns_options();
+[[nodiscard]] const options<spf_settings>& spf_options();
+[[nodiscard]] const options<batv_settings>& batv_options();
 
 /// What a profile starts from, and what every account has where the file has no [profile.default].
 [[nodiscard]] profile_entry built_in_profile();
@@ -58,6 +62,9 @@ struct profile_entry : profile {
 [[nodiscard]] codec<std::vector<lock_trigger>> trigger_lists();
 [[nodiscard]] codec<from_rule> from_rules();
 [[nodiscard]] codec<std::map<std::string, symbol_setting>> symbol_tables();
+[[nodiscard]] codec<limit_action> limit_actions();
+/// A limit "<N> <unit> per day" without scope and consequence.
+[[nodiscard]] codec<limit> trend_floors();
 
 /// Calls visit(name, help, the section, its rows) for each plain section, in the order of the sample file.
 template <class Settings, class Visit>
@@ -73,6 +80,10 @@ void for_each_section(Settings& s, Visit visit) {
           contentfilter_options());
     visit("quarantine", "Where stopped messages are kept.", s.quarantine, quarantine_options());
     visit("dkim", "Signing (RFC 6376, RFC 8463).", s.dkim, dkim_options());
+    visit("dns", "Questions to the DNS; their answers are cached.", s.dns, dns_options());
+    visit("spf", "SPF (RFC 7208) of the domains that accounts send from.", s.spf, spf_options());
+    visit("batv", "Tagged reverse-paths, so that bounces of mail that never was ours are refused (BATV).", s.batv,
+          batv_options());
 }
 
 } // namespace postsluice::config

@@ -10,6 +10,12 @@ using std::chrono::hours;
 
 const word_rows<locked_reply> locked_replies = {{locked_reply::tempfail, "tempfail"}, {locked_reply::reject, "reject"}};
 const word_rows<bool> observing = {{false, "enforce"}, {true, "observe"}};
+const word_rows<spf_policy> spf_policies = {
+    {spf_policy::ignore, "ignore"}, {spf_policy::warn, "warn"}, {spf_policy::require, "require"}};
+const word_rows<null_sender_policy> null_sender_policies = {
+    {null_sender_policy::allow, "allow"}, {null_sender_policy::limit, "limit"}, {null_sender_policy::reject, "reject"}};
+const word_rows<recipient_policy> recipient_policies = {
+    {recipient_policy::ignore, "ignore"}, {recipient_policy::count, "count"}, {recipient_policy::reject, "reject"}};
 constexpr double max_score = 10'000;
 constexpr std::uint32_t max_unlocks = 1000;
 
@@ -28,8 +34,10 @@ options<p> policy_rows() {
         row<p>("inherits", &p::inherits, texts(parent_name, "a profile"),
                "The profile of which this one is a variant; empty: none."),
         row<p>("mode", &p::observe, words(observing), "\"observe\" decides, counts and logs, but refuses nothing."),
+        row<p>("observe_rules", &p::observe_rules, text_lists(rules::name, "a list of rules"),
+               "Rules that refuse nothing, though the others do.", R"(["valid_sender"])"),
         row<p>("limits", &p::limits, limit_lists(),
-               "What an account may send; a limit replaces the inherited one of the same unit and period."),
+               "What an account may send; a limit replaces the inherited one of the same unit, period and scope."),
         row<p>("from", &p::from, from_rules(), "The senders an account may use."),
         row<p>("header_from", &p::header_from, booleans(), "The same holds for the From header."),
         row<p>(
@@ -42,8 +50,44 @@ options<p> policy_rows() {
             "lock.automatic_unlocks", [](auto& e) -> auto& { return e.lock.automatic_unlocks; },
             integers<std::uint32_t>(0, max_unlocks),
             "How often it opens by itself; the lock after that stays until a person unlocks."),
+        row<p>(
+            "on_lock", &p::on_lock, text_lists(rules::lock_hook, "\"notify\", or \"exec:\" and a command"),
+            "What a lock and an unlock cause: a mail to abuse_address, a program (no shell; {account} and the like are "
+            "replaced).",
+            R"(["notify", "exec:/usr/local/bin/disable-login {account}"])"),
         row<p>("when_locked", &p::when_locked, words(locked_replies),
                "What a locked account is told: come back later, or a refusal for good."),
+    };
+}
+
+options<p> sanity_rows() {
+    return {
+        row<p>("valid_sender", &p::valid_sender, booleans(),
+               "The sender's domain must take mail: an MX or an address in the DNS, and no null MX (RFC 7505)."),
+        row<p>("sender_maps", &p::sender_maps, text_lists(rules::map, "a list of maps"),
+               "Where given, the sender's address must be in one of these maps.", R"(["lmdb:/etc/postfix/virtual"])"),
+        row<p>("valid_recipients", &p::valid_recipients, words(recipient_policies),
+               "Recipients that cannot exist (syntax, no MX and no address, null MX): refused and counted as invalid, "
+               "only counted, or not looked at."),
+        row<p>("spf", &p::spf, words(spf_policies),
+               "Whether the SPF record of the sender's domain must permit outbound_addresses."),
+        row<p>("null_sender", &p::null_sender, words(null_sender_policies),
+               "Mail from <> by an authenticated account: let through, only under a limit on null-sender messages, or "
+               "refused."),
+        row<p>("blocked_senders", &p::blocked_senders,
+               text_lists(rules::address_or_map, "a list of addresses, domains and maps"),
+               "Senders that are refused whatever `from` says.", R"(["ceo@example.org", "@*.example.net"])"),
+        row<p>("blocked_recipients", &p::blocked_recipients,
+               text_lists(rules::address_or_map, "a list of addresses, domains and maps"),
+               "Recipients that are refused.", R"(["@competitor.example", "lmdb:/etc/postfix/no_mail_to"])"),
+        row<p>(
+            "trend.factor", [](auto& e) -> auto& { return e.trend.factor; }, reals(0, 1000),
+            "A day with more than so many times the account's usual volume is a trend; 0: not looked at."),
+        row<p>(
+            "trend.floor", [](auto& e) -> auto& { return e.trend.floor; }, trend_floors(),
+            "A day under this volume is none."),
+        row<p>(
+            "trend.action", [](auto& e) -> auto& { return e.trend.action; }, limit_actions(), "What happens then."),
     };
 }
 
@@ -72,6 +116,8 @@ options<p> filter_rows() {
 const options<profile_entry>& profile_options() {
     static const options<p> rows = [] {
         auto all = policy_rows();
+        for (auto& one : sanity_rows())
+            all.push_back(std::move(one));
         for (auto& one : filter_rows())
             all.push_back(std::move(one));
         return all;
@@ -88,10 +134,26 @@ const options<account_entry>& account_options() {
                "The logins that are this account; '*' is any run of characters.", R"(["shop@example.org"])"),
         row<a>("network", &a::network, network_lists(), "The addresses and networks that are this account.",
                R"(["192.0.2.0/28", "2001:db8:5::/64"])"),
+        row<a>("certificate", &a::certificate, text_lists(rules::fingerprint, "a list of fingerprints"),
+               "The TLS client certificates that are this account, as Postfix's ccert_fingerprint or "
+               "ccert_pubkey_fingerprint.",
+               R"(["A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90:A1:B2:C3:D4"])"),
         row<a>("domains", &a::domains, text_lists(rules::domain, "a list of domains"),
                "What from = \"own-domain\" means, besides the login's.", R"(["shop.example"])"),
         row<a>("aliases", &a::aliases, text_lists(rules::address, "a list of addresses"),
                "What from = \"own-address\" means, besides the login.", R"(["orders@shop.example"])"),
+    };
+    return rows;
+}
+
+const options<customer_entry>& customer_options() {
+    using c = customer_entry;
+    static const options<c> rows = {
+        row<c>("name", &c::name, texts(rules::account_name, "a name"), "What the customer is called.", R"("acme")"),
+        row<c>("domains", &c::domains, text_lists(rules::domain_or_below, "a list of domains, or \"*.domain\""),
+               "The domains of its logins.", R"(["acme.example", "*.acme.example"])"),
+        row<c>("account", &c::account, text_lists(rules::login, "a list of accounts"),
+               "Names of its [[account]]; '*' is any run of characters.", R"(["acme-*"])"),
     };
     return rows;
 }
@@ -105,6 +167,8 @@ const options<assign_entry>& assign_options() {
                "Logins; '*' is any run of characters.", R"(["news@example.org", "*@lists.example.org"])"),
         row<a>("account", &a::account, text_lists(rules::login, "a list of accounts"),
                "Names of [[account]]; '*' is any run of characters.", R"(["shop"])"),
+        row<a>("customer", &a::customer, text_lists(rules::login, "a list of customers"),
+               "Names of [[customer]]; '*' is any run of characters.", R"(["acme"])"),
     };
     return rows;
 }

@@ -69,6 +69,8 @@ std::string print_settings(const settings& s) {
         out += "\n[profile." + quote(name) + "]\n" + values(as_entry(*known), profile_options());
     for (const auto& entry : s.accounts)
         out += "\n[[account]]\n" + values(entry, account_options());
+    for (const auto& entry : s.customers)
+        out += "\n[[customer]]\n" + values(entry, customer_options());
     for (const auto& entry : s.assigns)
         out += "\n[[assign]]\n" + values(entry, assign_options());
     return out;
@@ -95,6 +97,8 @@ std::string print_sample() {
            "[profile.default]\n\n" + sample(built_in_profile(), profile_options());
     out += comment("Accounts: the first that matches; every SASL login is an account by default.") +
            "#[[account]]\n\n" + sample(account_entry{}, account_options());
+    out += comment("Customers: named sets of domains whose accounts share limits \"per customer\".") +
+           "#[[customer]]\n\n" + sample(customer_entry{}, customer_options());
     out += comment("Who has which profile: the first that matches, then \"default\".") + "#[[assign]]\n\n" +
            sample(assign_entry{}, assign_options());
     out.pop_back(); // one line end is enough
@@ -110,6 +114,7 @@ std::vector<option_info> describe_options() {
     });
     describe(out, "profile.NAME.", built_in_profile(), profile_options());
     describe(out, "account.", account_entry{}, account_options());
+    describe(out, "customer.", customer_entry{}, customer_options());
     describe(out, "assign.", assign_entry{}, assign_options());
     return out;
 }

@@ -16,6 +16,11 @@ constexpr std::size_t max_symbols = 10'000;
 const word_rows<from_rule::kind> from_words = {{from_rule::kind::own_address, "own-address"},
                                                {from_rule::kind::own_domain, "own-domain"},
                                                {from_rule::kind::any, "any"}};
+const word_rows<limit_action> actions = {{limit_action::defer, "defer"},
+                                         {limit_action::reject, "reject"},
+                                         {limit_action::hold, "hold"},
+                                         {limit_action::warn, "warn"},
+                                         {limit_action::lock, "lock"}};
 const word_rows<forced_verdict> verdicts = {
     {forced_verdict::none, "none"},     {forced_verdict::tag, "tag"},
     {forced_verdict::hold, "hold"},     {forced_verdict::quarantine, "quarantine"},
@@ -75,7 +80,10 @@ void read_from(const node& from, from_rule& into, const report& to) {
         const auto word = value_of(from_words, from.text);
         if (word)
             into = {*word, {}};
-        else if (from.text.find('@') != std::string::npos)
+        else if (from.text.find(":/") != std::string::npos || from.text.starts_with("socketmap:")) {
+            if (const auto wrong = rules::map(from.text); !wrong.empty()) return to.add(from, wrong);
+            into = {from_rule::kind::map, {from.text}};
+        } else if (from.text.find('@') != std::string::npos)
             to.add(from, "addresses and domains stand in a list; write [" + quote(from.text) + "]");
         else
             to.add(from, not_one_of(from.text, words_of(from_words)));
@@ -156,22 +164,23 @@ codec<std::vector<limit>> limit_lists() {
 }
 
 codec<std::vector<lock_trigger>> trigger_lists() {
-    return {[](const node& from, std::vector<lock_trigger>& into, const report& to) {
-                std::vector<lock_trigger> out;
-                const bool good = for_each_string(from, to, [&out](const std::string& text) -> std::string {
-                    const auto parsed = parse_trigger(text);
-                    if (!parsed) return parsed.error().detail;
-                    out.push_back(*parsed);
-                    return {};
-                });
-                if (good && out.size() > max_limits)
-                    to.add(from, std::to_string(out.size()) + " triggers are too many; " + std::to_string(max_limits) +
-                                     " at most");
-                else if (good)
-                    into = std::move(out);
-            },
-            [](const std::vector<lock_trigger>& triggers) { return print_strings(triggers); },
-            R"(a list of "<N> <spam|phish|virus|limit|manual> [in <time>]")"};
+    return {
+        [](const node& from, std::vector<lock_trigger>& into, const report& to) {
+            std::vector<lock_trigger> out;
+            const bool good = for_each_string(from, to, [&out](const std::string& text) -> std::string {
+                const auto parsed = parse_trigger(text);
+                if (!parsed) return parsed.error().detail;
+                out.push_back(*parsed);
+                return {};
+            });
+            if (good && out.size() > max_limits)
+                to.add(from, std::to_string(out.size()) + " triggers are too many; " + std::to_string(max_limits) +
+                                 " at most");
+            else if (good)
+                into = std::move(out);
+        },
+        [](const std::vector<lock_trigger>& triggers) { return print_strings(triggers); },
+        R"(a list of "<N> <spam|phish|virus|limit|invalid recipients|stolen password|complaint|manual> [in <time>]")"};
 }
 
 codec<from_rule> from_rules() {
@@ -181,6 +190,26 @@ codec<from_rule> from_rules() {
                                                           : quote(word_of(from_words, rule.what));
             },
             alternatives(words_of(from_words)) + ", or a list of addresses and domains"};
+}
+
+codec<limit_action> limit_actions() {
+    return words(actions);
+}
+
+codec<limit> trend_floors() {
+    return {[](const node& from, limit& into, const report& to) {
+                const auto* text = as_string(from, to);
+                if (text == nullptr) return;
+                const auto parsed = parse_limit(text->find(" per ") == std::string::npos ? *text + " per day" : *text);
+                if (!parsed)
+                    to.add(from, parsed.error().detail);
+                else if (parsed->period != seconds{86400} || parsed->scope != limit_scope::account ||
+                         parsed->then != limit_action::defer || !parsed->except_to.empty())
+                    to.add(from, R"(is no volume of a day; write it as in "50 messages")");
+                else
+                    into = *parsed;
+            },
+            [](const limit& floor) { return quote(to_string(floor)); }, R"("<N> <messages|recipients>")"};
 }
 
 codec<std::map<std::string, symbol_setting>> symbol_tables() {

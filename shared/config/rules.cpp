@@ -126,4 +126,65 @@ std::string header_name(std::string_view text) {
     return shown(text) + R"( is not the name of a header field; as in "X-Mailer", without the colon)";
 }
 
+std::string domain_or_below(std::string_view text) {
+    return domain(text.starts_with("*.") ? text.substr(2) : text);
+}
+
+std::string map(std::string_view text) {
+    const auto colon = text.find(':');
+    const auto type = text.substr(0, colon);
+    const auto name = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+    const std::string example = R"(; as in "lmdb:/etc/postfix/sender_login_maps")";
+    if (std::any_of(text.begin(), text.end(), is_control)) return shown(text) + " holds control characters" + example;
+    if (type == "socketmap") {
+        const bool unix = name.starts_with("unix:/"), inet = name.starts_with("inet:");
+        if ((unix || inet) && name.rfind(':') > 4 && name.rfind(':') + 1 < name.size()) return {};
+        return shown(text) +
+               R"( is no socketmap; as in "socketmap:unix:/run/maps.sock:logins" or "socketmap:inet:127.0.0.1:7777:logins")";
+    }
+    if (type != "lmdb" && type != "texthash" && type != "regexp")
+        return shown(text) + " is not a map of a type that is read here: lmdb, texthash, regexp or socketmap" + example;
+    return name.starts_with('/') ? std::string{} : shown(text) + " has no absolute path" + example;
+}
+
+std::string address_or_map(std::string_view text) {
+    const auto at = text.find('@'), colon = text.find(':');
+    if (colon != std::string_view::npos && (at == std::string_view::npos || colon < at)) return map(text);
+    if (at == 0) return domain_or_below(text.substr(1));
+    const auto wrong = address(text);
+    return wrong.empty()
+               ? wrong
+               : shown(text) +
+                     R"( is no address, domain or map; as in "user@example.org", "@example.org", "@*.example.org" or "lmdb:/path")";
+}
+
+std::string fingerprint(std::string_view text) {
+    const auto hex = [](char c) { return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f'); };
+    std::size_t octets = 0;
+    for (const auto octet : split(text, ':')) {
+        if (octet.size() != 2 || !hex(octet[0]) || !hex(octet[1])) octets = 1000;
+        ++octets;
+    }
+    if (octets >= 16 && octets <= 64) return {};
+    return shown(text) + " is no fingerprint; write it as Postfix does, hex octets with colons between";
+}
+
+std::string name_server(std::string_view text) {
+    const auto at = text.find('@');
+    const auto port = at == std::string_view::npos ? std::string_view{"53"} : text.substr(at + 1);
+    unsigned number = 0;
+    const auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool good = problem == std::errc{} && end == port.data() + port.size() && number > 0 && number < 65536;
+    if (good && ip_address::parse(text.substr(0, at))) return {};
+    return shown(text) + R"( is no name server; as in "127.0.0.1" or "127.0.0.1@5353")";
+}
+
+std::string lock_hook(std::string_view text) {
+    if (text == "notify") return {};
+    if (text.starts_with("exec:/") && text.size() <= 1000 && !std::any_of(text.begin(), text.end(), is_control))
+        return {};
+    return shown(text) +
+           R"( is not what a lock can cause; as in "notify" or "exec:/usr/local/bin/disable-login {account}")";
+}
+
 } // namespace postsluice::config::rules

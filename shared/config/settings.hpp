@@ -23,16 +23,23 @@ namespace postsluice::config {
 enum class run_mode { enforce, observe };
 /// What trouble of our own does: the client comes back later, or mail goes on without our answer.
 enum class error_policy { defer, dunno };
-enum class account_source { sasl, network };
+enum class account_source { sasl, certificate, network };
 enum class accounting_mode {
     end_of_message, ///< reserved at RCPT, ticketed at DATA, settled at END-OF-MESSAGE
     data,           ///< no END-OF-MESSAGE hook: DATA settles
     recipient,      ///< RCPT charges for good
 };
+enum class durability_mode {
+    background, ///< answered after the commit; brought to disk every state.sync_interval
+    sync,       ///< answered after the commit is on disk
+};
 enum class no_ticket_policy { default_profile, hold, tempfail };
 enum class locked_reply { tempfail, reject };
 enum class filter_error_policy { tempfail, hold, pass }; ///< what a check's temperror does
 enum class dkim_signer { own, libopendkim };
+enum class spf_policy { ignore, warn, require };        ///< what the sender domain's SPF must say of outbound_addresses
+enum class null_sender_policy { allow, limit, reject }; ///< `limit`: only where a null-sender limit is set
+enum class recipient_policy { ignore, count, reject };  ///< recipients that cannot exist: `count` refuses them no more
 
 struct state_settings {
     std::filesystem::path directory = "/var/lib/postsluice";
@@ -68,6 +75,45 @@ struct policyd_settings {
     seconds ticket_key_retention{14 * 86400};
     std::string notice_via = "unix:/var/spool/postfix/public/postsluice-reentry";
     seconds incident{3600}; ///< refusals of one account for one reason within this time share a reference
+    /// What trouble in one rule does instead of on_error, by the rule's name.
+    std::map<std::string, error_policy> on_error_of;
+    durability_mode durability = durability_mode::background;
+    std::filesystem::path record;       ///< requests are appended here for `postsluice simulate`; empty: not recorded
+    byte_count record_size{64U << 20U}; ///< at this size the file is renamed to NAME.1 and begun anew
+    seconds map_timeout{5};             ///< one answer of a socketmap server
+    std::size_t map_cache = 10'000;     ///< answers of socketmap servers that are remembered
+    seconds map_cache_time{60};
+    seconds hook_timeout{30};                 ///< a program of lock.on_lock that runs longer is killed
+    std::size_t max_hooks = 4;                ///< programs of lock.on_lock at a time; more wait
+    seconds new_recipients_after{14 * 86400}; ///< history an account needs before `new recipients` limits hold
+    std::size_t known_recipients = 50'000;    ///< remembered for each account; older ones are forgotten
+};
+
+/// DNS, for those questions of policyd and the filter that need it; never in the way of a reply that can do without.
+struct dns_settings {
+    std::vector<std::string> servers; ///< address or address@port; empty: those of /etc/resolv.conf
+    seconds timeout{3};               ///< of one question, all of its tries
+    std::size_t max_queries = 500;    ///< under way at a time; more fail as temporary errors
+    byte_count cache{8U << 20U};
+    std::filesystem::path trust_anchor; ///< for DNSSEC; empty: answers are not validated
+};
+
+/// SPF (RFC 7208) of the domains that accounts send from, by libspf2 in a confined helper process.
+struct spf_settings {
+    std::filesystem::path helper = "/usr/libexec/postsluice/postsluice-spf-helper";
+    seconds timeout{20};          ///< of a whole evaluation (RFC 7208 section 4.6.4)
+    std::uint32_t max_terms = 10; ///< terms that cause DNS lookups (section 4.6.4)
+    std::uint32_t max_voids = 2;  ///< lookups without an answer (section 4.6.4)
+    seconds cache_time{3600};     ///< a result is used again for so long, in the background renewed when half is over
+    std::size_t cache_entries = 10'000;
+};
+
+/// BATV (draft-levine-smtp-batv): the filter tags reverse-paths, policyd on the MX side refuses bounces without a tag.
+struct batv_settings {
+    std::vector<std::string> domains;                                 ///< whose reverse-paths are tagged; empty: none
+    std::filesystem::path key_file = "/var/lib/postsluice/batv.keys"; ///< one "N secret" a line, N from 0 to 9
+    seconds lifetime{7 * 86400};
+    std::vector<std::string> exempt; ///< recipients that take untagged bounces
 };
 
 struct filter_settings {
@@ -145,9 +191,10 @@ struct dkim_settings {
 
 /// Which addresses an account may use as its envelope sender and in From.
 struct from_rule {
-    enum class kind { own_address, own_domain, list, any };
+    enum class kind { own_address, own_domain, list, map, any };
     kind what = kind::any;
     /// kind::list: "user@example.org", "@example.org" (the domain), "@*.example.org" (domains below); lower case.
+    /// kind::map: "lmdb:/etc/postfix/sender_login_maps", asked in this order, as smtpd_sender_login_maps is.
     std::vector<std::string> entries;
     bool operator==(const from_rule&) const = default;
 };
@@ -162,6 +209,14 @@ struct symbol_setting {
     bool operator==(const symbol_setting&) const = default;
 };
 
+/// `trend`: today's volume exceeds both `factor` times the account's usual day and `floor`.
+struct trend_setting {
+    double factor = 0; ///< 0: off
+    limit floor{50, limit_unit::messages, seconds{86400}};
+    limit_action action = limit_action::hold;
+    bool operator==(const trend_setting&) const = default;
+};
+
 /// The set of limits, FROM rules, checks, scores and actions that apply to an account, inheritance already applied.
 struct profile {
     std::string name = "default";
@@ -170,7 +225,16 @@ struct profile {
     bool header_from = true; ///< the FROM rule also holds for the header From
     lock_policy lock;
     locked_reply when_locked = locked_reply::tempfail;
-    bool observe = false; ///< decide, count and log, refuse nothing
+    bool observe = false;                          ///< decide, count and log, refuse nothing
+    std::vector<std::string> observe_rules;        ///< the same for some rules only, by name
+    std::vector<std::string> on_lock = {"notify"}; ///< "notify", "exec:/path argument {account}"
+    bool valid_sender = false;                     ///< the sender's domain takes mail: MX or address, no null MX
+    std::vector<std::string> sender_maps;          ///< where given, the sender's address must be in one of these maps
+    recipient_policy valid_recipients = recipient_policy::reject;
+    spf_policy spf = spf_policy::ignore;
+    null_sender_policy null_sender = null_sender_policy::allow;
+    std::vector<std::string> blocked_senders, blocked_recipients; ///< as from_rule::entries, or maps
+    trend_setting trend;
     // content filter
     double tag_score = 6, hold_score = 10, reject_score = 15;
     std::map<std::string, symbol_setting> symbols; ///< by symbol, upper case
@@ -188,13 +252,23 @@ struct account_entry {
     std::vector<ip_network> network;
     std::vector<std::string> domains; ///< what own-domain means
     std::vector<std::string> aliases; ///< what own-address means besides the login
+    /// TLS client certificates' fingerprints, as Postfix prints them.
+    std::vector<std::string> certificate = {};
+};
+
+/// [[customer]]: a named set of domains whose accounts share limits "per customer" and locks.
+struct customer_entry {
+    std::string name;
+    std::vector<std::string> domains; ///< login domains; "*.example.org": those below
+    std::vector<std::string> account; ///< names of [[account]] (globs)
 };
 
 /// [[assign]]: first match wins, then "default".
 struct assign_entry {
     std::string profile;
-    std::vector<std::string> login;   ///< globs
-    std::vector<std::string> account; ///< account names (globs)
+    std::vector<std::string> login;         ///< globs
+    std::vector<std::string> account;       ///< account names (globs)
+    std::vector<std::string> customer = {}; ///< customers (globs)
 };
 
 struct settings {
@@ -202,8 +276,11 @@ struct settings {
     run_mode mode = run_mode::enforce;
     std::string contact; ///< {contact} in every refusal
     std::string abuse_address;
-    std::string default_domain; ///< appended to a login without a domain
-    std::vector<account_source> identify = {account_source::sasl, account_source::network};
+    std::string default_domain;             ///< appended to a login without a domain
+    std::string recipient_delimiter;        ///< Postfix's: extensions of logins and addresses are not another account
+    std::vector<std::string> local_domains; ///< recipients elsewhere are external; "*.example.org": those below
+    std::vector<ip_network> outbound_addresses; ///< what this server's mail leaves from (SPF)
+    std::vector<account_source> identify = {account_source::sasl, account_source::certificate, account_source::network};
     state_settings state;
     log_settings log;
     control_settings control;
@@ -211,7 +288,11 @@ struct settings {
     filter_settings contentfilter;
     quarantine_settings quarantine;
     dkim_settings dkim;
+    dns_settings dns;
+    spf_settings spf;
+    batv_settings batv;
     std::vector<account_entry> accounts;
+    std::vector<customer_entry> customers;
     std::map<std::string, std::shared_ptr<const profile>> profiles; ///< always has "default"
     std::vector<assign_entry> assigns;
 };

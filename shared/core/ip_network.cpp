@@ -33,6 +33,13 @@ result<ip_address> ip_address::parse(std::string_view text) {
     return out;
 }
 
+ip_address ip_address::from_bytes(const std::array<std::uint8_t, 16>& bytes, bool v4) noexcept {
+    ip_address out;
+    out.v4_ = v4;
+    out.bytes_ = bytes;
+    return out;
+}
+
 std::string ip_address::to_string() const {
     char text[INET6_ADDRSTRLEN] = {};
     ::inet_ntop(v4_ ? AF_INET : AF_INET6, bytes_.data(), text, sizeof text);

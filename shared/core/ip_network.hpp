@@ -16,6 +16,7 @@ class ip_address {
 public:
     /// "192.0.2.1", "2001:db8::1", "IPv6:2001:db8::1"; no scope ids.
     [[nodiscard]] static result<ip_address> parse(std::string_view text);
+    [[nodiscard]] static ip_address from_bytes(const std::array<std::uint8_t, 16>& bytes, bool v4) noexcept;
     [[nodiscard]] bool is_v4() const noexcept { return v4_; }
     [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const noexcept { return bytes_; }
     [[nodiscard]] std::string to_string() const;

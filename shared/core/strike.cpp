@@ -14,6 +14,9 @@ constexpr std::array names{
     std::pair{strike_kind::virus, std::string_view{"virus"}},
     std::pair{strike_kind::limit, std::string_view{"limit"}},
     std::pair{strike_kind::manual, std::string_view{"manual"}},
+    std::pair{strike_kind::invalid_recipients, std::string_view{"invalid recipients"}},
+    std::pair{strike_kind::stolen_password, std::string_view{"stolen password"}},
+    std::pair{strike_kind::complaint, std::string_view{"complaint"}},
 };
 
 } // namespace

@@ -13,7 +13,16 @@
 
 namespace postsluice {
 
-enum class strike_kind : std::uint8_t { spam, phish, virus, limit, manual };
+enum class strike_kind : std::uint8_t {
+    spam,
+    phish,
+    virus,
+    limit, ///< refused by a limit
+    manual,
+    invalid_recipients, ///< a recipient that cannot exist, or that another rule of the mail server refused
+    stolen_password,    ///< the account was used as only a thief would: from too many networks
+    complaint,          ///< somebody told abuse_address, or an operator said so
+};
 [[nodiscard]] std::string_view to_string(strike_kind kind) noexcept;
 [[nodiscard]] std::optional<strike_kind> parse_strike_kind(std::string_view text) noexcept;
 std::ostream& operator<<(std::ostream& out, strike_kind kind);

@@ -76,7 +76,8 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
         {"[profile.default]\n\nscores = { tag = 20 }", "t.toml:3: profile.default.scores: the thresholds do not rise"},
         // words, names, addresses, networks
         {"mode = \"observ\"", "t.toml:1: mode: \"observ\" is not known here; did you mean \"observe\"?"},
-        {"identify = []", "t.toml:1: identify: is empty; name at least one of \"sasl\" or \"network\""},
+        {"identify = []",
+         "t.toml:1: identify: is empty; name at least one of \"sasl\", \"certificate\" or \"network\""},
         {"identify = [\"sasl\", \"sasl\"]", "t.toml:1: identify: \"sasl\" stands there twice"},
         {"hostname = \"-x.example\"", "t.toml:1: hostname: \"-x.example\" is not a domain"},
         {"abuse_address = \"abuse\"", "t.toml:1: abuse_address: \"abuse\" is not a mail address"},
@@ -165,7 +166,7 @@ BOOST_AUTO_TEST_CASE(a_circle_of_profiles_is_reported_and_does_not_hang) {
 BOOST_AUTO_TEST_CASE(all_of_a_dozen_mistakes_are_reported_at_once_in_the_order_of_the_file) {
     const auto loaded = load_text(R"(mode = "on"
 contcat = "x"
-identify = ["sasl", "certificate"]
+identify = ["sasl", "cookie"]
 [policyd]
 listen = ["tcp"]
 max_connections = 0

@@ -138,7 +138,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_trigger_is_told_what_is_wrong) {
         {"1001 virus", "1 to 1000 can"},
         {"1 virsu", "did you mean \"virus\"?"},
         {"1 in 2 hours", "is not a kind of strike"},
-        {"100 invalid recipients in 1 hour", "not offered by this version"},
+        {"100 bad recipients in 1 hour", "is not a kind of strike; "},
         {"5 spam in", "number"},
         {"5 spam in ten minutes", "not"},
         {"5 spam in 10 lightyears", "is not a unit"},
