@@ -99,8 +99,11 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     const auto environments = open_state(settings->state);
     const clock& time = environments->time();
     const auto accounts =
-        environments->make_accounting(context.get_executor(), {.lease = settings->policyd.lease,
-                                                               .refusal_retention = settings->state.history_retention});
+        environments->make_accounting(context.get_executor(),
+                                      {.books = {.lease = settings->policyd.lease,
+                                                 .new_recipients_after = settings->policyd.new_recipients_after,
+                                                 .known_recipients = settings->policyd.known_recipients},
+                                       .refusal_retention = settings->state.history_retention});
     const auto tickets = open_tickets(*settings, time);
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};
