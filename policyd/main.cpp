@@ -6,6 +6,7 @@
 #include "policyd/service.hpp"
 #include "shared/daemon/daemon.hpp"
 #include "shared/log/log.hpp"
+#include "shared/maps/map_set.hpp"
 #include "shared/state/environments.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -105,7 +106,8 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};
 
-    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time}, settings};
+    maps::map_set maps{context.get_executor()};
+    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, {.maps = &maps}}, settings};
     server connections{context, asks, settings->policyd};
     for (const int descriptor : listeners) {
         connections.listen(descriptor);

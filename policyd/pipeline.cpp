@@ -152,7 +152,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
     so_far.exempt = to_abuse(*settings, what.recipient);
     for (const rule& r : all_rules()) {
         rule_answer answer{decision{}};
-        if (r.judge != nullptr) {
+        if (r.at_once(context)) {
             answer = r.judge(context);
         } else {
             answer = co_await r.wait(context);

@@ -65,8 +65,12 @@ using rule_answer = result<decision>;
 
 struct rule {
     std::string_view name;
-    rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set
+    rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set, or both and `waits`
     boost::asio::awaitable<rule_answer> (*wait)(const rule_context&) = nullptr;
+    bool (*waits)(const rule_context&) noexcept = nullptr; ///< which of the two to ask
+    [[nodiscard]] bool at_once(const rule_context& c) const {
+        return judge != nullptr && (waits == nullptr || !waits(c));
+    }
 };
 
 /// All rules, in the order of rules.def.
@@ -76,9 +80,14 @@ namespace rules {
 
 #define POSTSLUICE_RULE(name) rule_answer name(const rule_context&);
 #define POSTSLUICE_WAITING_RULE(name) boost::asio::awaitable<rule_answer> name(const rule_context&);
+#define POSTSLUICE_MAP_RULE(name)                                                                                      \
+    bool name##_waits(const rule_context&) noexcept;                                                                   \
+    rule_answer name(const rule_context&);                                                                             \
+    boost::asio::awaitable<rule_answer> name##_waiting(const rule_context&);
 #include "policyd/rules/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
+#undef POSTSLUICE_MAP_RULE
 
 /// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused
 /// refunded.
