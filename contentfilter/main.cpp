@@ -148,7 +148,7 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
 
     service all{
         {configuration, context.get_executor(), environments->time(), environments->accounts(), environments->events(),
-         kept, *tickets, counts, [&](message_ptr what) { return checks.run(std::move(what)); },
+         environments->passed(), kept, *tickets, counts, [&](message_ptr what) { return checks.run(std::move(what)); },
          [&](const config::settings& now) { checks.swap_resources(load_resources(now)); },
          [&] { return checks.stuck(); }, find_mail_owner(), [&] { return environments->state_writer().healthy(); },
          [&] { return environments->hot().fill(); }, [&] { return environments->shared().fill(); }}};

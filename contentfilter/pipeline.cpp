@@ -84,13 +84,16 @@ asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
 
 namespace {
 
-// The same question that policyd asks at RCPT, of the same facts, as the ticket and the envelope tell them.
-result<bool> is_stopped(const pipeline::parts& of, const message& what) {
+// The same question that policyd asks at RCPT, of the same facts, as the ticket and the envelope tell them. Of mail
+// that passed before, and comes back without its ticket, only the account is known.
+result<bool> is_stopped(const pipeline::parts& of, const message& what, const std::string& account) {
     const auto locks = of.accounts.locks();
     if (!locks) return locks.error();
+    const bool same = account == what.sender.account;
+    const auto who = same ? what.sender.who : account::identity_of(*what.settings, account);
     const auto client = what.sender.ticket ? std::string_view{what.sender.ticket->client} : std::string_view{};
-    const auto found = account::find_lock(*what.settings, {what.sender.who, client, what.envelope.sender.address},
-                                          **locks, of.time.now());
+    const auto found =
+        account::find_lock(*what.settings, {who, client, what.envelope.sender.address}, **locks, of.time.now());
     if (!found) return found.error();
     return found->has_value();
 }
@@ -99,12 +102,12 @@ result<bool> is_stopped(const pipeline::parts& of, const message& what) {
 
 // What a locked account, or one of a locked domain, customer, client or sender, still had in the queue. Its mail to the
 // abuse address passes: that is how it asks to be opened.
-std::optional<verdict> pipeline::verdict_on_lock(const message& what) {
-    if (what.sender.account == "-") return std::nullopt;
-    const auto stopped = is_stopped(of_, what);
+std::optional<verdict> pipeline::verdict_on_lock(const message& what, const std::string& account) {
+    if (account == "-") return std::nullopt;
+    const auto stopped = is_stopped(of_, what, account);
     if (!stopped) {
         const auto on_error = what.settings->contentfilter.on_error;
-        log::error("lock not read").kv("account", what.sender.account).kv("why", stopped.error().message());
+        log::error("lock not read").kv("account", account).kv("why", stopped.error().message());
         if (on_error == config::filter_error_policy::pass) return std::nullopt;
         return verdict_of(kind_of(on_error), reason::state_unavailable, observes(what));
     }
@@ -123,12 +126,35 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what) {
     co_return decide(std::move(found), policy);
 }
 
+// Postfix keeps the IDENT of what it queues again, and nobody but Postfix can say one. The body is compared, since a
+// short queue ID (enable_long_queue_ids = no) is used again.
+asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
+    const auto& what = w->what();
+    if (what.sender.by != sender_identity::proof::none || what.queue_id == "-") co_return false;
+    auto earlier = of_.passed.find(what.queue_id);
+    if (!earlier) {
+        log::error("passages not read").kv("queue_id", what.queue_id).kv("why", earlier.error().message());
+        co_return false;
+    }
+    if (!*earlier) co_return false;
+    const auto body = co_await act::hash_body(w->j.what);
+    if (!body || *body != (*earlier)->body_hash) co_return false;
+    w->earlier = std::move(*earlier);
+    co_return true;
+}
+
 asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     const auto& what = w->what();
     const auto& filter = w->settings().contentfilter;
     // Never only observed: a loop does not end by itself.
     if (count_passes(what.header, w->settings().hostname) > filter.max_loops)
         co_return verdict_of(verdict_kind::reject, reason::mail_loop, false);
+    const bool again = co_await passed_before(w);
+    if (again) {
+        auto locked = verdict_on_lock(what, w->earlier->account);
+        if (locked) co_return std::move(*locked);
+        co_return verdict{};
+    }
     if (what.sender.by == sender_identity::proof::none) {
         ++of_.counts.no_ticket;
         if (filter.no_ticket == config::no_ticket_policy::hold)
@@ -136,7 +162,7 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
         if (filter.no_ticket == config::no_ticket_policy::tempfail)
             co_return verdict_of(verdict_kind::tempfail, reason::no_ticket, observes(what));
     }
-    auto locked = verdict_on_lock(what);
+    auto locked = verdict_on_lock(what, what.sender.account);
     if (locked && !locked->observed) co_return std::move(*locked);
     auto v = co_await judge(w->j.what);
     if (locked && v.kind < locked->kind) { // only observed: what the checks found is told as well
@@ -153,17 +179,17 @@ void pipeline::write_log(const work& w) {
     const bool failed = !w.trouble.empty() ||
                         std::any_of(w.replies.begin(), w.replies.end(), [](const auto& r) { return r.klass() == 4; });
     if (failed) ++of_.counts.tempfailed;
-    const bool loud = failed || what.sender.by == sender_identity::proof::none;
+    const bool loud = failed || (what.sender.by == sender_identity::proof::none && !w.earlier);
     const auto findings = act::describe_findings(v.findings);
     std::string found;
     for (const auto& one : findings)
         found += (found.empty() ? "" : "; ") + one;
     log::line line{loud && w.done != "released" ? log::level::warning : log::level::info, "message"};
     auto more = [&line](std::string_view key, const auto& value) { std::move(line).kv(key, value); };
-    more("account", what.sender.account);
+    more("account", w.earlier ? w.earlier->account : what.sender.account);
     more("queue_id", what.queue_id);
     more("next_queue_id", w.next_queue_id);
-    more("proof", to_string(what.sender.by));
+    more("proof", w.earlier ? "passed" : to_string(what.sender.by));
     more("verdict", to_string(v.kind));
     if (w.done != "-") more("done", w.done);
     if (v.observed && v.kind != verdict_kind::pass) more("observed", true);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a whole message to the replies. In this order: loops, the ticket policy, the account's lock, the checks,
 // decide(); then the act: hand on (tagged where the verdict says so), quarantine, refuse, discard, or come back later.
+// A message without a ticket whose IDENT and body have passed before was queued again behind us (`postsuper -r`): only
+// the lock is asked about.
 // What holds, whatever happens:
 //  - 2xx only where the next hop said 2xx, or where the quarantined copy is on disk and in the index (or the verdict is
 //  discard).
 //  - 5xx only for a verdict, or relayed from the next hop. Anything that fails here, an exception too, is 451 4.3.0 and
 //  concerns one message.
 //  - The answer comes before `deadline`; no final dot leaves so late that its reply could come after it.
+//  - What the next hop took is remembered: a repeat of the same bytes under the same IDENT, after a reply of ours that
+//  was lost, goes to the other recipients only.
 //  - Observe mode: everything is decided, counted and told; the message passes as if nothing had been found, and no
 //  strike is dealt.
 // One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the
@@ -21,6 +25,7 @@
 #include "contentfilter/verdict.hpp"
 #include "shared/state/account_store.hpp"
 #include "shared/state/event_log.hpp"
+#include "shared/state/passages.hpp"
 
 #include <functional>
 
@@ -32,6 +37,7 @@ public:
         const clock& time;
         state::account_store& accounts;
         state::event_log& events;
+        state::passages& passed;
         act::quarantine& kept;
         std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr)> checks; ///< runner::run()
         std::function<std::shared_ptr<act::next_hop>()> hop;
@@ -69,7 +75,10 @@ private:
     boost::asio::awaitable<void> keep(work_ptr w, const verdict& v, verdict_kind done, reason why);
     boost::asio::awaitable<void> refuse(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> deal_strike(work_ptr w, const verdict& v);
-    [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what);
+    boost::asio::awaitable<bool> passed_before(work_ptr w);
+    [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
+    [[nodiscard]] std::vector<bool> delivered_before(const work& w);
+    void remember(work& w, const act::prepared& ready, const std::vector<bool>& before);
     void record(work& w, const verdict& v, verdict_kind done, reason why);
     void write_log(const work& w);
 

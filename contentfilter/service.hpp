@@ -21,6 +21,7 @@ public:
         const clock& time;
         state::account_store& accounts;
         state::event_log& events;
+        state::passages& passed;
         act::quarantine& kept;
         account::ticket_ring& tickets;
         counters& counts;

@@ -78,6 +78,10 @@ options<s> checking() {
                "What a check does that could not finish: the message waits, is held, or goes on."),
         row<s>("no_ticket", &s::no_ticket, words(no_ticket_policies),
                "Mail that policyd did not see: it is held to the default profile, goes to quarantine, or waits."),
+        row<s>(
+            "passage_memory", &s::passage_memory, durations(hours{1}, hours{24 * 365}),
+            "How long it is remembered what left the filter, so that nothing arrives twice and requeued mail is known; "
+            "longer than Postfix's maximal_queue_lifetime."),
         row<s>("bounces_per_hour", &s::bounces_per_hour, integers<std::uint32_t>(0, 1'000'000),
                "Refusals of one account that may become bounces; more go to quarantine."),
         row<s>("worker", &s::worker, paths(), "The confined program that looks at files."),

@@ -140,6 +140,8 @@ struct filter_settings {
     seconds stop_timeout{30};
     filter_error_policy on_error = filter_error_policy::tempfail;
     no_ticket_policy no_ticket = no_ticket_policy::default_profile;
+    seconds passage_memory{6 *
+                           86400}; ///< what left us is remembered for so long; over Postfix's maximal_queue_lifetime
     std::uint32_t bounces_per_hour = 20; ///< per account; then quarantine with 250
     std::filesystem::path worker = "/usr/libexec/postsluice/postsluice-scan-worker";
     std::size_t workers = 2;

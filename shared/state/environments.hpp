@@ -13,6 +13,7 @@
 #include "shared/state/accounting_lmdb.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/maintenance.hpp"
+#include "shared/state/passages.hpp"
 #include "shared/state/quarantine_index.hpp"
 
 namespace postsluice::state {
@@ -43,6 +44,8 @@ public:
     [[nodiscard]] quarantine_index& quarantine() noexcept { return *quarantine_; }
     /// contentfilter only (asserted).
     [[nodiscard]] event_log& events();
+    /// contentfilter only (asserted).
+    [[nodiscard]] passages& passed();
     /// policyd only (asserted), once; it must end before this and before the loop's context.
     [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop,
                                                               accounting_options options = {});
@@ -60,6 +63,7 @@ private:
     std::unique_ptr<account_store> accounts_;
     std::unique_ptr<quarantine_index> quarantine_;
     std::unique_ptr<event_log> events_;
+    std::unique_ptr<passages> passages_;
 };
 
 } // namespace postsluice::state
