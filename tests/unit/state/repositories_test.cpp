@@ -188,7 +188,9 @@ BOOST_AUTO_TEST_CASE(damaged_records_are_errors) {
         BOOST_TEST(o.accounts.history(alice, 9).error().code == errc::corrupt);
         BOOST_TEST(o.accounts.locked(9)->empty());
         BOOST_TEST(o.accounts.notices(9)->empty());
-        BOOST_TEST(run(o.io, o.accounts.lock(alice, "anna", "", "")).error().code == errc::corrupt);
+        BOOST_TEST(run(o.io, o.accounts.add_strike(alice, {strike_kind::virus, o.clock.now(), 1, {}, ""}, policy))
+                       .error()
+                       .code == errc::corrupt);
     }
 }
 
