@@ -49,20 +49,18 @@ void log_run(std::string_view program, const state::hook_call& what, std::string
 /// Takes a slot and an account while it lives, so that an exception gives them back.
 class occupation {
 public:
-    occupation(std::size_t& running, std::set<std::string, std::less<>>& busy, std::string account)
-        : running_{running}
-        , busy_{busy}
+    occupation(std::shared_ptr<lock_hooks::occupancy> of, std::string account)
+        : of_{std::move(of)}
         , account_{std::move(account)} {}
     occupation(const occupation&) = delete;
     occupation& operator=(const occupation&) = delete;
     ~occupation() {
-        --running_;
-        busy_.erase(account_);
+        --of_->running;
+        of_->busy.erase(account_);
     }
 
 private:
-    std::size_t& running_;
-    std::set<std::string, std::less<>>& busy_;
+    std::shared_ptr<lock_hooks::occupancy> of_;
     std::string account_;
 };
 
@@ -72,7 +70,8 @@ lock_hooks::lock_hooks(asio::any_io_executor executor, hook_outbox& from,
                        std::function<config::settings_ptr()> settings)
     : executor_{std::move(executor)}
     , from_{from}
-    , settings_{std::move(settings)} {}
+    , settings_{std::move(settings)}
+    , under_way_{std::make_shared<occupancy>()} {}
 
 asio::awaitable<void> lock_hooks::run() {
     asio::steady_timer timer{co_await asio::this_coro::executor};
@@ -94,7 +93,7 @@ asio::awaitable<void> lock_hooks::round() {
         co_return;
     }
     std::vector<std::uint64_t> nothing_to_do(over_.begin(), over_.end());
-    auto taken = busy_; // accounts whose earlier transition is not over
+    auto taken = under_way_->busy; // accounts whose earlier transition is not over
     for (const auto& call : *all) {
         if (over_.contains(call.id) || !taken.insert(call.account).second) {
             continue;
@@ -103,9 +102,9 @@ asio::awaitable<void> lock_hooks::round() {
         if (call.done >= commands.size()) {
             nothing_to_do.push_back(call.id);
             taken.erase(call.account);
-        } else if (running_ < settings->policyd.max_hooks) {
-            ++running_;
-            busy_.insert(call.account);
+        } else if (under_way_->running < settings->policyd.max_hooks) {
+            ++under_way_->running;
+            under_way_->busy.insert(call.account);
             asio::co_spawn(executor_, work(call, std::move(commands), settings->policyd.hook_timeout), &log_escaped);
         }
     }
@@ -115,7 +114,7 @@ asio::awaitable<void> lock_hooks::round() {
 }
 
 asio::awaitable<void> lock_hooks::work(state::hook_call what, std::vector<std::string> commands, milliseconds timeout) {
-    const occupation here{running_, busy_, what.account};
+    const occupation here{under_way_, what.account};
     ++what.begun;
     while (what.done < commands.size()) {
         const auto noted = co_await from_.now(what);

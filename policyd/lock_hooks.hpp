@@ -18,6 +18,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <functional>
+#include <memory>
 #include <set>
 
 namespace postsluice::policyd {
@@ -65,7 +66,12 @@ public:
     boost::asio::awaitable<void> run();
     /// Begins what may begin now; does not wait for its end.
     boost::asio::awaitable<void> round();
-    [[nodiscard]] std::size_t running() const noexcept { return running_; }
+    [[nodiscard]] std::size_t running() const noexcept { return under_way_->running; }
+
+    struct occupancy {
+        std::size_t running = 0;
+        std::set<std::string, std::less<>> busy; ///< accounts
+    };
 
 private:
     boost::asio::awaitable<void> work(state::hook_call what, std::vector<std::string> commands, milliseconds timeout);
@@ -75,9 +81,8 @@ private:
     boost::asio::any_io_executor executor_;
     hook_outbox& from_;
     std::function<config::settings_ptr()> settings_;
-    std::size_t running_ = 0;
-    std::set<std::string, std::less<>> busy_; // accounts
-    std::set<std::uint64_t> over_;            // done, but the outbox could not be told yet
+    std::shared_ptr<occupancy> under_way_; // shared with programs that the loop's end leaves behind
+    std::set<std::uint64_t> over_;         // done, but the outbox could not be told yet
 };
 
 } // namespace postsluice::policyd

@@ -243,7 +243,7 @@ BOOST_FIXTURE_TEST_CASE(accounting_by_recipient_charges_for_good, rig) {
 
 BOOST_FIXTURE_TEST_CASE(the_first_refusal_wins_and_nothing_is_charged, rig) {
     locks.book["alice@example.org"] = {lock_kind::permanent,   time.now(),   {}, 1, {},
-                                        "5 spam in 10 minutes", "postsluice", "E"};
+                                       "5 spam in 10 minutes", "postsluice", "E"};
     request forged = rcpt("1.1", "a@example.net");
     forged.sender = "boss@bank.example";
     const auto answer = ask(forged);
