@@ -37,8 +37,8 @@ struct lock_policy {
     std::vector<lock_trigger> after;
     seconds duration{1800};
     std::uint32_t automatic_unlocks = 1;
-    std::string
-        at_once; ///< not empty: the strike locks by itself, for this cause ("300 recipients per hour then lock")
+    /// Not empty: the strike locks by itself, for this cause ("300 recipients per hour then lock").
+    std::string at_once = {};
     bool operator==(const lock_policy&) const = default;
 };
 
