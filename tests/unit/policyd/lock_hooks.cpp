@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <csignal>
 #include <fstream>
 #include <sstream>
 #include <sys/stat.h>
@@ -137,8 +138,7 @@ BOOST_AUTO_TEST_CASE(words_are_divided_before_they_are_filled_in) {
 }
 
 BOOST_AUTO_TEST_CASE(a_name_that_could_be_something_else_is_no_argument) {
-    for (const std::string name :
-         {std::string{"-rf"}, std::string{"a\nb"}, std::string{"a\0b", 3}, std::string{"\xff@x"}}) {
+    for (const auto& name : {std::string{"-rf"}, std::string{"a\nb"}, std::string{"a\0b", 3}, std::string{"\xff@x"}}) {
         BOOST_TEST(hook_arguments("/bin/x {account}", locked_call(1, name)).error().code == errc::malformed);
     }
     BOOST_TEST(hook_arguments("/bin/x --user={account}", locked_call(1, "-rf")).has_value());
@@ -165,10 +165,10 @@ BOOST_AUTO_TEST_CASE(the_environment_is_this_and_nothing_else) {
 
 BOOST_FIXTURE_TEST_CASE(a_command_that_does_not_name_the_event_is_for_locks_only, hooking) {
     on_lock({"notify", "exec:/bin/disable {account}", "exec:/bin/tell {event}"});
-    const words both{"/bin/disable {account}", "/bin/tell {event}"}, second{"/bin/tell {event}"};
+    const words both{"/bin/disable {account}", "/bin/tell {event}"}, one{"/bin/tell {event}"};
     BOOST_TEST(hook_commands(*asks.settings(), "alice@example.org", locked_call(1).event) == both,
                boost::test_tools::per_element());
-    BOOST_TEST(hook_commands(*asks.settings(), "alice@example.org", unlocked_call(1).event) == second,
+    BOOST_TEST(hook_commands(*asks.settings(), "alice@example.org", unlocked_call(1).event) == one,
                boost::test_tools::per_element());
     BOOST_TEST(wants_notice(*asks.settings(), "alice@example.org"));
     on_lock({});

@@ -42,7 +42,7 @@ struct striking : rig {
     }
 };
 
-const limit recipients{300, limit_unit::recipients, seconds{3600}};
+const limit hourly{300, limit_unit::recipients, seconds{3600}};
 
 } // namespace
 
@@ -78,20 +78,20 @@ BOOST_FIXTURE_TEST_CASE(what_completes_a_trigger_by_itself_does_not_wait, striki
 }
 
 BOOST_FIXTURE_TEST_CASE(without_a_trigger_nothing_is_remembered, striking) {
-    limits({recipients}, {{1, strike_kind::virus, seconds{3600}}});
+    limits({limit{hourly}}, {{1, strike_kind::virus, seconds{3600}}});
     others_refuse(1000);
-    breach(recipients);
+    breach(hourly);
     settle();
     BOOST_TEST(locks.strikes.empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(many_client_networks_are_a_stolen_password, striking) {
     const limit networks{3, limit_unit::client_networks, seconds{86400}};
-    limits({recipients, networks},
+    limits({limit{hourly}, networks},
            {{1, strike_kind::stolen_password, seconds{86400}}, {1, strike_kind::limit, seconds{3600}}});
     breach(networks, "REF1");
     breach(networks, "REF1");
-    breach(recipients, "REF2");
+    breach(hourly, "REF2");
     settle();
     BOOST_REQUIRE(locks.strikes.size() == 2U);
     BOOST_TEST(locks.strikes[0].second.kind == strike_kind::stolen_password);
@@ -117,7 +117,7 @@ BOOST_FIXTURE_TEST_CASE(a_limit_that_locks_locks_what_it_counts_under, striking)
     for (const auto& row : table) {
         BOOST_TEST_CONTEXT(row.scope) {
             striking r;
-            limit l = recipients;
+            limit l = hourly;
             l.scope = row.scope;
             l.then = limit_action::lock;
             r.limits({l});
