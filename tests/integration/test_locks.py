@@ -111,7 +111,7 @@ login   = ["{name}@example.org"]
         self.assertIn("it is locked", self.operator("account", "strike", login, "--kind", "complaint"))
         self.assertEqual(self.refusal(login)[0], 450)
         self.assertIn("an angry call", [s["note"].partition(": ")[2] for s in self.history(login)["strikes"]])
-        self.assertEqual(self.box.postsluice("account", "strike", login, "--kind", "nonsense").returncode, 1)
+        self.assertNotEqual(self.box.postsluice("account", "strike", login, "--kind", "nonsense").returncode, 0)
 
     def test_a_strike_of_the_filter_locks_at_the_front_door(self):
         login = "mallory@example.org"
@@ -153,7 +153,7 @@ domains = ["example.org"]
 
     def test_a_wrong_subject_is_said_to_be(self):
         for subject in ("network:192.0.2.1/24", "client:nonsense", "domain:"):
-            self.assertEqual(self.box.postsluice("account", "lock", subject).returncode, 1, subject)
+            self.assertNotEqual(self.box.postsluice("account", "lock", subject).returncode, 0, subject)
 
     def test_queued_mail_of_a_locked_domain_is_quarantined(self):
         self.box.stop_daemon("contentfilter")
