@@ -42,7 +42,8 @@ struct transaction {
     struct hook* seen_by = nullptr; ///< the place in Postfix's configuration it comes from (pipeline)
     bool reserved = false; ///< accounting holds something for it through this connection, which an abort would release
     bool counted = false;  ///< a recipient was counted
-    std::uint32_t exempt = 0; ///< recipients that passed though a rule refused: abuse_address
+    std::uint32_t exempt = 0;            ///< recipients that passed though a rule refused: abuse_address
+    std::uint32_t refused_by_others = 0; ///< recipients that passed here and that DATA lacks
     bool data = false, ended = false;
 };
 
