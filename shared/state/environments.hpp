@@ -11,6 +11,7 @@
 
 #include "shared/state/account_store.hpp"
 #include "shared/state/accounting_lmdb.hpp"
+#include "shared/state/attempts.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/maintenance.hpp"
 #include "shared/state/passages.hpp"
@@ -46,6 +47,7 @@ public:
     [[nodiscard]] event_log& events();
     /// contentfilter only (asserted).
     [[nodiscard]] passages& passed();
+    [[nodiscard]] attempts& tries();
     /// policyd only (asserted), once; it must end before this and before the loop's context.
     [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop,
                                                               accounting_options options = {});
@@ -64,6 +66,7 @@ private:
     std::unique_ptr<quarantine_index> quarantine_;
     std::unique_ptr<event_log> events_;
     std::unique_ptr<passages> passages_;
+    std::unique_ptr<attempts> attempts_;
 };
 
 } // namespace postsluice::state
