@@ -55,7 +55,9 @@ pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_
     : executor_{std::move(executor)}
     , with_{with}
     , settings_{std::move(settings)}
-    , strikes_{executor_, with_.locks} {}
+    , strikes_{executor_, with_.locks} {
+    with_.helpers.limits = &limits_;
+}
 
 asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
     if (what.at == stage::other || what.instance.empty()) {

@@ -11,6 +11,7 @@
 
 #include "policyd/counters.hpp"
 #include "policyd/hooks.hpp"
+#include "policyd/limit_book.hpp"
 #include "policyd/rules/rule.hpp"
 #include "policyd/strikes.hpp"
 #include "shared/account/ticket.hpp"
@@ -37,7 +38,12 @@ public:
     pipeline(boost::asio::any_io_executor executor, parts with, config::settings_ptr settings);
 
     /// New settings, from the next request on; a request that is being answered keeps those it began with.
-    void use(config::settings_ptr settings) noexcept { settings_ = std::move(settings); }
+    void use(config::settings_ptr settings) noexcept {
+        settings_ = std::move(settings);
+        limits_.forget_plans();
+    }
+    /// The limits that hold, with the operator's overrides.
+    [[nodiscard]] limit_book& limits() noexcept { return limits_; }
     [[nodiscard]] const config::settings_ptr& settings() const noexcept { return settings_; }
 
     /// What to tell Postfix. `what` and `from` belong to the caller's frame and stay as they are until the answer is
@@ -72,6 +78,7 @@ private:
     config::settings_ptr settings_;
     counters counts_;
     hook_table hooks_;
+    limit_book limits_;
     strikes strikes_;
 };
 

@@ -75,6 +75,7 @@ int show(context& ctx, const arguments& given) {
     facts.print(ctx.out);
     ctx.out << "\nLimits\n";
     print_use(ctx, part_of(a, "use"), 2);
+    print_overrides(ctx, a);
     print_history(ctx, a);
     return exit_done;
 }

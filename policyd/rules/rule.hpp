@@ -28,12 +28,15 @@ class batv_keys;
 
 namespace postsluice::policyd {
 
+class limit_book;
+
 /// What rules may ask besides the state. The daemon has all of them; a test gives what its rule needs.
 struct rule_helpers {
     maps::map_set* maps = nullptr;
     dns::resolver* resolver = nullptr;
     auth::spf_checker* spf = nullptr;
     auth::batv_keys* batv = nullptr;
+    limit_book* limits = nullptr; ///< the pipeline gives its own
 };
 
 /// What a connection knows of the transaction it last spoke for.
@@ -93,8 +96,9 @@ namespace rules {
 /// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused
 /// refunded.
 boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context);
-/// The limits of a profile under the key of an account.
-[[nodiscard]] state::counted_limits limits_of(const config::profile& profile, std::string_view account);
+/// Counts the recipient of the request under the limits on invalid recipients; for the rule that refuses it. A failure
+/// is the rule's trouble.
+boost::asio::awaitable<result<void>> count_invalid_recipient(const rule_context& context);
 
 } // namespace rules
 

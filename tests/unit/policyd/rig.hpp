@@ -96,6 +96,17 @@ public:
         co_return out;
     }
 
+    asio::awaitable<result<void>> count_invalid(state::invalid_request ask) override {
+        calls.push_back("invalid " + ask.recipient);
+        if (broken) {
+            co_return *broken;
+        }
+        for (const auto& counted : ask.limits) {
+            log.push_back({++last, counted.key, limit_unit::invalid_recipients, time_.now()});
+        }
+        co_return result<void>{};
+    }
+
     asio::awaitable<result<void>> settle(state::transaction_id id, std::uint64_t, std::string,
                                          std::uint64_t size) override {
         calls.push_back("settle " + std::to_string(size));
