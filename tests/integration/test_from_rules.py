@@ -39,7 +39,10 @@ class SocketmapServer:
                     reply = outer.reply(question.split(" ", 1)[1])
                     if reply is None:
                         return
-                    self.wfile.write(reply)
+                    try:
+                        self.wfile.write(reply)
+                    except OSError:
+                        return  # the client did not wait
 
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             daemon_threads = True
@@ -402,18 +405,12 @@ null_sender = "reject"
 [profile.few]
 inherits = "default"
 null_sender = "limit"
-[profile.some]
-inherits = "few"
-limits = ["2 null-sender messages per hour"]
 [[assign]]
 profile = "known"
 login = ["bob@example.org"]
 [[assign]]
 profile = "few"
 login = ["carol@example.org"]
-[[assign]]
-profile = "some"
-login = ["dave@example.org"]
 """
 
     @classmethod
@@ -450,7 +447,6 @@ login = ["dave@example.org"]
             self.assertEqual(code, 550, text)
             self.assertIn("null-sender-forbidden", self.box.postsluice("why", reference_of(text)).stdout)
         self.assertEqual(self.rcpt("carol@example.org", "carol@example.org")[0], 250)
-        self.assertEqual(self.rcpt("dave@example.org", "")[0], 250)  # the limit decides
 
 
 if __name__ == "__main__":
