@@ -22,6 +22,11 @@ bool to_abuse(const config::settings& settings, std::string_view recipient) noex
     return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
 }
 
+account::client_facts facts_of(const request& what) noexcept {
+    return {what.sasl_username, what.client_address, std::nullopt, what.ccert_fingerprint,
+            what.ccert_pubkey_fingerprint};
+}
+
 bool passes(const rule_answer& answer) noexcept {
     return answer && answer->kind == decision_kind::dunno;
 }
@@ -131,7 +136,7 @@ asio::awaitable<void> pipeline::release(transaction over, std::uint64_t connecti
 }
 
 asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const request& what, speaker& from) {
-    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
+    const auto who = account::identify(*settings, facts_of(what));
     if (!who) {
         ++counters::of(counts_.decided, reason::not_ours);
         co_return decision{};
@@ -174,7 +179,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
 asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const request& what, speaker& from) {
     ++from.current.seen_by->data;
     from.current.data = true;
-    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
+    const auto who = account::identify(*settings, facts_of(what));
     if (!who) {
         ++counters::of(counts_.decided, reason::not_ours);
         co_return ticket_for(what, "-", {});
@@ -212,8 +217,7 @@ asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings,
     const bool nothing = uncounted(from.current);
     from.current.ended = true;
     from.current.reserved = false; // if this fails, the lease ends it, and charges
-    if (mode != config::accounting_mode::end_of_message || nothing ||
-        !account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt})) {
+    if (mode != config::accounting_mode::end_of_message || nothing || !account::identify(*settings, facts_of(what))) {
         co_return;
     }
     const auto done =
