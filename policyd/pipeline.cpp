@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/pipeline.hpp"
 
+#include "shared/core/account_name.hpp"
 #include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
 
@@ -136,16 +137,20 @@ asio::awaitable<void> pipeline::release(transaction over, std::uint64_t connecti
 }
 
 asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const request& what, speaker& from) {
-    const auto who = account::identify(*settings, facts_of(what));
-    if (!who) {
+    auto known = account::identify(*settings, facts_of(what));
+    const bool ours = known.has_value();
+    account::identity who;
+    if (ours) {
+        who = std::move(*known);
+    } else {
         ++counters::of(counts_.decided, reason::not_ours);
-        co_return decision{};
+        who = account::identity_of(*settings, no_account);
     }
-    const auto profile = account::select_profile(*settings, *who);
+    const auto profile = account::select_profile(*settings, who);
     const rule_context context{what,
                                *settings,
                                *profile,
-                               *who,
+                               who,
                                with_.time.now(),
                                from.number,
                                observes(*settings, *profile),
@@ -155,7 +160,8 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
                                with_.helpers};
     round so_far;
     so_far.exempt = to_abuse(*settings, what.recipient);
-    for (const rule& r : all_rules()) {
+    const auto asked = ours ? all_rules() : inbound_rules();
+    for (const rule& r : asked) {
         rule_answer answer{decision{}};
         if (r.judge != nullptr) {
             answer = r.judge(context);
@@ -170,7 +176,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
             break;
         }
     }
-    if (!so_far.verdict.refuses()) {
+    if (ours && !so_far.verdict.refuses()) {
         ++counts_.accepted;
     }
     co_return std::move(so_far.verdict);
@@ -206,6 +212,9 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
                 co_return std::move(so_far.verdict);
             }
         }
+        if (auto noted = rules::trend_at_data(context)) {
+            in_background(note(std::move(*noted)));
+        }
     }
     ++counts_.accepted;
     co_return ticket_for(what, who->account, who->login);
@@ -237,6 +246,10 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
         d = trouble(context.settings, context.what, rule, answer.error());
     }
     if (!d.refuses()) {
+        if (so_far.exempt || d.kind == decision_kind::dunno) {
+            co_return false;
+        }
+        co_await report(context, d);
         const bool heavier = so_far.verdict.kind == decision_kind::dunno ||
                              (so_far.verdict.kind == decision_kind::warn && d.kind == decision_kind::hold);
         if (heavier && !context.observe) {

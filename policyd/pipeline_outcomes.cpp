@@ -18,7 +18,12 @@ namespace {
 constexpr std::size_t struck_most = 4096;
 
 void log_refusal(const rule_context& context, const decision& d) {
-    log::info(context.observe ? "would refuse" : "refused")
+    const bool refused = d.refuses();
+    const char* const did = context.observe                 ? (refused ? "would refuse" : "would hold or warn")
+                            : refused                       ? "refused"
+                            : d.kind == decision_kind::hold ? "held"
+                                                            : "warned";
+    log::info(did)
         .kv("reason", to_string(d.why))
         .kv("account", context.who.account)
         .kv("what", d.subject)
@@ -88,15 +93,30 @@ asio::awaitable<void> pipeline::report(const rule_context& context, decision& d)
         log::warning("refusal not recorded").kv("account", context.who.account).kv("why", reference.error().message());
     }
     log_refusal(context, d);
-    if (d.why == reason::limit && !context.observe && !d.reference.empty()) {
-        strike_for(context, d);
+    if (context.observe || d.reference.empty()) {
+        co_return;
+    }
+    if (d.why == reason::limit) {
+        strike_for(context, d, strike_kind::limit, context.profile.lock);
+    }
+    if (d.why == reason::trend && context.profile.trend.action == limit_action::lock) {
+        auto policy = context.profile.lock;
+        policy.after = {{1, strike_kind::stolen_password, strike_memory}};
+        strike_for(context, d, strike_kind::stolen_password, std::move(policy));
+    }
+}
+
+asio::awaitable<void> pipeline::note(asio::awaitable<result<void>> what) {
+    const auto done = co_await std::move(what);
+    if (!done) {
+        ++counts_.trouble;
+        log::warning("trend not noted").kv("why", done.error().message());
     }
 }
 
 // A limit refusal is a strike, once per incident, where the profile asks for it. The reply does not wait for it.
-void pipeline::strike_for(const rule_context& context, const decision& d) {
-    const auto& after = context.profile.lock.after;
-    if (std::ranges::none_of(after, [](const lock_trigger& t) { return t.kind == strike_kind::limit; })) {
+void pipeline::strike_for(const rule_context& context, const decision& d, strike_kind kind, lock_policy policy) {
+    if (std::ranges::none_of(policy.after, [kind](const lock_trigger& t) { return t.kind == kind; })) {
         return;
     }
     if (struck_.size() >= struck_most) {
@@ -106,11 +126,11 @@ void pipeline::strike_for(const rule_context& context, const decision& d) {
         return;
     }
     strike what;
-    what.kind = strike_kind::limit;
+    what.kind = kind;
     what.at = context.now;
     what.digest = d.subject + ' ' + d.reference;
     what.reference = d.reference;
-    in_background(strike_job(context.locks, context.who.account, std::move(what), context.profile.lock));
+    in_background(strike_job(context.locks, context.who.account, std::move(what), std::move(policy)));
 }
 
 // The one place where policyd.on_error is applied.
