@@ -36,6 +36,8 @@ std::string_view name_of(config::from_rule::kind kind) noexcept {
         return "own-domain";
     case list:
         return "list";
+    case map:
+        return "map";
     case any:
         break;
     }
