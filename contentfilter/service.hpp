@@ -22,6 +22,7 @@ public:
         state::account_store& accounts;
         state::event_log& events;
         state::passages& passed;
+        state::attempts& tries;
         act::quarantine& kept;
         account::ticket_ring& tickets;
         counters& counts;

@@ -216,7 +216,8 @@ codec<limit> trend_floors() {
                 if (!parsed)
                     to.add(from, parsed.error().detail);
                 else if (parsed->period != seconds{86400} || parsed->scope != limit_scope::account ||
-                         parsed->then != limit_action::defer || !parsed->except_to.empty())
+                         parsed->then != limit_action::defer || !parsed->except_to.empty() ||
+                         (parsed->unit != limit_unit::messages && parsed->unit != limit_unit::recipients))
                     to.add(from, R"(is no volume of a day; write it as in "50 messages")");
                 else
                     into = *parsed;

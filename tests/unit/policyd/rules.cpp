@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(lock_says_until_when_and_keeps_an_operators_words) {
         BOOST_TEST_CONTEXT(row.what) {
             rig r;
             r.configure([&](config::settings&, config::profile& p) { p.when_locked = row.reply; });
-            r.locks.locks["alice@example.org"] = row.state;
+            r.locks.book["alice@example.org"] = row.state;
             BOOST_TEST(r.wire(rcpt("1.1", "a@example.net")) == row.expected);
         }
     }
