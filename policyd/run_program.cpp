@@ -114,6 +114,7 @@ public:
             error = rules.spawn(child_, what_);
             ::close(ends[1]);
             output_.assign(ends[0]);
+            output_.non_blocking(true); // or asio would wait in read_some(), whatever the descriptor says
         }
         const int watched = error == 0 ? open_pidfd(child_) : -1;
         if (error == 0 && watched < 0) {
