@@ -77,8 +77,8 @@ asio::awaitable<void> pipeline::run(work_ptr w) {
 asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
     auto v = co_await find_verdict(w);
     w->decided = v;
-    of_.counts.count(v);
-    if (v.kind != verdict_kind::pass) w->reference = new_reference();
+    if (!w->repeated) of_.counts.count(v);
+    if ((v.kind != verdict_kind::pass || v.why != reason::none) && w->reference.empty()) w->reference = new_reference();
     co_await act_on(w, std::move(v));
 }
 
@@ -126,6 +126,55 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what) {
     co_return decide(std::move(found), policy);
 }
 
+// A temporary error is nobody's verdict: the next one tries anew.
+asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
+    const auto& what = w->what();
+    if (what.queue_id == "-") co_return co_await judge(w->j.what);
+    const auto key = what.queue_id + " " + what.digest;
+    auto known = co_await verdicts_.ask(key, w->j.deadline);
+    if (known) {
+        w->repeated = true;
+        w->reference = std::move(known->reference);
+        co_return std::move(known->what);
+    }
+    struct first {
+        verdict_memory& verdicts;
+        const std::string& key;
+        ~first() { verdicts.give_up(key); } // nothing, where it was told
+    } const finding_it{verdicts_, key};
+    auto v = co_await try_to_judge(w);
+    if (v.kind == verdict_kind::tempfail) co_return v;
+    if (v.kind != verdict_kind::pass || v.why != reason::none) w->reference = new_reference();
+    verdict_memory::remembered now{v, w->reference};
+    verdicts_.tell(key, std::move(now));
+    co_return v;
+}
+
+// Between the marks lies all that looks into the message.
+asio::awaitable<verdict> pipeline::try_to_judge(work_ptr w) {
+    const auto& what = w->what();
+    const auto& filter = w->settings().contentfilter;
+    const auto died = of_.tries.begin(what.queue_id, what.digest);
+    if (!died) log::error("try not marked").kv("queue_id", what.queue_id).kv("why", died.error().message());
+    if (died && *died >= filter.max_tries) {
+        log::error("the filter died over this message too often: it is looked at no more")
+            .kv("queue_id", what.queue_id)
+            .kv("account", what.sender.account)
+            .kv("tries", *died);
+        const bool hold = filter.after_tries == config::tries_policy::hold;
+        co_return verdict_of(hold ? verdict_kind::hold : verdict_kind::pass, reason::tried_too_often, false);
+    }
+    const struct unmark {
+        state::attempts& tries;
+        const message& what;
+        ~unmark() { // also where a check threw: that is no death
+            if (const auto ended = tries.end(what.queue_id, what.digest); !ended)
+                log::error("try not unmarked").kv("queue_id", what.queue_id).kv("why", ended.error().message());
+        }
+    } at_the_end{of_.tries, what};
+    co_return co_await judge(w->j.what);
+}
+
 // Postfix keeps the IDENT of what it queues again, and nobody but Postfix can say one. The body is compared, since a
 // short queue ID (enable_long_queue_ids = no) is used again.
 asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
@@ -164,7 +213,7 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     }
     auto locked = verdict_on_lock(what, what.sender.account);
     if (locked && !locked->observed) co_return std::move(*locked);
-    auto v = co_await judge(w->j.what);
+    auto v = co_await judge_once(w);
     if (locked && v.kind < locked->kind) { // only observed: what the checks found is told as well
         locked->findings = std::move(v.findings);
         locked->score = v.score;

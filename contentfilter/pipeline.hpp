@@ -13,6 +13,9 @@
 //  was lost, goes to the other recipients only.
 //  - Observe mode: everything is decided, counted and told; the message passes as if nothing had been found, and no
 //  strike is dealt.
+//  - One verdict for one message (its queue ID and digest): its slices and repeats share it, and it counts once. The
+//  lock is asked about each time.
+//  - A message over which the daemon died max_tries times is looked at no more: after_tries, and an alarm.
 // One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the
 // caller's strand; any number of messages at once. Outlives all process() calls.
 #pragma once
@@ -23,11 +26,17 @@
 #include "contentfilter/counters.hpp"
 #include "contentfilter/intake/message.hpp"
 #include "contentfilter/verdict.hpp"
+#include "contentfilter/verdict_memory.hpp"
 #include "shared/state/account_store.hpp"
+#include "shared/state/attempts.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/passages.hpp"
 
 #include <functional>
+
+namespace postsluice::maps {
+class map_set;
+}
 
 namespace postsluice::contentfilter {
 
@@ -38,11 +47,13 @@ public:
         state::account_store& accounts;
         state::event_log& events;
         state::passages& passed;
+        state::attempts& tries;
         act::quarantine& kept;
         std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr)> checks; ///< runner::run()
         std::function<std::shared_ptr<act::next_hop>()> hop;
         std::function<std::shared_ptr<const auth::key_table>()> keys;
         counters& counts;
+        maps::map_set* maps = nullptr; ///< where profiles name sender maps
     };
     explicit pipeline(parts of)
         : of_{std::move(of)} {}
@@ -76,6 +87,8 @@ private:
     boost::asio::awaitable<void> refuse(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> deal_strike(work_ptr w, const verdict& v);
     boost::asio::awaitable<bool> passed_before(work_ptr w);
+    boost::asio::awaitable<verdict> judge_once(work_ptr w);
+    boost::asio::awaitable<verdict> try_to_judge(work_ptr w);
     [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
     [[nodiscard]] std::vector<bool> delivered_before(const work& w);
     void remember(work& w, const act::prepared& ready, const std::vector<bool>& before);
@@ -83,6 +96,7 @@ private:
     void write_log(const work& w);
 
     parts of_;
+    verdict_memory verdicts_;
 };
 
 } // namespace postsluice::contentfilter

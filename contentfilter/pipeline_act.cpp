@@ -53,8 +53,13 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
         w->answer(act::looping(w->reference));
         co_return;
     }
-    if (act::must_not_bounce(w->what(), v)) {
+    const bool silent = co_await act::must_not_bounce(w->j.what, v, of_.maps);
+    if (silent) {
         co_await keep(w, v, verdict_kind::quarantine, v.why);
+        co_return;
+    }
+    if (w->repeated) {
+        w->answer(act::refused(w->settings(), w->reference));
         co_return;
     }
     const auto under = of_.events.count_under(w->what().sender.account, "bounce", bounce_period,
@@ -62,6 +67,11 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
     if (!under)
         log::error("bounces not counted").kv("account", w->what().sender.account).kv("why", under.error().message());
     if (!under || !*under) {
+        auto capped = v; // for its other slices as well
+        capped.kind = verdict_kind::quarantine;
+        capped.why = reason::bounce_cap;
+        verdict_memory::remembered now{std::move(capped), w->reference};
+        if (w->what().queue_id != "-") verdicts_.tell(w->what().queue_id + " " + w->what().digest, std::move(now));
         co_await keep(w, v, verdict_kind::quarantine, reason::bounce_cap);
         co_return;
     }
@@ -89,7 +99,7 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, verdict_kind 
 
 asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
     const auto& sender = w->what().sender;
-    if (v.observed || !v.strikes || sender.account == "-") co_return;
+    if (v.observed || w->repeated || !v.strikes || sender.account == "-") co_return;
     auto digest = act::proof_digest(w->what());
     if (!digest) digest = w->what().digest;
     strike what;
@@ -209,7 +219,7 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     else
         of_.counts.count_unsigned(ready->sign);
     // Only now: a delivery that is tried again would leave an event each time.
-    if (v.kind != verdict_kind::pass) record(*w, v, v.kind, v.why);
+    if (v.kind != verdict_kind::pass || v.why != reason::none) record(*w, v, v.kind, v.why);
 }
 
 asio::awaitable<std::vector<smtp::reply>> pipeline::hand_on(message_ptr what, steady::time_point deadline) {

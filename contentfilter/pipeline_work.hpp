@@ -22,6 +22,7 @@ struct pipeline::work {
     job j;
     boost::asio::steady_timer late;
     bool finished = false;
+    bool repeated = false; ///< its verdict was found for another slice, or an earlier try, and counted there
     bool released = false; ///< an operator handed it on
     std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
     // for the reply and the log

@@ -22,8 +22,8 @@ service::service(parts of)
     : of_{std::move(of)}
     , started_{of_.time.now()}
     , hop_{std::make_shared<act::next_hop>(of_.executor, *settings())}
-    , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.kept, of_.checks, [this] { return hop(); },
-             [this] { return keys(); }, of_.counts}} {
+    , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks, [this] { return hop(); },
+             [this] { return keys(); }, of_.counts, of_.maps}} {
     load_keys(*settings());
 }
 
@@ -87,6 +87,8 @@ asio::awaitable<void> service::tend_quarantine() {
     const auto left = of_.time.now() - settings()->contentfilter.passage_memory;
     if (const auto done = of_.passed.forget_before(left, forgotten_at_once); !done)
         log::warning("passages not forgotten").kv("why", done.error().message());
+    if (const auto done = of_.tries.forget_before(left, forgotten_at_once); !done)
+        log::warning("tries not forgotten").kv("why", done.error().message());
 }
 
 asio::awaitable<void> service::tend() {

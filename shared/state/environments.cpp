@@ -60,6 +60,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     self->quarantine_ = std::make_unique<quarantine_index>(*self->state_, *self->writer_);
     if (!policy) {
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
+        self->attempts_ = std::make_unique<attempts>(self->hot(), self->secret_, self->clock_);
         self->passages_ = std::make_unique<passages>(self->hot(), self->secret_, self->clock_);
     }
     return self;
@@ -75,9 +76,20 @@ passages& environments::passed() {
     return *passages_;
 }
 
+attempts& environments::tries() {
+    require(attempts_ != nullptr, "the filter environment is contentfilter's");
+    return *attempts_;
+}
+
 std::unique_ptr<accounting> environments::make_accounting(asio::any_io_executor loop, accounting_options options) {
     require(user_ == user::policyd, "the counters environment is policyd's");
     return std::make_unique<accounting_lmdb>(hot(), std::move(loop), secret_, clock_, options);
+}
+
+std::unique_ptr<trend_store> environments::make_trends(accounting& beside) {
+    auto* const turns = dynamic_cast<turn*>(&beside);
+    require(turns != nullptr, "trends are written in the accounting's turn");
+    return make_trend_store(*turns, secret_, clock_);
 }
 
 } // namespace postsluice::state

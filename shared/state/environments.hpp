@@ -11,10 +11,12 @@
 
 #include "shared/state/account_store.hpp"
 #include "shared/state/accounting_lmdb.hpp"
+#include "shared/state/attempts.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/maintenance.hpp"
 #include "shared/state/passages.hpp"
 #include "shared/state/quarantine_index.hpp"
+#include "shared/state/trend_store.hpp"
 
 namespace postsluice::state {
 
@@ -46,9 +48,12 @@ public:
     [[nodiscard]] event_log& events();
     /// contentfilter only (asserted).
     [[nodiscard]] passages& passed();
+    [[nodiscard]] attempts& tries();
     /// policyd only (asserted), once; it must end before this and before the loop's context.
     [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop,
                                                               accounting_options options = {});
+    /// policyd only; beside the accounting that make_accounting() made, which must outlive it.
+    [[nodiscard]] std::unique_ptr<trend_store> make_trends(accounting& beside);
 
 private:
     explicit environments(const std::filesystem::path& directory)
@@ -64,6 +69,7 @@ private:
     std::unique_ptr<quarantine_index> quarantine_;
     std::unique_ptr<event_log> events_;
     std::unique_ptr<passages> passages_;
+    std::unique_ptr<attempts> attempts_;
 };
 
 } // namespace postsluice::state

@@ -322,6 +322,82 @@ BOOST_AUTO_TEST_CASE(the_same_bytes_after_a_lost_reply_go_to_the_others_only) {
     BOOST_TEST(p.send("Q2", "bob@example.org", recipients, content)[0].starts_with("250 2.0.0 Ok: queued"));
 }
 
+BOOST_AUTO_TEST_CASE(slices_of_a_message_share_one_verdict_and_one_strike) {
+    filter f;
+    f.find({forged_from});
+    std::atomic<int> asked{0};
+    f.on_check = [&](const message&) {
+        ++asked;
+        std::this_thread::sleep_for(std::chrono::milliseconds{300}); // the others come meanwhile
+    };
+    f.start();
+    const auto content = f.ticket("eve@example.org", "Q1") + plain("ceo@elsewhere.example", "sliced");
+    std::vector<std::string> replies(4);
+    {
+        std::vector<std::jthread> slices;
+        for (std::size_t i = 0; i < replies.size(); ++i)
+            slices.emplace_back([&, i] {
+                postfix p{f.socket()};
+                replies[i] = p.send("Q1", "eve@example.org", {std::to_string(i) + "@example.net"}, content).front();
+            });
+    }
+    BOOST_TEST(replies[0].starts_with("550 5.7.1"));
+    for (const auto& reply : replies)
+        BOOST_TEST(reply == replies[0]); // the reference, too
+    BOOST_TEST(asked == 1);
+    BOOST_TEST(f.events().size() == 1U);
+    // Later: still the same refusal, and nothing is counted.
+    postfix p{f.socket()};
+    BOOST_TEST(p.send("Q1", "eve@example.org", {"late@example.net"}, content).front() == replies[0]);
+    BOOST_TEST(asked == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_check_that_fails_is_tried_again_by_the_next_slice) {
+    filter f;
+    std::atomic<int> asked{0};
+    f.on_check = [&](const message&) {
+        if (++asked == 1) throw std::runtime_error{"broken once"};
+    };
+    f.start();
+    postfix p{f.socket()};
+    const auto content = f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x");
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, content).front().starts_with("451 4.3.0"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, content).front().starts_with("250 2.0.0 Ok: queued"));
+    BOOST_TEST(asked == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_message_the_filter_died_over_too_often_is_looked_at_no_more) {
+    for (const auto& [policy, expected] : {std::pair{config::tries_policy::hold, "250 2.0.0 Ok: quarantined"},
+                                           std::pair{config::tries_policy::pass, "250 2.0.0 Ok: queued"}}) {
+        BOOST_TEST_CONTEXT(expected) {
+            filter f;
+            f.settings->contentfilter.max_tries = 2;
+            f.settings->contentfilter.after_tries = policy;
+            f.find({virus});
+            f.start();
+            const auto content = f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x");
+            sha256 hash;
+            hash.update(content);
+            const auto digest = hash.hex();
+            for (int death = 0; death < 2; ++death) {
+                state::attempts other{f.environments->hot(), f.environments->secret(), f.environments->time()};
+                other.begin("Q1", digest).value(); // and never ends
+            }
+            postfix p{f.socket()};
+            BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, content).front().starts_with(expected));
+            BOOST_TEST(f.log.has("died over this message too often"));
+            BOOST_TEST_REQUIRE(f.events().size() == 1U);
+            BOOST_TEST(f.events()[0].why == reason::tried_too_often);
+            // The mail behind it is looked at.
+            f.find({});
+            BOOST_TEST(p.send("Q2", "bob@example.org", {"a@example.net"},
+                              f.ticket("bob@example.org", "Q2") + plain("bob@example.org", "y"))
+                           .front()
+                           .starts_with("250 2.0.0 Ok: queued"));
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(what_was_queued_again_behind_the_filter_passes_unless_its_account_is_locked) {
     filter f;
     f.settings->contentfilter.no_ticket = config::no_ticket_policy::hold;
