@@ -60,7 +60,8 @@ struct pipeline::round {
 pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_ptr settings)
     : executor_{std::move(executor)}
     , with_{with}
-    , settings_{std::move(settings)} {}
+    , settings_{std::move(settings)}
+    , strikes_{executor_, with_.locks} {}
 
 asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
     if (what.at == stage::other || what.instance.empty()) {
@@ -163,7 +164,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
     const auto asked = ours ? all_rules() : inbound_rules();
     for (const rule& r : asked) {
         rule_answer answer{decision{}};
-        if (r.judge != nullptr) {
+        if (r.at_once(context)) {
             answer = r.judge(context);
         } else {
             answer = co_await r.wait(context);
@@ -206,6 +207,9 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
         round so_far;
         so_far.exempt = to_abuse(*settings, what.recipient); // there where it is the only one
         auto answer = co_await rules::limits_at_data(context);
+        if (!context.observe) {
+            strikes_.refused_by_others(context, std::exchange(from.current.refused_by_others, 0));
+        }
         if (!passes(answer)) {
             const bool over = co_await weigh(context, "limits", std::move(answer), so_far);
             if (over) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What comes of an answer: events, references, log lines, strikes, on_error, tickets.
+// What comes of an answer: events, references, log lines, on_error, tickets; strikes are in strikes.cpp.
 #include "policyd/pipeline.hpp"
 
 #include "shared/log/log.hpp"
@@ -7,15 +7,11 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 
-#include <algorithm>
-
 namespace postsluice::policyd {
 
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::size_t struck_most = 4096;
 
 void log_refusal(const rule_context& context, const decision& d) {
     const bool refused = d.refuses();
@@ -35,21 +31,6 @@ void log_refusal(const rule_context& context, const decision& d) {
         .kv("instance", context.what.instance)
         .kv("text", d.text)
         .kv("ref", d.reference);
-}
-
-asio::awaitable<void> strike_job(lock_book& locks, std::string account, strike what, lock_policy policy) {
-    const auto done = co_await locks.add(account, std::move(what), std::move(policy));
-    if (!done) {
-        log::warning("strike not recorded").kv("account", account).kv("why", done.error().message());
-        co_return;
-    }
-    for (const auto& event : done->events) {
-        log::warning("lock")
-            .kv("account", account)
-            .kv("event", to_string(event.kind))
-            .kv("cause", event.cause)
-            .kv("ref", event.reference);
-    }
 }
 
 void log_escaped(std::exception_ptr error) noexcept {
@@ -93,16 +74,8 @@ asio::awaitable<void> pipeline::report(const rule_context& context, decision& d)
         log::warning("refusal not recorded").kv("account", context.who.account).kv("why", reference.error().message());
     }
     log_refusal(context, d);
-    if (context.observe || d.reference.empty()) {
-        co_return;
-    }
-    if (d.why == reason::limit) {
-        strike_for(context, d, strike_kind::limit, context.profile.lock);
-    }
-    if (d.why == reason::trend && context.profile.trend.action == limit_action::lock) {
-        auto policy = context.profile.lock;
-        policy.after = {{1, strike_kind::stolen_password, strike_memory}};
-        strike_for(context, d, strike_kind::stolen_password, std::move(policy));
+    if (!context.observe) {
+        strikes_.refused(context, d);
     }
 }
 
@@ -112,25 +85,6 @@ asio::awaitable<void> pipeline::note(asio::awaitable<result<void>> what) {
         ++counts_.trouble;
         log::warning("trend not noted").kv("why", done.error().message());
     }
-}
-
-// A limit refusal is a strike, once per incident, where the profile asks for it. The reply does not wait for it.
-void pipeline::strike_for(const rule_context& context, const decision& d, strike_kind kind, lock_policy policy) {
-    if (std::ranges::none_of(policy.after, [kind](const lock_trigger& t) { return t.kind == kind; })) {
-        return;
-    }
-    if (struck_.size() >= struck_most) {
-        struck_.clear(); // the digest still tells repetitions within the hour
-    }
-    if (!struck_.insert(d.reference).second) {
-        return;
-    }
-    strike what;
-    what.kind = kind;
-    what.at = context.now;
-    what.digest = d.subject + ' ' + d.reference;
-    what.reference = d.reference;
-    in_background(strike_job(context.locks, context.who.account, std::move(what), std::move(policy)));
 }
 
 // The one place where policyd.on_error is applied.

@@ -10,9 +10,11 @@ namespace {
 constexpr std::array registered = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
 #define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
+#define POSTSLUICE_MAP_RULE(name) rule{#name, &rules::name, &rules::name##_waiting, &rules::name##_waits},
 #include "policyd/rules/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
+#undef POSTSLUICE_MAP_RULE
 };
 constexpr std::array inbound = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},

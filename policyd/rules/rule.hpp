@@ -52,7 +52,8 @@ struct transaction {
     struct hook* seen_by = nullptr; ///< the place in Postfix's configuration it comes from (pipeline)
     bool reserved = false; ///< accounting holds something for it through this connection, which an abort would release
     bool counted = false;  ///< a recipient was counted
-    std::uint32_t exempt = 0; ///< recipients that passed though a rule refused: abuse_address
+    std::uint32_t exempt = 0;            ///< recipients that passed though a rule refused: abuse_address
+    std::uint32_t refused_by_others = 0; ///< recipients that passed here and that DATA lacks
     bool data = false, ended = false;
     trend_notes trend;
 };
@@ -76,8 +77,12 @@ using rule_answer = result<decision>;
 
 struct rule {
     std::string_view name;
-    rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set
+    rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set, or both and `waits`
     boost::asio::awaitable<rule_answer> (*wait)(const rule_context&) = nullptr;
+    bool (*waits)(const rule_context&) noexcept = nullptr; ///< which of the two to ask
+    [[nodiscard]] bool at_once(const rule_context& c) const {
+        return judge != nullptr && (waits == nullptr || !waits(c));
+    }
 };
 
 /// All rules, in the order of rules.def.
@@ -90,10 +95,15 @@ namespace rules {
 
 #define POSTSLUICE_RULE(name) rule_answer name(const rule_context&);
 #define POSTSLUICE_WAITING_RULE(name) boost::asio::awaitable<rule_answer> name(const rule_context&);
+#define POSTSLUICE_MAP_RULE(name)                                                                                      \
+    bool name##_waits(const rule_context&) noexcept;                                                                   \
+    rule_answer name(const rule_context&);                                                                             \
+    boost::asio::awaitable<rule_answer> name##_waiting(const rule_context&);
 #include "policyd/rules/inbound.def"
 #include "policyd/rules/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
+#undef POSTSLUICE_MAP_RULE
 
 /// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused
 /// refunded.

@@ -4,6 +4,7 @@
 #include "shared/account/scopes.hpp"
 #include "shared/core/account_name.hpp"
 #include "shared/core/text.hpp"
+#include "shared/maps/address_query.hpp"
 
 #include <algorithm>
 
@@ -199,8 +200,9 @@ bool allowed(const from_rule& rule, const identity& who, const mail_address& add
     case from_rule::kind::list:
         return std::any_of(rule.entries.begin(), rule.entries.end(),
                            [&](const auto& e) { return listed(e, address, key); });
-    case from_rule::kind::map:
-        break; // asked elsewhere
+    case from_rule::kind::map: // what its maps say is asked in sender_permission.hpp
+        return std::any_of(rule.entries.begin(), rule.entries.end(),
+                           [&](const auto& e) { return !maps::names_map(e) && listed(e, address, key); });
     }
     return false;
 }
@@ -233,7 +235,9 @@ std::vector<std::string> describe_pieces(const from_rule& rule, const identity& 
             out.push_back("anything at " + domain);
         break;
     case from_rule::kind::list:
+    case from_rule::kind::map:
         for (const std::string_view entry : rule.entries) {
+            if (maps::names_map(entry)) continue; // a path is nothing for senders to know
             if (entry.starts_with("@*."))
                 out.push_back("anything below " + std::string{entry.substr(3)});
             else if (entry.starts_with('@'))
@@ -242,10 +246,8 @@ std::vector<std::string> describe_pieces(const from_rule& rule, const identity& 
                 out.emplace_back(entry);
         }
         break;
-    case from_rule::kind::map:
-        out.emplace_back("what " + std::string{rule.entries.front()} + " says");
-        break;
     }
+    if (rule.what == from_rule::kind::map) out.emplace_back("any address that this server's sender maps give to it");
     return out;
 }
 
@@ -336,6 +338,10 @@ std::string explain_profile(const config::settings& settings, const identity& wh
 
 bool may_use(const config::profile& profile, const identity& who, const mail_address& address) {
     return address.is_null() || allowed(profile.from, who, address);
+}
+
+bool is_listed(std::string_view entry, const mail_address& address) {
+    return listed(entry, address, address.key());
 }
 
 bool may_use_in_header(const config::profile& profile, const identity& who, const mail_address& address) {

@@ -52,6 +52,8 @@ struct identity {
 /// Which [[assign]] chose it, for `account show`: "assign 2 (login *@lists.example.org)" or "default".
 [[nodiscard]] std::string explain_profile(const config::settings& settings, const identity& who);
 
+/// Is the address what an entry of a list says: "user@example.org", "@example.org", "@*.example.org" (domains below)?
+[[nodiscard]] bool is_listed(std::string_view entry, const mail_address& address);
 /// A recipient as `distinct recipients` and `new recipients` tell it from others: lower case, without its extension.
 /// The extension ends a local part as Postfix sees it (split_addr(3)): at the first delimiter that is not its first
 /// octet; never in postmaster, mailer-daemon and double-bounce, nor in owner-LIST and LIST-request where '-' is a
@@ -61,7 +63,8 @@ struct identity {
 /// only: a login that happens to match a glob like "acme-*" is not another's account.
 [[nodiscard]] bool names_account(std::string_view pattern, const identity& who);
 
-/// May this account use `address` as its sender (policyd section 4)? The null sender is always allowed here.
+/// May this account use `address` as its sender (policyd section 4), maps aside (sender_permission.hpp)? The null
+/// sender is always allowed here.
 [[nodiscard]] bool may_use(const config::profile& profile, const identity& who, const mail_address& address);
 /// The same answer for a header From with the same rule: false also for an empty address. Whether the rule holds there
 /// at all (profile::header_from) is for the caller to ask.

@@ -109,6 +109,10 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
          "t.toml:2: profile.default.from: \"own-domian\" is not known here; did you mean \"own-domain\"?"},
         {"[profile.default]\nfrom = \"a@example.org\"",
          "t.toml:2: profile.default.from: addresses and domains stand in a list; write [\"a@example.org\"]"},
+        {"[profile.default]\nfrom = \"hash:/etc/postfix/x\"",
+         "t.toml:2: profile.default.from: \"hash:/etc/postfix/x\" is not a map of a type that is read here"},
+        {"[profile.default]\nfrom = [\"@example.org\", \"lmdb:x\"]",
+         "t.toml:2: profile.default.from: \"lmdb:x\" has no absolute path"},
         {"[profile.default]\nfrom = []", "t.toml:2: profile.default.from: an empty list lets nobody send"},
         {"[profile.default]\nfrom = [\"example.org\"]", "t.toml:2: profile.default.from: \"example.org\" is neither an "
                                                         "address nor \"@domain\"; did you mean \"@example.org\"?"},
