@@ -5,6 +5,7 @@
 #include "policyd/lock_hooks.hpp"
 #include "policyd/notices.hpp"
 #include "policyd/service.hpp"
+#include "shared/auth/batv.hpp"
 #include "shared/daemon/daemon.hpp"
 #include "shared/log/log.hpp"
 #include "shared/maps/map_set.hpp"
@@ -108,18 +109,24 @@ void run(const daemon::start& how, config::settings_ptr settings) {
                                            .known_recipients = settings->policyd.known_recipients},
                                  .refusal_retention = settings->state.history_retention});
     const auto tickets = open_tickets(*settings, time);
+    const auto trends = environments->make_trends(*accounts);
+    const auto batv = need(auth::batv_keys::open(settings->batv, true), "batv.key_file");
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};
 
     maps::map_set maps{context.get_executor()};
-    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, {.maps = &maps}}, settings};
+    rule_helpers helpers;
+    helpers.maps = &maps;
+    helpers.batv = batv.get();
+    helpers.trends = trends.get();
+    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, helpers}, settings};
     server connections{context, asks, settings->policyd};
     for (const int descriptor : listeners) {
         connections.listen(descriptor);
     }
     service all{{configuration, time, asks, connections, *accounts, environments->accounts(), *tickets,
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }, &environments->limit_overrides()}};
+                 [&] { return environments->shared().fill(); }, trends.get(), batv.get(), &environments->limit_overrides()}};
     if (const auto loaded = all.load_overrides(); !loaded) {
         throw std::runtime_error{"limits of single accounts: " + loaded.error().message()};
     }

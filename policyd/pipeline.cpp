@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/pipeline.hpp"
 
+#include "shared/core/account_name.hpp"
 #include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
 
@@ -20,6 +21,11 @@ bool observes(const config::settings& settings, const config::profile& profile) 
 
 bool to_abuse(const config::settings& settings, std::string_view recipient) noexcept {
     return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
+}
+
+account::client_facts facts_of(const request& what) noexcept {
+    return {what.sasl_username, what.client_address, std::nullopt, what.ccert_fingerprint,
+            what.ccert_pubkey_fingerprint};
 }
 
 bool passes(const rule_answer& answer) noexcept {
@@ -134,16 +140,20 @@ asio::awaitable<void> pipeline::release(transaction over, std::uint64_t connecti
 }
 
 asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const request& what, speaker& from) {
-    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
-    if (!who) {
+    auto known = account::identify(*settings, facts_of(what));
+    const bool ours = known.has_value();
+    account::identity who;
+    if (ours) {
+        who = std::move(*known);
+    } else {
         ++counters::of(counts_.decided, reason::not_ours);
-        co_return decision{};
+        who = account::identity_of(*settings, no_account);
     }
-    const auto profile = account::select_profile(*settings, *who);
+    const auto profile = account::select_profile(*settings, who);
     const rule_context context{what,
                                *settings,
                                *profile,
-                               *who,
+                               who,
                                with_.time.now(),
                                from.number,
                                observes(*settings, *profile),
@@ -153,7 +163,8 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
                                with_.helpers};
     round so_far;
     so_far.exempt = to_abuse(*settings, what.recipient);
-    for (const rule& r : all_rules()) {
+    const auto asked = ours ? all_rules() : inbound_rules();
+    for (const rule& r : asked) {
         rule_answer answer{decision{}};
         if (r.at_once(context)) {
             answer = r.judge(context);
@@ -168,7 +179,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
             break;
         }
     }
-    if (!so_far.verdict.refuses()) {
+    if (ours && !so_far.verdict.refuses()) {
         ++counts_.accepted;
     }
     co_return std::move(so_far.verdict);
@@ -177,7 +188,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
 asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const request& what, speaker& from) {
     ++from.current.seen_by->data;
     from.current.data = true;
-    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
+    const auto who = account::identify(*settings, facts_of(what));
     if (!who) {
         ++counters::of(counts_.decided, reason::not_ours);
         co_return ticket_for(what, "-", {});
@@ -207,6 +218,9 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
                 co_return std::move(so_far.verdict);
             }
         }
+        if (auto noted = rules::trend_at_data(context)) {
+            in_background(note(std::move(*noted)));
+        }
     }
     ++counts_.accepted;
     co_return ticket_for(what, who->account, who->login);
@@ -218,8 +232,7 @@ asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings,
     const bool nothing = uncounted(from.current);
     from.current.ended = true;
     from.current.reserved = false; // if this fails, the lease ends it, and charges
-    if (mode != config::accounting_mode::end_of_message || nothing ||
-        !account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt})) {
+    if (mode != config::accounting_mode::end_of_message || nothing || !account::identify(*settings, facts_of(what))) {
         co_return;
     }
     const auto done =
@@ -229,7 +242,8 @@ asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings,
     }
 }
 
-// Takes an answer other than "pass" into the round. True: that is the decision, ask no further.
+// Takes an answer other than "pass" into the round. True: that is the decision, ask no further. Hold and warn leave an
+// event and a log line as refusals do.
 asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_view rule, rule_answer answer,
                                       round& so_far) {
     decision d;
@@ -239,6 +253,10 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
         d = trouble(context.settings, context.what, rule, answer.error());
     }
     if (!d.refuses()) {
+        if (so_far.exempt || d.kind == decision_kind::dunno) {
+            co_return false;
+        }
+        co_await report(context, d);
         const bool heavier = so_far.verdict.kind == decision_kind::dunno ||
                              (so_far.verdict.kind == decision_kind::warn && d.kind == decision_kind::hold);
         if (heavier && !context.observe) {

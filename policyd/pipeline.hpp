@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a request to a decision: identify -> profile -> rules -> decision at RCPT, reconciliation and ticket at DATA,
+// From a request to a decision: identify -> profile -> rules -> decision at RCPT (for clients that are no account of
+// ours the inbound rules), reconciliation and ticket at DATA,
 // settlement at END-OF-MESSAGE (always DUNNO there: Postfix before 3.7.22 lets a client go on after a refusal), DUNNO
 // and no charge elsewhere. One place each for: observe mode, abuse_address, what trouble with state does (on_error),
 // references and events, counters, the strikes that refusals are. Runs on the event loop's thread; touches no
@@ -70,6 +71,7 @@ private:
     void begin(const request& what, speaker& from);
     bool conclude(const transaction& over);
     void in_background(boost::asio::awaitable<void> what); ///< nobody waits for it; it begins at once
+    boost::asio::awaitable<void> note(boost::asio::awaitable<result<void>> what);
     boost::asio::awaitable<void> release(transaction over, std::uint64_t connection);
     static bool comes_before(const request& what, const transaction& current) noexcept;
 

@@ -14,7 +14,12 @@ namespace asio = boost::asio;
 namespace {
 
 void log_refusal(const rule_context& context, const decision& d) {
-    log::info(context.observe ? "would refuse" : "refused")
+    const bool refused = d.refuses();
+    const char* const did = context.observe                 ? (refused ? "would refuse" : "would hold or warn")
+                            : refused                       ? "refused"
+                            : d.kind == decision_kind::hold ? "held"
+                                                            : "warned";
+    log::info(did)
         .kv("reason", to_string(d.why))
         .kv("account", context.who.account)
         .kv("what", d.subject)
@@ -71,6 +76,14 @@ asio::awaitable<void> pipeline::report(const rule_context& context, decision& d)
     log_refusal(context, d);
     if (!context.observe) {
         strikes_.refused(context, d);
+    }
+}
+
+asio::awaitable<void> pipeline::note(asio::awaitable<result<void>> what) {
+    const auto done = co_await std::move(what);
+    if (!done) {
+        ++counts_.trouble;
+        log::warning("trend not noted").kv("why", done.error().message());
     }
 }
 

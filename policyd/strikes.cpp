@@ -92,6 +92,12 @@ void strikes::refused(const rule_context& context, const decision& d) {
         reached_limit(context, d);
         return;
     }
+    if (d.why == reason::trend) {
+        if (context.profile.trend.action == limit_action::lock) {
+            lock_at_once(context, d, {context.who.account, strike_kind::stolen_password}, "trend: " + d.subject);
+        }
+        return;
+    }
     const auto at = std::ranges::find_if(sources, [&](const source& s) { return s.reason == to_string(d.why); });
     if (at != sources.end()) {
         count(context, at->kind, 1, d.reference);
@@ -119,16 +125,22 @@ void strikes::reached_limit(const rule_context& context, const decision& d) {
     if (!struck_.insert(d.reference).second && !locks) {
         return;
     }
-    subject of{locks ? locked_by(context, *which) : context.who.account, kind};
-    lock_policy policy = context.profile.lock;
     if (locks) {
-        if (writing_.contains(of)) {
-            return;
-        }
-        policy.at_once = to_string(*which);
-        writing_.insert(of);
+        lock_at_once(context, d, {locked_by(context, *which), kind}, to_string(*which));
+        return;
     }
     strike what{kind, context.now, 1, d.subject + ' ' + d.reference, d.reference};
+    spawn(write_one({context.who.account, kind}, std::move(what), context.profile.lock));
+}
+
+// Without a trigger.
+void strikes::lock_at_once(const rule_context& context, const decision& d, subject of, std::string cause) {
+    if (!writing_.insert(of).second) {
+        return;
+    }
+    lock_policy policy = context.profile.lock;
+    policy.at_once = std::move(cause);
+    strike what{of.second, context.now, 1, d.subject + ' ' + d.reference, d.reference};
     spawn(write_one(std::move(of), std::move(what), std::move(policy)));
 }
 

@@ -44,6 +44,7 @@ private:
     using subject = std::pair<std::string, strike_kind>; // account
 
     void reached_limit(const rule_context& context, const decision& d);
+    void lock_at_once(const rule_context& context, const decision& d, subject of, std::string cause);
     void count(const rule_context& context, strike_kind kind, std::uint32_t n, const std::string& reference);
     void write(subject of, sum what);
     void spawn(boost::asio::awaitable<void> what);

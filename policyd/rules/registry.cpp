@@ -16,12 +16,22 @@ constexpr std::array registered = {
 #undef POSTSLUICE_WAITING_RULE
 #undef POSTSLUICE_MAP_RULE
 };
+constexpr std::array inbound = {
+#define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
+#define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
+#include "policyd/rules/inbound.def"
+#undef POSTSLUICE_RULE
+#undef POSTSLUICE_WAITING_RULE
+};
 static_assert(registered.back().name == "limits", "what charges comes last");
 
 } // namespace
 
 std::span<const rule> all_rules() noexcept {
     return registered;
+}
+std::span<const rule> inbound_rules() noexcept {
+    return inbound;
 }
 
 } // namespace postsluice::policyd

@@ -12,6 +12,7 @@
 #include "shared/account/identify.hpp"
 #include "shared/config/settings.hpp"
 #include "shared/state/accounting.hpp"
+#include "shared/state/trend_store.hpp"
 
 #include <span>
 
@@ -36,7 +37,16 @@ struct rule_helpers {
     dns::resolver* resolver = nullptr;
     auth::spf_checker* spf = nullptr;
     auth::batv_keys* batv = nullptr;
+    state::trend_store* trends = nullptr;
     limit_book* limits = nullptr; ///< the pipeline gives its own
+};
+
+/// What `trend` noted of the recipients of a message, until DATA tells that it is one.
+struct trend_notes {
+    static constexpr std::size_t most = 1000; ///< more are counted, but not known again
+    std::vector<std::uint64_t> recipients;    ///< keyed hashes, each once
+    std::uint32_t fresh = 0;                  ///< those of them that were new to the account
+    bool observed = false;                    ///< DATA was there
 };
 
 /// What a connection knows of the transaction it last spoke for.
@@ -48,6 +58,7 @@ struct transaction {
     std::uint32_t exempt = 0;            ///< recipients that passed though a rule refused: abuse_address
     std::uint32_t refused_by_others = 0; ///< recipients that passed here and that DATA lacks
     bool data = false, ended = false;
+    trend_notes trend;
 };
 
 /// Everything a rule may look at. Lives in the frame of the coroutine that asks.
@@ -79,6 +90,9 @@ struct rule {
 
 /// All rules, in the order of rules.def.
 [[nodiscard]] std::span<const rule> all_rules() noexcept;
+/// Those that are asked of clients that are no account of ours, in the order of inbound.def. Their context has the
+/// account "-", the profile "default" and nothing to charge.
+[[nodiscard]] std::span<const rule> inbound_rules() noexcept;
 
 namespace rules {
 
@@ -88,6 +102,7 @@ namespace rules {
     bool name##_waits(const rule_context&) noexcept;                                                                   \
     rule_answer name(const rule_context&);                                                                             \
     boost::asio::awaitable<rule_answer> name##_waiting(const rule_context&);
+#include "policyd/rules/inbound.def"
 #include "policyd/rules/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
@@ -99,6 +114,9 @@ boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context);
 /// Counts the recipient of the request under the limits on invalid recipients; for the rule that refuses it. A failure
 /// is the rule's trouble.
 boost::asio::awaitable<result<void>> count_invalid_recipient(const rule_context& context);
+/// The other half of `trend`, at DATA: takes note of the message, without delay for its reply. nullopt: nothing to
+/// note.
+std::optional<boost::asio::awaitable<result<void>>> trend_at_data(const rule_context& context);
 
 } // namespace rules
 
