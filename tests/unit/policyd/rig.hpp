@@ -64,7 +64,7 @@ public:
             co_return out;
         }
         out.breach = charge(t, ask.limits, 1, ask.observe);
-        if (!out.breach || ask.observe) {
+        if (!out.breach || ask.observe || !state::refuses(out.breach->what.then)) {
             t.admitted.insert(ask.recipient);
             t.final_at_once = ask.final_at_once;
         } else if (t.admitted.empty()) {
@@ -215,7 +215,7 @@ private:
                 }
             }
         }
-        if (breach && !anyway) {
+        if (breach && !anyway && state::refuses(breach->what.then)) {
             return breach;
         }
         for (const auto& counted : all) {
