@@ -126,7 +126,8 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     }
     service all{{configuration, time, asks, connections, *accounts, environments->accounts(), *tickets,
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }, trends.get(), batv.get(), &environments->limit_overrides()}};
+                 [&] { return environments->shared().fill(); }, trends.get(), batv.get(),
+                 &environments->limit_overrides()}};
     if (const auto loaded = all.load_overrides(); !loaded) {
         throw std::runtime_error{"limits of single accounts: " + loaded.error().message()};
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/service.hpp"
 
-#include "shared/config/limit_language.hpp"
 #include "shared/auth/batv.hpp"
+#include "shared/config/limit_language.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
