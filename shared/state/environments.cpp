@@ -42,9 +42,9 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     maintenance_options schedule;
     schedule.sync_interval = options.sync_interval;
     schedule.copy_interval = options.copy_interval;
+    schedule.synced = options.hot == durability::synced;
     auto hot = background_environment::open({.directory = options.directory / (policy ? "counters" : "filter"),
                                              .map_size = options.map_size,
-                                             .how = options.hot,
                                              .schema = policy ? counters_schema : filter_schema},
                                             self->clock_.boot_id(), schedule);
     if (!hot) return hot.error();

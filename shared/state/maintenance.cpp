@@ -171,7 +171,8 @@ background_environment::open(store_options options, std::string_view boot_id, ma
     std::error_code ec;
     options.directory = fs::absolute(options.directory);
     options.copy = beside(options.directory, ".copy");
-    const bool synced = options.how == durability::synced;
+    const bool synced = schedule.synced;
+    options.how = synced ? durability::synced : durability::background;
     schedule.copy = options.copy;
     fs::create_directories(options.directory.parent_path(), ec);
     const auto owner = become_owner(beside(options.directory, ".owner"));

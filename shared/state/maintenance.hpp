@@ -21,6 +21,7 @@ struct maintenance_options {
     milliseconds sync_interval{1000};
     milliseconds copy_interval{300'000};
     milliseconds tend_interval{30'000};
+    bool synced = false;        ///< every commit is on disk before it is acknowledged
     std::filesystem::path copy; ///< empty: neither syncs nor copies, only tends
 };
 
@@ -45,7 +46,7 @@ private:
 /// another one has it.
 class background_environment {
 public:
-    /// `options.how`: background, or synced where every commit is to be on disk; `options.copy` is set here. The copy
+    /// `options.how` and `options.copy` are set here. The copy
     /// is NAME.copy, the mark NAME.mark, both beside the environment's directory.
     [[nodiscard]] static result<std::unique_ptr<background_environment>>
     open(store_options options, std::string_view boot_id, maintenance_options schedule = {});
