@@ -10,7 +10,7 @@ namespace {
 constexpr std::array registered = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
 #define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
-#include "policyd/rules/rules.def"
+#include "shared/core/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
 };

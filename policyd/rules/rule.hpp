@@ -54,7 +54,7 @@ struct rule_context {
     const account::identity& who;
     instant now;
     std::uint64_t connection;
-    bool observe; ///< charge even what is refused: nobody will refuse it
+    bool observe; ///< of the rule that is asked: charge even what is refused, since nobody will refuse it
     transaction& current;
     lock_book& locks;
     state::accounting& accounts;
@@ -76,7 +76,7 @@ namespace rules {
 
 #define POSTSLUICE_RULE(name) rule_answer name(const rule_context&);
 #define POSTSLUICE_WAITING_RULE(name) boost::asio::awaitable<rule_answer> name(const rule_context&);
-#include "policyd/rules/rules.def"
+#include "shared/core/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
 

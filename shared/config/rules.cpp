@@ -65,6 +65,27 @@ std::string name(std::string_view text) {
     return shown(text) + " is not a name; use up to 100 letters, digits, '.', '_' and '-'";
 }
 
+// The names stand in shared/core beside the reasons: vocabulary of the configuration, which both daemons and the
+// operator's command check alike.
+std::string policy_rule(std::string_view text) {
+    static const std::vector<std::string> known{
+#define POSTSLUICE_RULE(name) #name,
+#define POSTSLUICE_WAITING_RULE(name) #name,
+#include "shared/core/rules.def"
+#undef POSTSLUICE_RULE
+#undef POSTSLUICE_WAITING_RULE
+    };
+    return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
+}
+std::string check(std::string_view text) {
+    static const std::vector<std::string> known{
+#define POSTSLUICE_CHECK(name, group) #name,
+#include "shared/core/checks.def"
+#undef POSTSLUICE_CHECK
+    };
+    return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
+}
+
 std::string domain(std::string_view text) {
     return is_domain(text) ? std::string{} : shown(text) + R"( is not a domain; as in "example.org")";
 }
