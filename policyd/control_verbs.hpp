@@ -12,7 +12,7 @@
 //            "until": TIME | null, "cause", "actor", "reference", "automatic_unlocks_used": 0}
 //   EVENT   {"kind": "locked"|..., "at": TIME, "cause", "actor", "reference", "until": TIME | null}   (lock_event)
 //   STRIKE  {"kind": "spam"|..., "at": TIME, "weight": 1, "reference"}
-//   REFUSAL {"reference", "reason": "limit"|..., "sentence": what the reason means, "account",
+//   REFUSAL {"reference", "reason": "limit"|..., "sentence": what the reason means, "rule", "account",
 //            "subject": which limit, sender, lock; "detail": the reply's text,
 //            "client", "sender", "recipient", "queue_id" (all of the latest refusal),
 //            "observed": true where none was refused, "count": refusals of the incident, "first": TIME, "last": TIME}
@@ -23,7 +23,8 @@
 // status          [accounts=100]  program "postsluice-policyd", version, pid, started: TIME, uptime,
 //                                 mode "enforce"|"observe", accounting "end-of-message"|"data"|"recipient",
 //                                 on_error "defer"|"dunno", connections {now, total, refused, limit},
-//                                 requests {total, rcpt, data, end_of_message, other, violations},
+//                                 requests {total, rcpt, data, end_of_message, other, violations,
+//                                 with_login (of those at RCPT)},
 //                                 decisions {"accepted": n, "none": n (none asked for), REASON: n, ...} since start,
 //                                 observed {REASON: n, ...} what observe mode would have refused,
 //                                 trouble: times on_error was applied, tickets {issued, failed},
@@ -37,13 +38,16 @@
 // account list    [most=1000]     accounts [{account, profile, last_seen, locked, use: [USE]}]; locked ones that sent
 //                                 nothing lately are listed too, with last_seen null and an empty use
 // account show    account         account, entry: name of the [[account]] | null, login | null, profile,
-//                                 chosen_by "assign 2 (...)"|"default", from: FROM, observe, locked, lock: LOCK | null,
+//                                 chosen_by "assign 2 (...)"|"default", from: FROM, observe, observe_rules: [RULE],
+//                                 locked, lock: LOCK | null,
+//                                 totals: null | {since: TIME, recipients, messages, refused, observed} what it asked
+//                                 for since the daemon's start: accepted, refused, would have been refused,
 //                                 use: [USE], refusals: [REFUSAL] (20 latest), events: [EVENT] (50 latest first),
 //                                 strikes: [STRIKE]
 // account lock    account, [why]  account, lock: LOCK; `why` is the operator's words
 // account unlock  account, [why]  account, lock: LOCK (kind "open"), was_locked
 // account reset   account         account; forgets use, strikes and unlocks, and opens the account
-// limit list      [account]       without: profiles [{profile, limits: [LIMIT], from: FROM, observe,
+// limit list      [account]       without: profiles [{profile, limits: [LIMIT], from: FROM, observe, observe_rules,
 //                                 lock {after: ["5 spam in 10 minutes"], for: seconds, automatic_unlocks}}],
 //                                 assigns [{profile, login: [], account: []}];
 //                                 with: account, profile, chosen_by, use: [USE]

@@ -39,6 +39,7 @@ struct decision {
     std::string subject;   ///< private: which limit, which sender; what an incident is about
     std::string contact;   ///< where refused senders find help; empty: not said
     std::string reference; ///< empty: not said
+    std::string_view rule; ///< private: which rule it comes from (a name of rules.def); the pipeline says it
 
     [[nodiscard]] bool refuses() const noexcept { return kind == decision_kind::reject; }
     bool operator==(const decision&) const = default;

@@ -4,6 +4,7 @@
 #include "policyd/control_verbs.hpp"
 #include "policyd/notices.hpp"
 #include "policyd/service.hpp"
+#include "policyd/simulation/command.hpp"
 #include "shared/daemon/daemon.hpp"
 #include "shared/log/log.hpp"
 #include "shared/state/environments.hpp"
@@ -105,7 +106,8 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};
 
-    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time}, settings};
+    recorder record{settings->policyd};
+    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, {}, &record}, settings};
     server connections{context, asks, settings->policyd};
     for (const int descriptor : listeners) {
         connections.listen(descriptor);
@@ -144,6 +146,9 @@ void run(const daemon::start& how, config::settings_ptr settings) {
 
 int main(int argc, char** argv) {
     using namespace postsluice;
+    if (argc > 1 && std::string_view{argv[1]} == "--simulate") {
+        return policyd::simulation::run(argc - 1, argv + 1);
+    }
     daemon::start how;
     if (const auto code = daemon::parse_arguments(argc, argv, policyd::program, how)) {
         return *code;

@@ -6,6 +6,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace postsluice::policyd {
@@ -14,8 +15,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool observes(const config::settings& settings, const config::profile& profile) noexcept {
-    return settings.mode == config::run_mode::observe || profile.observe;
+bool observes(const config::settings& settings, const config::profile& profile, std::string_view rule) noexcept {
+    return settings.mode == config::run_mode::observe || profile.observe ||
+           std::ranges::find(profile.observe_rules, rule) != profile.observe_rules.end();
 }
 
 bool to_abuse(const config::settings& settings, std::string_view recipient) noexcept {
@@ -56,6 +58,13 @@ pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_
     , with_{with}
     , settings_{std::move(settings)} {}
 
+void pipeline::use(config::settings_ptr settings) {
+    settings_ = std::move(settings);
+    if (with_.record != nullptr) {
+        with_.record->use(settings_->policyd);
+    }
+}
+
 asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
     if (what.at == stage::other || what.instance.empty()) {
         ++counts_.other;
@@ -70,26 +79,31 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         }
         begin(what, from);
     }
-    decision out;
+    decision out = co_await decide(what, from);
+    if (!out.refuses() && log::enabled(log::level::debug)) {
+        log_accepted(what, out);
+    }
+    if (with_.record != nullptr) {
+        with_.record->answered(what, from.number, with_.time.now(), out);
+    }
+    co_return out;
+}
+
+asio::awaitable<decision> pipeline::decide(const request& what, speaker& from) {
     switch (what.at) {
     case stage::rcpt:
         ++counts_.rcpt;
-        out = co_await at_rcpt(settings_, what, from);
-        break;
+        counts_.with_login += what.sasl_username.empty() ? 0 : 1;
+        co_return co_await at_rcpt(settings_, what, from);
     case stage::data:
         ++counts_.data;
-        out = co_await at_data(settings_, what, from);
-        break;
+        co_return co_await at_data(settings_, what, from);
     default:
         ++counts_.end_of_message;
         ++counts_.not_asked;
         co_await at_end_of_message(settings_, what, from);
-        break;
+        co_return decision{};
     }
-    if (!out.refuses() && log::enabled(log::level::debug)) {
-        log_accepted(what, out);
-    }
-    co_return out;
 }
 
 // A RCPT or DATA after END-OF-MESSAGE under one instance: the next message of a Postfix before 3.7.22.
@@ -115,6 +129,9 @@ bool pipeline::conclude(const transaction& over) {
 }
 
 asio::awaitable<void> pipeline::abandon(speaker& from) {
+    if (with_.record != nullptr) {
+        with_.record->closed(from.number, with_.time.now());
+    }
     transaction over = std::exchange(from.current, {});
     if (conclude(over)) {
         co_await release(std::move(over), from.number);
@@ -137,20 +154,12 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
         co_return decision{};
     }
     const auto profile = account::select_profile(*settings, *who);
-    const rule_context context{what,
-                               *settings,
-                               *profile,
-                               *who,
-                               with_.time.now(),
-                               from.number,
-                               observes(*settings, *profile),
-                               from.current,
-                               with_.locks,
-                               with_.accounts,
-                               with_.helpers};
+    rule_context context{what,  *settings,    *profile,    *who,           with_.time.now(), from.number,
+                         false, from.current, with_.locks, with_.accounts, with_.helpers};
     round so_far;
     so_far.exempt = to_abuse(*settings, what.recipient);
     for (const rule& r : all_rules()) {
+        context.observe = observes(*settings, *profile, r.name);
         rule_answer answer{decision{}};
         if (r.judge != nullptr) {
             answer = r.judge(context);
@@ -165,9 +174,9 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
             break;
         }
     }
-    if (!so_far.verdict.refuses()) {
-        ++counts_.accepted;
-    }
+    const bool refused = so_far.verdict.refuses();
+    counts_.accepted += refused ? 0 : 1;
+    totals_.recipient(who->account, context.now, refused, so_far.reported);
     co_return std::move(so_far.verdict);
 }
 
@@ -187,7 +196,7 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
                                    *who,
                                    with_.time.now(),
                                    from.number,
-                                   observes(*settings, *profile),
+                                   observes(*settings, *profile, "limits"),
                                    from.current,
                                    with_.locks,
                                    with_.accounts,
@@ -203,6 +212,7 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
         }
     }
     ++counts_.accepted;
+    totals_.message(who->account, with_.time.now());
     co_return ticket_for(what, who->account, who->login);
 }
 
@@ -232,6 +242,7 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
     } else {
         d = trouble(context.settings, context.what, rule, answer.error());
     }
+    d.rule = rule;
     if (!d.refuses()) {
         const bool heavier = so_far.verdict.kind == decision_kind::dunno ||
                              (so_far.verdict.kind == decision_kind::warn && d.kind == decision_kind::hold);

@@ -60,6 +60,7 @@ asio::awaitable<void> service::tend_once(bool thoroughly) {
         co_return;
     }
     rotate_ticket_key();
+    misplacement_.look(of_.time.now(), *settings(), of_.asks.counts(), of_.asks.hooks());
     const auto over = co_await of_.store.expire(settings()->state.history_retention);
     if (!over) {
         log::warning("locks not looked at").kv("why", over.error().message());

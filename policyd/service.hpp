@@ -3,6 +3,7 @@
 // reload. Owns nothing of it; main() does, and keeps every part alive longer than the event loop runs.
 #pragma once
 
+#include "policyd/misplacement.hpp"
 #include "policyd/server.hpp"
 #include "shared/config/snapshot.hpp"
 
@@ -43,6 +44,7 @@ private:
     void rotate_ticket_key();
     parts of_;
     instant started_;
+    misplacement misplacement_;
 };
 
 } // namespace postsluice::policyd
