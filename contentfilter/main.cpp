@@ -146,12 +146,13 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
     runner checks{filter.threads, load_resources(*settings)};
     counters counts;
 
-    service all{
-        {configuration, context.get_executor(), environments->time(), environments->accounts(), environments->events(),
-         kept, *tickets, counts, [&](message_ptr what) { return checks.run(std::move(what)); },
-         [&](const config::settings& now) { checks.swap_resources(load_resources(now)); },
-         [&] { return checks.stuck(); }, find_mail_owner(), [&] { return environments->state_writer().healthy(); },
-         [&] { return environments->hot().fill(); }, [&] { return environments->shared().fill(); }}};
+    service all{{configuration, context.get_executor(), environments->time(), environments->accounts(),
+                 environments->events(), environments->passed(), environments->tries(), kept, *tickets, counts,
+                 [&](message_ptr what) { return checks.run(std::move(what)); },
+                 [&](const config::settings& now) { checks.swap_resources(load_resources(now)); },
+                 [&] { return checks.stuck(); }, find_mail_owner(),
+                 [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
+                 [&] { return environments->shared().fill(); }}};
     if (!all.of().mail_owner) log::warning("there is no user \"postfix\": only root may send to us");
     const auto connections = std::make_shared<server>(context.get_executor(), all);
     for (const auto& one : listeners)

@@ -76,18 +76,18 @@ asio::awaitable<void> pipeline::run(work_ptr w) {
 asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
     auto v = co_await find_verdict(w);
     w->decided = v;
-    of_.counts.count(v);
-    if (v.kind != verdict_kind::pass) w->reference = new_reference();
+    if (!w->repeated) of_.counts.count(v);
+    if ((v.kind != verdict_kind::pass || v.why != reason::none) && w->reference.empty()) w->reference = new_reference();
     co_await act_on(w, std::move(v));
 }
 
 // What a locked account still had in the queue. Its mail to the abuse address passes: that is how it asks to be opened.
-std::optional<verdict> pipeline::verdict_on_lock(const message& what) {
-    if (what.sender.account == "-") return std::nullopt;
-    const auto lock = of_.accounts.read_lock(what.sender.account);
+std::optional<verdict> pipeline::verdict_on_lock(const message& what, const std::string& account) {
+    if (account == "-") return std::nullopt;
+    const auto lock = of_.accounts.read_lock(account);
     if (!lock) {
         const auto on_error = what.settings->contentfilter.on_error;
-        log::error("lock not read").kv("account", what.sender.account).kv("why", lock.error().message());
+        log::error("lock not read").kv("account", account).kv("why", lock.error().message());
         if (on_error == config::filter_error_policy::pass) return std::nullopt;
         return verdict_of(kind_of(on_error), reason::state_unavailable, observes(what));
     }
@@ -106,12 +106,84 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what) {
     co_return decide(std::move(found), policy);
 }
 
+// A temporary error is nobody's verdict: the next one tries anew.
+asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
+    const auto& what = w->what();
+    if (what.queue_id == "-") co_return co_await judge(w->j.what);
+    const auto key = what.queue_id + " " + what.digest;
+    auto known = co_await verdicts_.ask(key, w->j.deadline);
+    if (known) {
+        w->repeated = true;
+        w->reference = std::move(known->reference);
+        co_return std::move(known->what);
+    }
+    struct first {
+        verdict_memory& verdicts;
+        const std::string& key;
+        ~first() { verdicts.give_up(key); } // nothing, where it was told
+    } const finding_it{verdicts_, key};
+    auto v = co_await try_to_judge(w);
+    if (v.kind == verdict_kind::tempfail) co_return v;
+    if (v.kind != verdict_kind::pass || v.why != reason::none) w->reference = new_reference();
+    verdict_memory::remembered now{v, w->reference};
+    verdicts_.tell(key, std::move(now));
+    co_return v;
+}
+
+// Between the marks lies all that looks into the message.
+asio::awaitable<verdict> pipeline::try_to_judge(work_ptr w) {
+    const auto& what = w->what();
+    const auto& filter = w->settings().contentfilter;
+    const auto died = of_.tries.begin(what.queue_id, what.digest);
+    if (!died) log::error("try not marked").kv("queue_id", what.queue_id).kv("why", died.error().message());
+    if (died && *died >= filter.max_tries) {
+        log::error("the filter died over this message too often: it is looked at no more")
+            .kv("queue_id", what.queue_id)
+            .kv("account", what.sender.account)
+            .kv("tries", *died);
+        const bool hold = filter.after_tries == config::tries_policy::hold;
+        co_return verdict_of(hold ? verdict_kind::hold : verdict_kind::pass, reason::tried_too_often, false);
+    }
+    const struct unmark {
+        state::attempts& tries;
+        const message& what;
+        ~unmark() { // also where a check threw: that is no death
+            if (const auto ended = tries.end(what.queue_id, what.digest); !ended)
+                log::error("try not unmarked").kv("queue_id", what.queue_id).kv("why", ended.error().message());
+        }
+    } at_the_end{of_.tries, what};
+    co_return co_await judge(w->j.what);
+}
+
+// Postfix keeps the IDENT of what it queues again, and nobody but Postfix can say one. The body is compared, since a
+// short queue ID (enable_long_queue_ids = no) is used again.
+asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
+    const auto& what = w->what();
+    if (what.sender.by != sender_identity::proof::none || what.queue_id == "-") co_return false;
+    auto earlier = of_.passed.find(what.queue_id);
+    if (!earlier) {
+        log::error("passages not read").kv("queue_id", what.queue_id).kv("why", earlier.error().message());
+        co_return false;
+    }
+    if (!*earlier) co_return false;
+    const auto body = co_await act::hash_body(w->j.what);
+    if (!body || *body != (*earlier)->body_hash) co_return false;
+    w->earlier = std::move(*earlier);
+    co_return true;
+}
+
 asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     const auto& what = w->what();
     const auto& filter = w->settings().contentfilter;
     // Never only observed: a loop does not end by itself.
     if (count_passes(what.header, w->settings().hostname) > filter.max_loops)
         co_return verdict_of(verdict_kind::reject, reason::mail_loop, false);
+    const bool again = co_await passed_before(w);
+    if (again) {
+        auto locked = verdict_on_lock(what, w->earlier->account);
+        if (locked) co_return std::move(*locked);
+        co_return verdict{};
+    }
     if (what.sender.by == sender_identity::proof::none) {
         ++of_.counts.no_ticket;
         if (filter.no_ticket == config::no_ticket_policy::hold)
@@ -119,9 +191,9 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
         if (filter.no_ticket == config::no_ticket_policy::tempfail)
             co_return verdict_of(verdict_kind::tempfail, reason::no_ticket, observes(what));
     }
-    auto locked = verdict_on_lock(what);
+    auto locked = verdict_on_lock(what, what.sender.account);
     if (locked && !locked->observed) co_return std::move(*locked);
-    auto v = co_await judge(w->j.what);
+    auto v = co_await judge_once(w);
     if (locked && v.kind < locked->kind) { // only observed: what the checks found is told as well
         locked->findings = std::move(v.findings);
         locked->score = v.score;
@@ -136,17 +208,17 @@ void pipeline::write_log(const work& w) {
     const bool failed = !w.trouble.empty() ||
                         std::any_of(w.replies.begin(), w.replies.end(), [](const auto& r) { return r.klass() == 4; });
     if (failed) ++of_.counts.tempfailed;
-    const bool loud = failed || what.sender.by == sender_identity::proof::none;
+    const bool loud = failed || (what.sender.by == sender_identity::proof::none && !w.earlier);
     const auto findings = act::describe_findings(v.findings);
     std::string found;
     for (const auto& one : findings)
         found += (found.empty() ? "" : "; ") + one;
     log::line line{loud && w.done != "released" ? log::level::warning : log::level::info, "message"};
     auto more = [&line](std::string_view key, const auto& value) { std::move(line).kv(key, value); };
-    more("account", what.sender.account);
+    more("account", w.earlier ? w.earlier->account : what.sender.account);
     more("queue_id", what.queue_id);
     more("next_queue_id", w.next_queue_id);
-    more("proof", to_string(what.sender.by));
+    more("proof", w.earlier ? "passed" : to_string(what.sender.by));
     more("verdict", to_string(v.kind));
     if (w.done != "-") more("done", w.done);
     if (v.observed && v.kind != verdict_kind::pass) more("observed", true);

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a whole message to the replies. In this order: loops, the ticket policy, the account's lock, the checks,
 // decide(); then the act: hand on (tagged where the verdict says so), quarantine, refuse, discard, or come back later.
+// A message without a ticket whose IDENT and body have passed before was queued again behind us (`postsuper -r`): only
+// the lock is asked about.
 // What holds, whatever happens:
 //  - 2xx only where the next hop said 2xx, or where the quarantined copy is on disk and in the index (or the verdict is
 //  discard).
 //  - 5xx only for a verdict, or relayed from the next hop. Anything that fails here, an exception too, is 451 4.3.0 and
 //  concerns one message.
 //  - The answer comes before `deadline`; no final dot leaves so late that its reply could come after it.
+//  - What the next hop took is remembered: a repeat of the same bytes under the same IDENT, after a reply of ours that
+//  was lost, goes to the other recipients only.
 //  - Observe mode: everything is decided, counted and told; the message passes as if nothing had been found, and no
 //  strike is dealt.
+//  - One verdict for one message (its queue ID and digest): its slices and repeats share it, and it counts once. The
+//  lock is asked about each time.
+//  - A message over which the daemon died max_tries times is looked at no more: after_tries, and an alarm.
 // One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the
 // caller's strand; any number of messages at once. Outlives all process() calls.
 #pragma once
@@ -19,8 +26,11 @@
 #include "contentfilter/counters.hpp"
 #include "contentfilter/intake/message.hpp"
 #include "contentfilter/verdict.hpp"
+#include "contentfilter/verdict_memory.hpp"
 #include "shared/state/account_store.hpp"
+#include "shared/state/attempts.hpp"
 #include "shared/state/event_log.hpp"
+#include "shared/state/passages.hpp"
 
 #include <functional>
 
@@ -32,6 +42,8 @@ public:
         const clock& time;
         state::account_store& accounts;
         state::event_log& events;
+        state::passages& passed;
+        state::attempts& tries;
         act::quarantine& kept;
         std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr)> checks; ///< runner::run()
         std::function<std::shared_ptr<act::next_hop>()> hop;
@@ -69,11 +81,17 @@ private:
     boost::asio::awaitable<void> keep(work_ptr w, const verdict& v, verdict_kind done, reason why);
     boost::asio::awaitable<void> refuse(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> deal_strike(work_ptr w, const verdict& v);
-    [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what);
+    boost::asio::awaitable<bool> passed_before(work_ptr w);
+    boost::asio::awaitable<verdict> judge_once(work_ptr w);
+    boost::asio::awaitable<verdict> try_to_judge(work_ptr w);
+    [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
+    [[nodiscard]] std::vector<bool> delivered_before(const work& w);
+    void remember(work& w, const act::prepared& ready, const std::vector<bool>& before);
     void record(work& w, const verdict& v, verdict_kind done, reason why);
     void write_log(const work& w);
 
     parts of_;
+    verdict_memory verdicts_;
 };
 
 } // namespace postsluice::contentfilter

@@ -57,11 +57,20 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
         co_await keep(w, v, verdict_kind::quarantine, v.why);
         co_return;
     }
+    if (w->repeated) {
+        w->answer(act::refused(w->settings(), w->reference));
+        co_return;
+    }
     const auto under = of_.events.count_under(w->what().sender.account, "bounce", bounce_period,
                                               w->settings().contentfilter.bounces_per_hour);
     if (!under)
         log::error("bounces not counted").kv("account", w->what().sender.account).kv("why", under.error().message());
     if (!under || !*under) {
+        auto capped = v; // for its other slices as well
+        capped.kind = verdict_kind::quarantine;
+        capped.why = reason::bounce_cap;
+        verdict_memory::remembered now{std::move(capped), w->reference};
+        if (w->what().queue_id != "-") verdicts_.tell(w->what().queue_id + " " + w->what().digest, std::move(now));
         co_await keep(w, v, verdict_kind::quarantine, reason::bounce_cap);
         co_return;
     }
@@ -89,7 +98,7 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, verdict_kind 
 
 asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
     const auto& sender = w->what().sender;
-    if (v.observed || !v.strikes || sender.account == "-") co_return;
+    if (v.observed || w->repeated || !v.strikes || sender.account == "-") co_return;
     auto digest = act::proof_digest(w->what());
     if (!digest) digest = w->what().digest;
     strike what;
@@ -123,6 +132,43 @@ void pipeline::record(work& w, const verdict& v, verdict_kind done, reason why) 
     if (!written) log::error("event not recorded").kv("ref", w.reference).kv("why", written.error().message());
 }
 
+namespace {
+/// As Postfix wrote them, parameters and all: two entries of one address may differ there, and both be meant.
+std::vector<std::string_view> lines_of(const std::vector<smtp::path_argument>& recipients) {
+    std::vector<std::string_view> out;
+    out.reserve(recipients.size());
+    for (const auto& one : recipients)
+        out.push_back(one.raw);
+    return out;
+}
+} // namespace
+
+std::vector<bool> pipeline::delivered_before(const work& w) {
+    const auto& what = w.what();
+    std::vector<bool> nobody(what.envelope.recipients.size(), false);
+    if (what.queue_id == "-" || w.released) return nobody;
+    auto found = of_.passed.delivered(what.queue_id, what.digest, lines_of(what.envelope.recipients));
+    if (found) return std::move(*found);
+    log::error("passages not read").kv("queue_id", what.queue_id).kv("why", found.error().message());
+    return nobody; // a duplicate is better than a loss
+}
+
+void pipeline::remember(work& w, const act::prepared& ready, const std::vector<bool>& before) {
+    const auto& what = w.what();
+    if (what.queue_id == "-") return;
+    std::vector<std::string_view> taken;
+    const auto lines = lines_of(what.envelope.recipients);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        const auto& reply = w.replies.size() == lines.size() ? w.replies[i] : w.replies.front();
+        if (reply.ok() && !before[i]) taken.push_back(lines[i]);
+    }
+    const auto& account = w.earlier ? w.earlier->account : what.sender.account;
+    const auto& login = w.earlier ? w.earlier->login : what.sender.who.login;
+    const auto written =
+        of_.passed.add(what.queue_id, what.digest, {of_.time.now(), account, login, ready.body_hash}, taken);
+    if (!written) log::error("passage not recorded").kv("queue_id", what.queue_id).kv("why", written.error().message());
+}
+
 asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     const auto now = of_.time.now();
     const auto& what = w->what();
@@ -138,14 +184,21 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     }
     w->sign = ready->sign;
 
+    const auto before = delivered_before(*w);
     const auto hop = of_.hop();
     relay::mail mail;
     mail.envelope = what.envelope;
+    act::drop_recipients(mail.envelope, before);
+    if (mail.envelope.recipients.empty()) {
+        w->done = "delivered-before";
+        w->answer(act::delivered_before());
+        co_return;
+    }
     mail.size = ready->content->size();
     mail.content = act::stream_of(ready->content);
     mail.dot_before = w->j.deadline - hop->dot_timeout();
     mail.still_wanted = w->j.client_is_there;
-    const auto everybody = what.envelope.recipients.size();
+    const auto everybody = mail.envelope.recipients.size();
     if (w->j.speaks == smtp::protocol::smtp)
         mail.go_ahead = [everybody](const smtp::transaction_result& r) { return r.accepted() == everybody; };
     const auto result = co_await hop->deliver(std::move(mail));
@@ -154,16 +207,18 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     if (outcome.partly_refused)
         log::error("next hop refuses some recipients: its listener is to check nothing").kv("queue_id", what.queue_id);
     w->replies = std::move(outcome.replies);
+    if (w->j.speaks == smtp::protocol::lmtp) act::insert_replies(w->replies, before);
     w->next_queue_id = outcome.next_queue_id;
     w->delivered = outcome.delivered;
     w->trouble = outcome.trouble;
     if (outcome.delivered == 0) co_return;
+    remember(*w, *ready, before);
     if (ready->sign == "signed")
         ++of_.counts.signed_messages;
     else
         of_.counts.count_unsigned(ready->sign);
     // Only now: a delivery that is tried again would leave an event each time.
-    if (v.kind != verdict_kind::pass) record(*w, v, v.kind, v.why);
+    if (v.kind != verdict_kind::pass || v.why != reason::none) record(*w, v, v.kind, v.why);
 }
 
 asio::awaitable<std::vector<smtp::reply>> pipeline::hand_on(message_ptr what, steady::time_point deadline) {
@@ -172,6 +227,7 @@ asio::awaitable<std::vector<smtp::reply>> pipeline::hand_on(message_ptr what, st
     j.deadline = deadline;
     auto w = std::make_shared<work>(std::move(j), co_await asio::this_coro::executor);
     w->done = "released";
+    w->released = true;
     w->decided.why = reason::released;
     try {
         co_await deliver(w, verdict{});

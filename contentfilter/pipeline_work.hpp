@@ -22,12 +22,15 @@ struct pipeline::work {
     job j;
     boost::asio::steady_timer late;
     bool finished = false;
+    bool repeated = false; ///< its verdict was found for another slice, or an earlier try, and counted there
+    bool released = false; ///< an operator handed it on
     std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
     // for the reply and the log
     std::vector<smtp::reply> replies;
     verdict decided;
-    std::string done = "-"; ///< what was done about it, where that is not the verdict's name
-    std::string reference;  ///< empty for a clean pass
+    std::optional<state::passage> earlier; ///< it passed before, and was queued again behind us
+    std::string done = "-";                ///< what was done about it, where that is not the verdict's name
+    std::string reference;                 ///< empty for a clean pass
     std::string sign = "-", next_queue_id = "-", trouble;
     std::size_t delivered = 0;
 };

@@ -15,14 +15,14 @@ namespace asio = boost::asio;
 namespace {
 constexpr seconds tend_every{5};
 constexpr int thorough_every = 12; // times that
-constexpr std::size_t forgotten_at_once = 1000;
+constexpr std::size_t forgotten_at_once = 10'000;
 } // namespace
 
 service::service(parts of)
     : of_{std::move(of)}
     , started_{of_.time.now()}
     , hop_{std::make_shared<act::next_hop>(of_.executor, *settings())}
-    , flow_{{of_.time, of_.accounts, of_.events, of_.kept, of_.checks, [this] { return hop(); },
+    , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks, [this] { return hop(); },
              [this] { return keys(); }, of_.counts}} {
     load_keys(*settings());
 }
@@ -84,6 +84,11 @@ asio::awaitable<void> service::tend_quarantine() {
     const auto oldest = of_.time.now() - settings()->state.history_retention;
     if (const auto done = of_.events.forget_before(oldest, forgotten_at_once); !done)
         log::warning("events not forgotten").kv("why", done.error().message());
+    const auto left = of_.time.now() - settings()->contentfilter.passage_memory;
+    if (const auto done = of_.passed.forget_before(left, forgotten_at_once); !done)
+        log::warning("passages not forgotten").kv("why", done.error().message());
+    if (const auto done = of_.tries.forget_before(left, forgotten_at_once); !done)
+        log::warning("tries not forgotten").kv("why", done.error().message());
 }
 
 asio::awaitable<void> service::tend() {

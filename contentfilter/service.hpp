@@ -21,6 +21,8 @@ public:
         const clock& time;
         state::account_store& accounts;
         state::event_log& events;
+        state::passages& passed;
+        state::attempts& tries;
         act::quarantine& kept;
         account::ticket_ring& tickets;
         counters& counts;

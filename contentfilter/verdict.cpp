@@ -56,6 +56,9 @@ int weight(const std::optional<strike_kind>& kind) noexcept {
         return 2;
     case strike_kind::limit:
     case strike_kind::manual:
+    case strike_kind::invalid_recipients:
+    case strike_kind::stolen_password:
+    case strike_kind::complaint:
         return 1;
     }
     return 0;

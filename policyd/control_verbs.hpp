@@ -17,7 +17,7 @@
 //            "client", "sender", "recipient", "queue_id" (all of the latest refusal),
 //            "observed": true where none was refused, "count": refusals of the incident, "first": TIME, "last": TIME}
 //   LIMIT   {"limit", "subject", "unit", "period", "count": number | null}
-//   FROM    {"rule": "own-address"|"own-domain"|"list"|"any", "entries": [of list], "allowed": in words, of an account}
+//   FROM    {"rule": "own-address"|"own-domain"|"list"|"map"|"any", "entries": [of list, map], "allowed": in words, of an account}
 //
 // verb            arguments       answer
 // status          [accounts=100]  program "postsluice-policyd", version, pid, started: TIME, uptime,

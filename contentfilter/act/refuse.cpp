@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/act/refuse.hpp"
 
+#include <algorithm>
+
 namespace postsluice::contentfilter::act {
 
 namespace {
@@ -21,6 +23,9 @@ smtp::reply quarantined(std::string_view reference) {
 }
 smtp::reply discarded(std::string_view reference) {
     return smtp::make_reply(250, "2.0.0", with_reference("Ok: discarded,", reference));
+}
+smtp::reply delivered_before() {
+    return smtp::make_reply(250, "2.0.0", "Ok: delivered before");
 }
 smtp::reply later(std::string_view reference) {
     return smtp::make_reply(451, "4.3.0",
@@ -43,6 +48,27 @@ bool must_not_bounce(const message& what, const verdict& v) {
     const auto& address = what.envelope.sender.address;
     if (address.is_null() || sender.account == "-" || sender.by == sender_identity::proof::none) return true;
     return !account::may_use(*sender.profile, sender.who, address);
+}
+
+void drop_recipients(smtp::envelope& from, const std::vector<bool>& before) {
+    if (std::find(before.begin(), before.end(), true) == before.end()) return;
+    std::vector<smtp::path_argument> rest;
+    for (std::size_t i = 0; i < from.recipients.size(); ++i)
+        if (!before[i]) rest.push_back(std::move(from.recipients[i]));
+    from.recipients = std::move(rest);
+}
+
+void insert_replies(std::vector<smtp::reply>& into, const std::vector<bool>& before) {
+    if (into.empty()) return;
+    std::vector<smtp::reply> all;
+    std::size_t next = 0;
+    for (const bool delivered : before) {
+        if (delivered)
+            all.push_back(delivered_before());
+        else if (next < into.size())
+            all.push_back(std::move(into[next++]));
+    }
+    into = std::move(all);
 }
 
 std::vector<smtp::reply> for_all(const smtp::reply& r, smtp::protocol speaks, std::size_t recipients) {

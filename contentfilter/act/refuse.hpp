@@ -15,6 +15,7 @@ namespace postsluice::contentfilter::act {
 [[nodiscard]] smtp::reply refused(const config::settings& settings, std::string_view reference); ///< 550 5.7.1
 [[nodiscard]] smtp::reply quarantined(std::string_view reference); ///< 250: nothing is bounced
 [[nodiscard]] smtp::reply discarded(std::string_view reference);   ///< 250
+[[nodiscard]] smtp::reply delivered_before();                      ///< 250: the next hop has it already
 [[nodiscard]] smtp::reply later(std::string_view reference = {});  ///< 451 4.3.0: trouble of our own
 [[nodiscard]] smtp::reply no_room();                               ///< 452 4.3.1
 [[nodiscard]] smtp::reply too_large();                             ///< 552 5.3.4
@@ -23,6 +24,11 @@ namespace postsluice::contentfilter::act {
 /// Not a bounce but the quarantine: a virus, a null reverse-path, one that the account may not use, or a sender whom
 /// nothing proves.
 [[nodiscard]] bool must_not_bounce(const message& what, const verdict& v);
+
+/// Takes out the recipients for which `before` is true.
+void drop_recipients(smtp::envelope& from, const std::vector<bool>& before);
+/// The replies of all recipients, of those of them that were not dropped.
+void insert_replies(std::vector<smtp::reply>& into, const std::vector<bool>& before);
 
 /// The one reply, as often as the protocol wants it.
 [[nodiscard]] std::vector<smtp::reply> for_all(const smtp::reply& r, smtp::protocol speaks, std::size_t recipients);

@@ -125,18 +125,37 @@ asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, e
         const auto piece = body.next();
         if (!piece) co_return piece.error();
         if (piece->empty()) break;
-        if (!plan->keys.empty()) hash.update(*piece);
+        hash.update(*piece);
         out->body_size += piece->size();
         if (out->body_size < next_yield) continue;
         next_yield += yield_every;
         co_await asio::post(asio::use_awaitable);
     }
+    auto body_hash = hash.finish();
     if (!plan->keys.empty()) {
-        auto signatures = make_signatures(*out, *plan, hash.finish(), now);
+        auto signatures = make_signatures(*out, *plan, body_hash, now);
         if (!signatures) co_return signatures.error();
         out->fields.insert(out->fields.begin(), signatures->begin(), signatures->end());
     }
-    co_return prepared{std::move(out), plan->why};
+    co_return prepared{std::move(out), plan->why, std::move(body_hash)};
+}
+
+asio::awaitable<result<std::string>> hash_body(std::shared_ptr<const message> what) {
+    const edits nothing;
+    auth::body_hash hash;
+    body_reader body{*what, nothing};
+    std::uint64_t read = 0;
+    for (std::uint64_t next_yield = yield_every;;) {
+        const auto piece = body.next();
+        if (!piece) co_return piece.error();
+        if (piece->empty()) break;
+        hash.update(*piece);
+        read += piece->size();
+        if (read < next_yield) continue;
+        next_yield += yield_every;
+        co_await asio::post(asio::use_awaitable);
+    }
+    co_return hash.finish();
 }
 
 } // namespace postsluice::contentfilter::act

@@ -23,7 +23,10 @@ struct signing_plan {
 struct prepared {
     std::shared_ptr<const rendered> content;
     std::string_view sign; ///< signing_plan::why
+    std::string body_hash; ///< of the body as it leaves, relaxed (RFC 6376 section 3.4.4); 32 octets
 };
+/// The same hash of a body as it came.
+[[nodiscard]] boost::asio::awaitable<result<std::string>> hash_body(std::shared_ptr<const message> what);
 /// Reads the whole body once, letting others run in between. `what` and `changes` are kept by the result.
 boost::asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes,
                                                  std::shared_ptr<const auth::key_table> keys, instant now);

@@ -23,6 +23,7 @@ const word_rows<filter_error_policy> error_policies = {{filter_error_policy::tem
 const word_rows<no_ticket_policy> no_ticket_policies = {{no_ticket_policy::default_profile, "default-profile"},
                                                         {no_ticket_policy::hold, "hold"},
                                                         {no_ticket_policy::tempfail, "tempfail"}};
+const word_rows<tries_policy> tries_policies = {{tries_policy::hold, "hold"}, {tries_policy::pass, "pass"}};
 const word_rows<dkim_signer> signers = {{dkim_signer::own, "own"}, {dkim_signer::libopendkim, "libopendkim"}};
 
 using s = filter_settings;
@@ -78,6 +79,14 @@ options<s> checking() {
                "What a check does that could not finish: the message waits, is held, or goes on."),
         row<s>("no_ticket", &s::no_ticket, words(no_ticket_policies),
                "Mail that policyd did not see: it is held to the default profile, goes to quarantine, or waits."),
+        row<s>(
+            "passage_memory", &s::passage_memory, durations(hours{1}, hours{24 * 365}),
+            "How long it is remembered what left the filter, so that nothing arrives twice and requeued mail is known; "
+            "longer than Postfix's maximal_queue_lifetime."),
+        row<s>("max_tries", &s::max_tries, integers<std::uint32_t>(1, 100),
+               "So often may the daemon die over one message; then after_tries says what becomes of it."),
+        row<s>("after_tries", &s::after_tries, words(tries_policies),
+               "It goes to quarantine, or passes without having been looked at; both are alarmed."),
         row<s>("bounces_per_hour", &s::bounces_per_hour, integers<std::uint32_t>(0, 1'000'000),
                "Refusals of one account that may become bounces; more go to quarantine."),
         row<s>("worker", &s::worker, paths(), "The confined program that looks at files."),

@@ -36,6 +36,7 @@ enum class durability_mode {
 enum class no_ticket_policy { default_profile, hold, tempfail };
 enum class locked_reply { tempfail, reject };
 enum class filter_error_policy { tempfail, hold, pass }; ///< what a check's temperror does
+enum class tries_policy { hold, pass };                  ///< a message under which the filter died too often
 enum class dkim_signer { own, libopendkim };
 enum class spf_policy { ignore, warn, require };        ///< what the sender domain's SPF must say of outbound_addresses
 enum class null_sender_policy { allow, limit, reject }; ///< `limit`: only where a null-sender limit is set
@@ -140,6 +141,10 @@ struct filter_settings {
     seconds stop_timeout{30};
     filter_error_policy on_error = filter_error_policy::tempfail;
     no_ticket_policy no_ticket = no_ticket_policy::default_profile;
+    seconds passage_memory{6 *
+                           86400}; ///< what left us is remembered for so long; over Postfix's maximal_queue_lifetime
+    std::uint32_t max_tries = 3;   ///< the daemon died so often while it had the message: it is looked at no more
+    tries_policy after_tries = tries_policy::hold;
     std::uint32_t bounces_per_hour = 20; ///< per account; then quarantine with 250
     std::filesystem::path worker = "/usr/libexec/postsluice/postsluice-scan-worker";
     std::size_t workers = 2;

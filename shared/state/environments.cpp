@@ -58,13 +58,27 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     self->writer_ = std::make_unique<writer>(*self->state_, options.writer_timeout);
     self->accounts_ = std::make_unique<account_store>(*self->state_, *self->writer_, self->secret_, self->clock_);
     self->quarantine_ = std::make_unique<quarantine_index>(*self->state_, *self->writer_);
-    if (!policy) self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
+    if (!policy) {
+        self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
+        self->attempts_ = std::make_unique<attempts>(self->hot(), self->secret_, self->clock_);
+        self->passages_ = std::make_unique<passages>(self->hot(), self->secret_, self->clock_);
+    }
     return self;
 }
 
 event_log& environments::events() {
     require(events_ != nullptr, "the filter environment is contentfilter's");
     return *events_;
+}
+
+passages& environments::passed() {
+    require(passages_ != nullptr, "the filter environment is contentfilter's");
+    return *passages_;
+}
+
+attempts& environments::tries() {
+    require(attempts_ != nullptr, "the filter environment is contentfilter's");
+    return *attempts_;
 }
 
 std::unique_ptr<accounting> environments::make_accounting(asio::any_io_executor loop, accounting_options options) {

@@ -11,8 +11,10 @@
 
 #include "shared/state/account_store.hpp"
 #include "shared/state/accounting_lmdb.hpp"
+#include "shared/state/attempts.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/maintenance.hpp"
+#include "shared/state/passages.hpp"
 #include "shared/state/quarantine_index.hpp"
 
 namespace postsluice::state {
@@ -43,6 +45,9 @@ public:
     [[nodiscard]] quarantine_index& quarantine() noexcept { return *quarantine_; }
     /// contentfilter only (asserted).
     [[nodiscard]] event_log& events();
+    /// contentfilter only (asserted).
+    [[nodiscard]] passages& passed();
+    [[nodiscard]] attempts& tries();
     /// policyd only (asserted), once; it must end before this and before the loop's context.
     [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop,
                                                               accounting_options options = {});
@@ -60,6 +65,8 @@ private:
     std::unique_ptr<account_store> accounts_;
     std::unique_ptr<quarantine_index> quarantine_;
     std::unique_ptr<event_log> events_;
+    std::unique_ptr<passages> passages_;
+    std::unique_ptr<attempts> attempts_;
 };
 
 } // namespace postsluice::state

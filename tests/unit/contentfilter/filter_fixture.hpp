@@ -349,7 +349,7 @@ public:
         context = std::make_unique<asio::io_context>();
         all = std::make_unique<service>(service::parts{
             *configuration, context->get_executor(), environments->time(), environments->accounts(),
-            environments->events(), *kept, *tickets, counts,
+            environments->events(), environments->passed(), environments->tries(), *kept, *tickets, counts,
             [this](message_ptr what) { return check(this, std::move(what)); }, [](const config::settings&) {},
             [] { return false; }, mail_owner, [] { return true; }, [] { return 0.0; }, [] { return 0.0; }});
         listener = std::make_shared<server>(context->get_executor(), *all);

@@ -294,6 +294,135 @@ BOOST_AUTO_TEST_CASE(the_same_message_again_is_one_entry_one_strike_and_one_even
     BOOST_TEST(f.environments->accounts().history("eve@example.org", 10).value().strikes.size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(the_same_bytes_after_a_lost_reply_go_to_the_others_only) {
+    filter f;
+    f.start();
+    const auto content = f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "once");
+    const std::vector<std::string> recipients = {"a@example.net", "b@example.net", "c@example.net"};
+    f.hop->answer("RCPT TO:<b@", "450 4.2.0 later", true);
+    {
+        postfix p{f.socket()};
+        const auto replies = p.send("Q1", "bob@example.org", recipients, content);
+        BOOST_TEST(replies[1].starts_with("450 4.2.0"));
+    }
+    postfix p{f.socket()};
+    const auto again = p.send("Q1", "bob@example.org", recipients, content);
+    BOOST_TEST(again[0] == "250 2.0.0 Ok: delivered before");
+    BOOST_TEST(again[1].starts_with("250 2.0.0 Ok: queued"));
+    BOOST_TEST(again[2] == "250 2.0.0 Ok: delivered before");
+    const auto third = p.send("Q1", "bob@example.org", recipients, content);
+    BOOST_TEST(third[1] == "250 2.0.0 Ok: delivered before");
+    const auto got = f.hop->deliveries();
+    BOOST_TEST_REQUIRE(got.size() == 2U);
+    BOOST_TEST(got[0].recipients == (std::vector<std::string>{"<a@example.net>", "<c@example.net>"}));
+    BOOST_TEST(got[1].recipients == (std::vector<std::string>{"<b@example.net>"}));
+    // Other bytes, or another queue ID, are another message.
+    BOOST_TEST(
+        p.send("Q1", "bob@example.org", recipients, content + "more\r\n")[0].starts_with("250 2.0.0 Ok: queued"));
+    BOOST_TEST(p.send("Q2", "bob@example.org", recipients, content)[0].starts_with("250 2.0.0 Ok: queued"));
+}
+
+BOOST_AUTO_TEST_CASE(slices_of_a_message_share_one_verdict_and_one_strike) {
+    filter f;
+    f.find({forged_from});
+    std::atomic<int> asked{0};
+    f.on_check = [&](const message&) {
+        ++asked;
+        std::this_thread::sleep_for(std::chrono::milliseconds{300}); // the others come meanwhile
+    };
+    f.start();
+    const auto content = f.ticket("eve@example.org", "Q1") + plain("ceo@elsewhere.example", "sliced");
+    std::vector<std::string> replies(4);
+    {
+        std::vector<std::jthread> slices;
+        for (std::size_t i = 0; i < replies.size(); ++i)
+            slices.emplace_back([&, i] {
+                postfix p{f.socket()};
+                replies[i] = p.send("Q1", "eve@example.org", {std::to_string(i) + "@example.net"}, content).front();
+            });
+    }
+    BOOST_TEST(replies[0].starts_with("550 5.7.1"));
+    for (const auto& reply : replies)
+        BOOST_TEST(reply == replies[0]); // the reference, too
+    BOOST_TEST(asked == 1);
+    BOOST_TEST(f.events().size() == 1U);
+    // Later: still the same refusal, and nothing is counted.
+    postfix p{f.socket()};
+    BOOST_TEST(p.send("Q1", "eve@example.org", {"late@example.net"}, content).front() == replies[0]);
+    BOOST_TEST(asked == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_check_that_fails_is_tried_again_by_the_next_slice) {
+    filter f;
+    std::atomic<int> asked{0};
+    f.on_check = [&](const message&) {
+        if (++asked == 1) throw std::runtime_error{"broken once"};
+    };
+    f.start();
+    postfix p{f.socket()};
+    const auto content = f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x");
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, content).front().starts_with("451 4.3.0"));
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, content).front().starts_with("250 2.0.0 Ok: queued"));
+    BOOST_TEST(asked == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_message_the_filter_died_over_too_often_is_looked_at_no_more) {
+    for (const auto& [policy, expected] : {std::pair{config::tries_policy::hold, "250 2.0.0 Ok: quarantined"},
+                                           std::pair{config::tries_policy::pass, "250 2.0.0 Ok: queued"}}) {
+        BOOST_TEST_CONTEXT(expected) {
+            filter f;
+            f.settings->contentfilter.max_tries = 2;
+            f.settings->contentfilter.after_tries = policy;
+            f.find({virus});
+            f.start();
+            const auto content = f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x");
+            sha256 hash;
+            hash.update(content);
+            const auto digest = hash.hex();
+            for (int death = 0; death < 2; ++death) {
+                state::attempts other{f.environments->hot(), f.environments->secret(), f.environments->time()};
+                other.begin("Q1", digest).value(); // and never ends
+            }
+            postfix p{f.socket()};
+            BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, content).front().starts_with(expected));
+            BOOST_TEST(f.log.has("died over this message too often"));
+            BOOST_TEST_REQUIRE(f.events().size() == 1U);
+            BOOST_TEST(f.events()[0].why == reason::tried_too_often);
+            // The mail behind it is looked at.
+            f.find({});
+            BOOST_TEST(p.send("Q2", "bob@example.org", {"a@example.net"},
+                              f.ticket("bob@example.org", "Q2") + plain("bob@example.org", "y"))
+                           .front()
+                           .starts_with("250 2.0.0 Ok: queued"));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_was_queued_again_behind_the_filter_passes_unless_its_account_is_locked) {
+    filter f;
+    f.settings->contentfilter.no_ticket = config::no_ticket_policy::hold;
+    f.start();
+    postfix p{f.socket()};
+    p.send("Q1", "bob@example.org", {"a@example.net"},
+           f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x"));
+    f.find({virus}); // not asked again
+    const auto requeued = "Received: by mail.example.org (Postfix, from userid 4242)\r\n\tid Q9; Sat, 21 Nov 2026 "
+                          "10:00:00 +0000\r\n" +
+                          plain("bob@example.org", "x");
+    BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, requeued)[0].starts_with("250 2.0.0 Ok: queued"));
+    BOOST_TEST(f.counts.no_ticket == 0U);
+    BOOST_TEST(f.log.has("account=bob@example.org queue_id=Q1 next_queue_id=NEXT2 proof=passed"));
+    // An IDENT alone proves nothing: another body, another message.
+    BOOST_TEST(
+        p.send("Q1", "bob@example.org", {"a@example.net"}, plain("bob@example.org", "x", "evil\r\n"))[0].starts_with(
+            "250 2.0.0 Ok: quarantined"));
+    BOOST_TEST(f.counts.no_ticket == 1U);
+    run_awaitable(f.environments->accounts().lock("bob@example.org", "root", "stolen", "REF")).value();
+    BOOST_TEST(
+        p.send("Q1", "bob@example.org", {"c@example.net"}, requeued)[0].starts_with("250 2.0.0 Ok: quarantined"));
+    BOOST_TEST(f.events().front().why == reason::account_locked);
+}
+
 BOOST_AUTO_TEST_CASE(a_rejected_message_is_bounced_with_contact_and_reference_but_not_the_check) {
     filter f;
     f.find({forged_from});

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mail that Postfix queues again (`postsuper -r`), before and behind the filter: who sent it stays known, and nothing is
+counted, signed or delivered twice."""
+
+import subprocess
+import unittest
+
+from support import SandboxCase
+
+
+class Requeue(SandboxCase):
+    OVERRIDES = '[contentfilter]\nno_ticket = "hold"\n'
+    MAIN_CF = "minimal_backoff_time = 300s\nmaximal_backoff_time = 300s\nqueue_run_delay = 300s\n"
+
+    def tearDown(self):
+        self.box.sink.replies.clear()
+
+    def requeue(self):
+        subprocess.run(["postsuper", "-c", str(self.box.path("etc/postfix")), "-r", "ALL"], check=True, capture_output=True)
+        self.box.flush()
+
+    def lines(self, *words):
+        log = self.box.daemon_log("contentfilter")
+        return [line for line in log.splitlines() if " message " in line and all(word in line for word in words)]
+
+    def test_behind_the_filter_it_passes_without_a_ticket(self):
+        self.box.sink.replies["dot"] = "450 4.2.0 later"
+        self.send("alice@example.org", "friend@example.net", "requeued behind")
+        self.wait_until(lambda: "450 4.2.0 later" in self.box.log(), "the sink's deferral")
+        ident = self.lines("account=alice@example.org")[-1].split(" queue_id=")[1].split()[0]
+        self.box.sink.replies.clear()
+        self.requeue()
+        delivered = self.arrived("requeued behind")
+        self.assertEqual(len(delivered), 1)
+        again = self.lines("queue_id=" + ident, "proof=passed")
+        self.assertEqual(len(again), 1, self.box.daemon_log("contentfilter"))
+        self.assertIn("account=alice@example.org", again[0])
+        self.assertIn("sign=already-signed", again[0])
+        self.assertEqual(len(delivered[0].header("DKIM-Signature")), 2)
+        self.assertEqual(self.quarantine(), [])
+        self.assertEqual(self.usage("alice@example.org")["messages per minute"], 1)
+
+    def test_before_the_filter_its_ticket_still_counts(self):
+        self.box.stop_daemon("contentfilter")
+        self.send("bob@example.org", "friend@example.net", "requeued before")
+        self.wait_until(lambda: self.box.queue() and "status=deferred" in self.box.log(), "the deferral")
+        self.box.start_daemon("contentfilter")
+        self.requeue()
+        delivered = self.arrived("requeued before")
+        self.assertEqual(len(delivered), 1)
+        self.assertEqual(len(self.lines("account=bob@example.org", "proof=ticket")), 1)
+        self.assertEqual(len(delivered[0].header("DKIM-Signature")), 2)
+        self.assertEqual(self.quarantine(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
