@@ -212,6 +212,7 @@ service stats {{
         for directory in ("state", "run"):
             self.path(directory).mkdir()
             os.chown(self.path(directory), self.uid, self.gid)
+        os.chmod(self.path("state"), 0o770)
         (etc / "conf.d/sandbox.toml").write_text(f"""
 hostname = "mail.example.org"
 [state]
