@@ -91,7 +91,9 @@ class Recorded(SandboxCase):
 mode = "observe"
 [profile.default]
 limits = ["5 recipients per hour"]
+from = "own-domain"
 """
+    KEEP_PROFILE = False
 
     @classmethod
     def setUpClass(cls):
