@@ -47,6 +47,9 @@ config::profile offline(config::profile p, std::vector<std::string>& not_asked) 
     p.observe = false;
     p.observe_rules.clear();
     p.on_lock.clear();
+    if (std::exchange(p.trend.factor, 0) > 0) {
+        note("trend (it needs weeks)");
+    }
     if (std::exchange(p.valid_sender, false)) {
         note("valid_sender (DNS)");
     }
@@ -74,6 +77,7 @@ config::settings_ptr settings_for_simulation(const config::settings& from, std::
     out->policyd.on_error = config::error_policy::defer;
     out->policyd.on_error_of.clear();
     out->policyd.record.clear();
+    out->batv.domains.clear(); // mail of others is not looked at
     for (auto& [name, profile] : out->profiles) {
         profile = std::make_shared<const config::profile>(offline(*profile, not_asked));
     }
@@ -100,8 +104,10 @@ replay::replay(const config::settings& settings, const std::filesystem::path& sc
     tickets_ = need(account::ticket_ring::open(scratch / "ticket.keys"), "ticket.keys");
     (void)need(tickets_->rotate(time_.now(), ticket_life, ticket_life), "ticket.keys");
     locks_ = std::make_unique<stored_lock_book>(*store_);
-    asks_ = std::make_unique<pipeline>(context_.get_executor(),
-                                       pipeline::parts{*accounts_, *locks_, *tickets_, time_, {}, nullptr}, settings_);
+    rule_helpers helpers;
+    helpers.maps = &maps_;
+    asks_ = std::make_unique<pipeline>(
+        context_.get_executor(), pipeline::parts{*accounts_, *locks_, *tickets_, time_, helpers, nullptr}, settings_);
 }
 
 replay::~replay() {

@@ -12,6 +12,7 @@
 #include "policyd/pipeline.hpp"
 #include "policyd/simulation/mail_log.hpp"
 #include "policyd/simulation/usage.hpp"
+#include "shared/maps/map_set.hpp"
 #include "shared/state/account_store.hpp"
 #include "shared/state/accounting_lmdb.hpp"
 
@@ -79,6 +80,7 @@ private:
 
     config::settings_ptr settings_;
     boost::asio::io_context context_{1};
+    maps::map_set maps_{context_.get_executor()};
     manual_clock time_;
     std::unique_ptr<state::store> counters_, state_;
     std::unique_ptr<state::writer> writer_;
