@@ -4,12 +4,15 @@
 #include "policyd/control_verbs.hpp"
 #include "policyd/notices.hpp"
 #include "policyd/service.hpp"
+#include "shared/auth/spf.hpp"
 #include "shared/daemon/daemon.hpp"
+#include "shared/dns/resolver.hpp"
 #include "shared/log/log.hpp"
 #include "shared/state/environments.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 #include <sys/resource.h>
 
@@ -77,6 +80,22 @@ std::unique_ptr<state::environments> open_state(const config::state_settings& s)
     return need(state::environments::open(options, state::user::policyd), "state");
 }
 
+// The SPF helper is started, and has confined itself, before anything of ours is open; where no profile asks for SPF it
+// is started by the first evaluation, if ever there is one.
+void start_spf_helper(asio::io_context& context, auth::spf_checker& spf, const config::settings& s) {
+    const auto asks = [](const auto& named) { return named.second->spf != config::spf_policy::ignore; };
+    if (std::ranges::none_of(s.profiles, asks)) {
+        return;
+    }
+    result<void> started;
+    asio::co_spawn(context, spf.start(), [&started](std::exception_ptr, result<void> r) { started = std::move(r); });
+    context.run();
+    context.restart();
+    if (!started) {
+        throw std::runtime_error{"spf.helper: " + started.error().message()};
+    }
+}
+
 std::unique_ptr<account::ticket_ring> open_tickets(const config::settings& s, const clock& time) {
     auto ring = need(account::ticket_ring::open(s.state.directory / "ticket.keys"), "ticket.keys");
     (void)need(ring->rotate(time.now(), s.policyd.ticket_key_rotation, s.policyd.ticket_key_retention), "ticket.keys");
@@ -95,6 +114,12 @@ void run(const daemon::start& how, config::settings_ptr settings) {
                             settings->control.group};
     daemon::drop_privileges(how.user);
 
+    dns::resolver names{context.get_executor(), settings->dns};
+    auth::spf_checker spf{context.get_executor(), settings->spf, [&names](std::string name, dns::record_type type) {
+                              return names.query(std::move(name), type);
+                          }};
+    start_spf_helper(context, spf, *settings);
+
     config::snapshot configuration{how.config_file, settings};
     const auto environments = open_state(settings->state);
     const clock& time = environments->time();
@@ -105,14 +130,15 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};
 
-    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time}, settings};
+    pipeline asks{
+        context.get_executor(), {*accounts, locks, *tickets, time, {.resolver = &names, .spf = &spf}}, settings};
     server connections{context, asks, settings->policyd};
     for (const int descriptor : listeners) {
         connections.listen(descriptor);
     }
     service all{{configuration, time, asks, connections, *accounts, environments->accounts(), *tickets,
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }}};
+                 [&] { return environments->shared().fill(); }, &spf}};
     notices mails{outbox, time, [&] { return asks.settings(); }};
     add_control_verbs(control, all);
 

@@ -233,6 +233,9 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
         d = trouble(context.settings, context.what, rule, answer.error());
     }
     if (!d.refuses()) {
+        if (d.why != reason::none) {
+            note(context, d);
+        }
         const bool heavier = so_far.verdict.kind == decision_kind::dunno ||
                              (so_far.verdict.kind == decision_kind::warn && d.kind == decision_kind::hold);
         if (heavier && !context.observe) {

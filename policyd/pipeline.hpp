@@ -60,6 +60,7 @@ private:
     boost::asio::awaitable<bool> weigh(const rule_context& context, std::string_view rule, rule_answer answer,
                                        round& so_far);
     boost::asio::awaitable<void> report(const rule_context& context, decision& d);
+    void note(const rule_context& context, const decision& d);
     decision trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why);
     decision ticket_for(const request& what, std::string_view account, std::string_view login);
     void begin(const request& what, speaker& from);

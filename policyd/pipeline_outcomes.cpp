@@ -93,6 +93,19 @@ asio::awaitable<void> pipeline::report(const rule_context& context, decision& d)
     }
 }
 
+// What was found and refuses nothing (spf = "warn", valid_recipients = "count"): counted as what would have been
+// refused, and logged.
+void pipeline::note(const rule_context& context, const decision& d) {
+    ++counters::of(counts_.observed, d.why);
+    log::warning("warned")
+        .kv("reason", to_string(d.why))
+        .kv("account", context.who.account)
+        .kv("what", d.subject)
+        .kv("sender", context.what.sender)
+        .kv("recipient", context.what.recipient)
+        .kv("text", d.text);
+}
+
 // A limit refusal is a strike, once per incident, where the profile asks for it. The reply does not wait for it.
 void pipeline::strike_for(const rule_context& context, const decision& d) {
     const auto& after = context.profile.lock.after;

@@ -23,6 +23,7 @@ public:
         /// Health of the state directory, for `status`.
         std::function<bool()> healthy;
         std::function<double()> counters_fill, state_fill;
+        auth::spf_checker* spf = nullptr;
     };
     explicit service(parts of);
 

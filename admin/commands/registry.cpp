@@ -8,7 +8,7 @@ const std::vector<command>& all_commands() {
     static const std::vector<command> all = [] {
         std::vector<command> out;
         for (const auto& noun : {status_commands(), why_commands(), account_commands(), limit_commands(),
-                                 message_commands(), quarantine_commands(), config_commands()})
+                                 message_commands(), quarantine_commands(), spf_commands(), config_commands()})
             out.insert(out.end(), noun.begin(), noun.end());
         return out;
     }();

@@ -86,7 +86,7 @@ class Sandbox:
             return build, rules
         copies = self.path("bin")
         copies.mkdir()
-        for name in ("postsluice-policyd", "postsluice-contentfilter", "postsluice-scan-worker", "postsluice"):
+        for name in ("postsluice-policyd", "postsluice-contentfilter", "postsluice-scan-worker", "postsluice-spf-helper", "postsluice"):
             shutil.copy(build / name, copies / name)
             os.chmod(copies / name, 0o755)
         shutil.copytree(rules, self.path("rules.d"))
