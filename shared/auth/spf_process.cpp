@@ -115,10 +115,13 @@ void put(std::string& to, Number value) {
 std::string answer_frame(const result<dns::answer>& got) {
     using wire::status;
     std::string out(1, static_cast<char>(wire::frame::answer));
-    const auto state = !got                                      ? status::trouble
-                       : got->what == dns::outcome::records      ? status::records
-                       : got->what == dns::outcome::no_such_name ? status::no_such_name
-                                                                 : status::no_such_type;
+    const bool no_name = !got && got.error().code == errc::malformed; // RFC 7208 section 4.8: as if it did not exist
+    auto state = no_name ? status::no_such_name : status::trouble;
+    if (got) {
+        state = got->what == dns::outcome::records        ? status::records
+                : got->what == dns::outcome::no_such_name ? status::no_such_name
+                                                          : status::no_such_type;
+    }
     out += static_cast<char>(state);
     put(out, static_cast<std::uint32_t>(got ? got->ttl.count() : 0));
     if (!got) {

@@ -162,7 +162,9 @@ SPF_dns_rr_t* evaluator::layer::answer(const std::string& domain, ns_type type) 
     if (!child && !initial && ++terms > max_terms) {
         return over(domain.c_str(), type, "more terms that need the DNS than RFC 7208 section 4.6.4 allows");
     }
-    const dns_answer got = dns::checked_name(domain)
+    std::string shape = domain; // macros may make blanks, which a name may hold
+    std::ranges::replace(shape, ' ', '_');
+    const dns_answer got = dns::checked_name(shape)
                                ? ask(domain, static_cast<std::uint16_t>(type))
                                : dns_answer{dns_answer::kind::no_such_name, {}}; // section 4.8: no such name can exist
     if (got.what == dns_answer::kind::trouble) {
