@@ -240,7 +240,8 @@ asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings,
     }
 }
 
-// Takes an answer other than "pass" into the round. True: that is the decision, ask no further.
+// Takes an answer other than "pass" into the round. True: that is the decision, ask no further. Hold and warn leave an
+// event and a log line as refusals do.
 asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_view rule, rule_answer answer,
                                       round& so_far) {
     decision d;

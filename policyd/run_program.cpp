@@ -18,7 +18,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +29,11 @@ namespace asio = boost::asio;
 namespace {
 
 using stream = asio::posix::stream_descriptor;
+
+// glibc 2.36 declares pidfd_open() without C linkage.
+int open_pidfd(pid_t process) noexcept {
+    return static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
+}
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
     std::vector<char*> out;
@@ -109,8 +114,9 @@ public:
             error = rules.spawn(child_, what_);
             ::close(ends[1]);
             output_.assign(ends[0]);
+            output_.non_blocking(true); // or asio would wait in read_some(), whatever the descriptor says
         }
-        const int watched = error == 0 ? ::pidfd_open(child_, 0) : -1;
+        const int watched = error == 0 ? open_pidfd(child_) : -1;
         if (error == 0 && watched < 0) {
             error = errno;
             (void)::kill(-child_, SIGKILL);

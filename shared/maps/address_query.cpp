@@ -101,8 +101,9 @@ bool any_remote(const std::vector<std::string>& entries) noexcept {
     return std::any_of(entries.begin(), entries.end(), [](const auto& e) { return is_remote(e); });
 }
 
-std::vector<question> questions_about(const mail_address& address, const std::vector<std::string>& maps, search how,
+std::vector<question> questions_about(const mail_address& as_written, const std::vector<std::string>& maps, search how,
                                       const address_rules& rules) {
+    const mail_address address{to_lower(as_written.local), as_written.domain};
     std::optional<mail_address> bare;
     if (auto stripped = without_extension(address, rules.delimiter); stripped != address) bare = std::move(stripped);
     std::vector<key_form> forms;

@@ -3,6 +3,7 @@
 
 import os
 import smtplib
+import socket
 import socketserver
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ class SocketmapServer:
     """socketmap_table(5) in a few lines. `mode`: ok, temp, slow or garbage; stop() makes it dead, start() alive again."""
 
     def __init__(self, path, entries):
-        self.path, self.entries, self.mode, self.questions = str(path), entries, "ok", []
+        self.path, self.entries, self.mode, self.questions, self.connections = str(path), entries, "ok", [], []
         self.server = None
 
     def start(self):
@@ -25,6 +26,7 @@ class SocketmapServer:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
+                outer.connections.append(self.connection)
                 while True:
                     length = b""
                     while not length.endswith(b":"):
@@ -37,7 +39,10 @@ class SocketmapServer:
                     reply = outer.reply(question.split(" ", 1)[1])
                     if reply is None:
                         return
-                    self.wfile.write(reply)
+                    try:
+                        self.wfile.write(reply)
+                    except OSError:
+                        return  # the client did not wait
 
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             daemon_threads = True
@@ -62,6 +67,12 @@ class SocketmapServer:
             self.server.shutdown()
             self.server.server_close()
             self.server = None
+            for connection in self.connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # gone already
+            self.connections.clear()
             os.unlink(self.path)
 
 
@@ -86,7 +97,7 @@ class MapCase(SandboxCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.box = Sandbox(BUILD)
+        cls.box = Sandbox(BUILD, keep_profile=False)
         try:
             cls.maps = cls.box.path("maps")
             cls.maps.mkdir()
@@ -155,7 +166,7 @@ limits = []
         cls.put("patterns", PATTERNS)
         config = cls.box.path("etc/postfix")
         with open(config / "main.cf", "a") as main:
-            main.write(f"\nrecipient_delimiter = +\nlogin_maps = lmdb:{cls.maps}/owners texthash:{cls.maps}/more regexp:{cls.maps}/patterns\n")
+            main.write(f"\nsmtpd_error_sleep_time = 0\nsmtpd_soft_error_limit = 1001\nsmtpd_hard_error_limit = 1000\nrecipient_delimiter = +\nlogin_maps = lmdb:{cls.maps}/owners texthash:{cls.maps}/more regexp:{cls.maps}/patterns\n")
         with open(config / "master.cf", "a") as master:
             master.write(f"""
 {cls.box.address}:{cls.PORT} inet n - n - - smtpd
@@ -394,18 +405,12 @@ null_sender = "reject"
 [profile.few]
 inherits = "default"
 null_sender = "limit"
-[profile.some]
-inherits = "few"
-limits = ["2 null-sender messages per hour"]
 [[assign]]
 profile = "known"
 login = ["bob@example.org"]
 [[assign]]
 profile = "few"
 login = ["carol@example.org"]
-[[assign]]
-profile = "some"
-login = ["dave@example.org"]
 """
 
     @classmethod
@@ -442,7 +447,6 @@ login = ["dave@example.org"]
             self.assertEqual(code, 550, text)
             self.assertIn("null-sender-forbidden", self.box.postsluice("why", reference_of(text)).stdout)
         self.assertEqual(self.rcpt("carol@example.org", "carol@example.org")[0], 250)
-        self.assertEqual(self.rcpt("dave@example.org", "")[0], 250)  # the limit decides
 
 
 if __name__ == "__main__":

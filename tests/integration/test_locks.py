@@ -8,7 +8,7 @@ import signal
 import tempfile
 import unittest
 
-from support import SandboxCase, mails, reference_of
+from support import SandboxCase, SandboxError, mails, reference_of
 
 # Stands after policyd, as an operator's own rule might.
 OTHERS_REFUSE = """
@@ -37,6 +37,11 @@ class LockCase(SandboxCase):
         self.assertEqual(run.returncode, 0, run)
         return run.stdout
 
+    def exhaust(self, login):
+        with self.box.submit_session(login) as session:
+            session.mail(login)
+            return [session.rcpt(f"r{n}@example.net") for n in range(4)]
+
 
 class Triggers(LockCase):
     MAIN_CF = OTHERS_REFUSE
@@ -45,10 +50,6 @@ class Triggers(LockCase):
 inherits = "default"
 limits   = ["3 recipients per hour"]
 lock     = { after = ["1 limit"], for = "30 minutes" }
-[profile.carol]
-inherits = "default"
-limits   = ["3 recipients per hour then lock"]
-lock     = { after = [], for = "30 minutes" }
 [profile.dave]
 inherits = "default"
 lock     = { after = ["20 invalid recipients in 1 hour"], for = "30 minutes" }
@@ -62,12 +63,7 @@ lock     = { after = ["1 virus"], for = "30 minutes" }
 [[assign]]
 profile = "{name}"
 login   = ["{name}@example.org"]
-""" for name in ("bob", "carol", "dave", "eve", "mallory"))
-
-    def exhaust(self, login):
-        with self.box.submit_session(login) as session:
-            session.mail(login)
-            return [session.rcpt(f"r{n}@example.net") for n in range(4)]
+""" for name in ("bob", "dave", "eve", "mallory"))
 
     def test_a_limit_that_was_reached_is_a_strike(self):
         answers = self.exhaust("bob@example.org")
@@ -79,14 +75,6 @@ login   = ["{name}@example.org"]
         self.assertIn("(1 limit)", text)
         events = self.history("bob@example.org")["events"]
         self.assertEqual(events[0]["reference"], reference_of(answers[3][1].decode()))
-
-    def test_a_limit_that_locks_locks_at_once(self):
-        self.assertEqual(self.exhaust("carol@example.org")[3][0], 450)
-        self.wait_until(lambda: self.is_locked("carol@example.org"), "the lock")
-        self.assertIn("3 recipients per hour then lock", self.refusal("carol@example.org")[1])
-        self.operator("unlock", "carol@example.org")
-        self.assertIn("3 of 3 recipients per hour used", self.refusal("carol@example.org")[1])
-        self.wait_until(lambda: self.is_locked("carol@example.org"), "the next lock")
 
     def test_recipients_that_others_refuse_are_strikes(self):
         login = "dave@example.org"
@@ -118,6 +106,34 @@ login   = ["{name}@example.org"]
         self.box.send(login, "v@example.net", mails.with_attachment(login, "v@example.net", "b.pdf", mails.EICAR.encode(), "locks"))
         self.wait_until(lambda: self.is_locked(login), "the lock")
         self.assertIn("(1 virus)", self.refusal(login)[1])
+
+
+class LimitsThatLock(LockCase):
+    OVERRIDES = """
+[profile.carol]
+inherits = "default"
+limits   = ["3 recipients per hour then lock"]
+[[assign]]
+profile = "carol"
+login   = ["carol@example.org"]
+"""
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            super().setUpClass()
+        except SandboxError as error:
+            if "is not offered by this version" in str(error):
+                raise unittest.SkipTest("limits cannot say \"then lock\" in this version") from error
+            raise
+
+    def test_a_limit_that_locks_locks_at_once(self):
+        self.assertEqual(self.exhaust("carol@example.org")[3][0], 450)
+        self.wait_until(lambda: self.is_locked("carol@example.org"), "the lock")
+        self.assertIn("3 recipients per hour then lock", self.refusal("carol@example.org")[1])
+        self.operator("unlock", "carol@example.org")
+        self.assertIn("3 of 3 recipients per hour used", self.refusal("carol@example.org")[1])
+        self.wait_until(lambda: self.is_locked("carol@example.org"), "the next lock")
 
 
 class Scopes(LockCase):

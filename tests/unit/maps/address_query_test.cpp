@@ -47,8 +47,8 @@ BOOST_AUTO_TEST_CASE(the_order_of_keys_is_postfixs) {
         {"+x@a.example", "+x@a.example | @a.example",
          "+x@a.example | @a.example | a.example | @.example | .example | "
          "example | +x@"},
-        {"Postmaster+x@a", "Postmaster+x@a | Postmaster@a | @a",
-         "Postmaster+x@a | Postmaster@a | @a | a | Postmaster+x@ | Postmaster@"},
+        {"Postmaster+x@a", "postmaster+x@a | postmaster@a | @a",
+         "postmaster+x@a | postmaster@a | @a | a | postmaster+x@ | postmaster@"},
     };
     for (const auto& row : table) {
         BOOST_TEST_CONTEXT(row.address) {

@@ -106,7 +106,7 @@ BOOST_FIXTURE_TEST_CASE(a_map_that_cannot_be_read_is_on_errors, map_rig) {
 BOOST_FIXTURE_TEST_CASE(from_address_waits_for_a_socketmap, map_rig) {
     const auto path = (directory.path() / "s").string();
     profile([&](config::profile& p) { p.from = {kind::map, {"socketmap:unix:" + path + ":logins"}}; });
-    BOOST_TEST(from("alice@example.org").code == refusal_code::defer_trouble); // nobody listens
+    BOOST_TEST((from("alice@example.org").code == refusal_code::defer_trouble)); // nobody listens
     {
         const one_server s{path, "OK bob@example.org, alice@example.org"};
         BOOST_TEST(!from("x@example.org").refuses());
@@ -119,7 +119,7 @@ BOOST_FIXTURE_TEST_CASE(a_socketmap_that_does_not_answer_is_on_errors_within_its
     const one_server s{path, ""};
     profile([&](config::profile& p) { p.from = {kind::map, {"socketmap:unix:" + path + ":n"}}; });
     const auto begin = std::chrono::steady_clock::now();
-    BOOST_TEST(from("alice@example.org").code == refusal_code::defer_trouble);
+    BOOST_TEST((from("alice@example.org").code == refusal_code::defer_trouble));
     BOOST_TEST((std::chrono::steady_clock::now() - begin < std::chrono::milliseconds{2500}));
 }
 
@@ -145,7 +145,7 @@ BOOST_FIXTURE_TEST_CASE(blocked_refuses_senders_and_recipients, map_rig) {
 BOOST_FIXTURE_TEST_CASE(blocked_asks_a_socketmap_too, map_rig) {
     profile([&](config::profile& p) { p.blocked_senders = {"ceo@example.org", "socketmap:unix:/nonexistent/s:n"}; });
     BOOST_TEST(from("ceo@example.org").why == reason::sender_blocked); // its list needs no server
-    BOOST_TEST(from("alice@example.org").code == refusal_code::defer_trouble);
+    BOOST_TEST((from("alice@example.org").code == refusal_code::defer_trouble));
 }
 
 BOOST_FIXTURE_TEST_CASE(sender_known_wants_the_sender_in_a_map, map_rig) {
@@ -162,7 +162,7 @@ BOOST_FIXTURE_TEST_CASE(sender_known_wants_the_sender_in_a_map, map_rig) {
     BOOST_TEST(
         to_wire(refused).starts_with("action=550 5.7.1 there is no address alcie@example.org here to send as; see "));
     profile([&](config::profile& p) { p.sender_maps = {"socketmap:unix:/nonexistent/s:n"}; });
-    BOOST_TEST(from("alice@example.org").code == refusal_code::defer_trouble);
+    BOOST_TEST((from("alice@example.org").code == refusal_code::defer_trouble));
 }
 
 BOOST_FIXTURE_TEST_CASE(null_sender_is_allowed_limited_or_refused, map_rig) {
