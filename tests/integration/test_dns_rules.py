@@ -11,23 +11,24 @@ import unittest
 
 from support import BUILD, Sandbox, SandboxCase
 
+# Not .test: libunbound answers for that one by itself, that it does not exist (RFC 6761 section 6.2).
 ZONE = """
 $ORIGIN .
 $TTL {ttl}
-@ IN SOA ns.test. hostmaster.test. 1 3600 600 86400 {ttl}
-@ IN NS ns.test.
-ns.test. IN A 127.0.0.1
-good.test. IN MX 10 mx.good.test.
-mx.good.test. IN A 192.0.2.1
-example.org. IN MX 10 mx.good.test.
-addr.test. IN A 192.0.2.2
-six.test. IN AAAA 2001:db8::2
-alias.test. IN CNAME good.test.
-null.test. IN MX 0 .
-text.test. IN TXT "nothing else"
+@ IN SOA ns.example. hostmaster.example. 1 3600 600 86400 {ttl}
+@ IN NS ns.example.
+ns.example. IN A 127.0.0.1
+good.example. IN MX 10 mx.good.example.
+mx.good.example. IN A 192.0.2.1
+example.org. IN MX 10 mx.good.example.
+addr.example. IN A 192.0.2.2
+six.example. IN AAAA 2001:db8::2
+alias.example. IN CNAME good.example.
+null.example. IN MX 0 .
+text.example. IN TXT "nothing else"
 example.org. IN TXT "v=spf1 ip4:192.0.2.25 -all"
-half.test. IN TXT "v=spf1 ip4:192.0.2.25 -all"
-half.test. IN MX 10 mx.good.test.
+half.example. IN TXT "v=spf1 ip4:192.0.2.25 -all"
+half.example. IN MX 10 mx.good.example.
 """
 
 
@@ -63,11 +64,11 @@ zone:
         Sandbox._wait(self.answers, "nsd", 20)
 
     def answers(self):
-        """A question for good.test MX, by hand."""
+        """A question for good.example MX, by hand."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.2)
             try:
-                probe.sendto(b"\0\1\0\0\0\1\0\0\0\0\0\0\4good\4test\0\0\x0f\0\1", (self.address, 5353))
+                probe.sendto(b"\0\1\0\0\0\1\0\0\0\0\0\0\4good\7example\0\0\x0f\0\1", (self.address, 5353))
                 return len(probe.recv(512)) > 30
             except OSError:
                 return False
@@ -115,10 +116,10 @@ class Recipients(DnsCase):
     OVERRIDES = profile('valid_recipients = "reject"')
 
     def test_a_recipient_that_cannot_exist_is_refused(self):
-        for recipient, code, status in (("a@good.test", 250, ""), ("a@addr.test", 250, ""), ("a@six.test", 250, ""),
-                                        ("a@alias.test", 250, ""), ("a@[192.0.2.9]", 250, ""),
-                                        ("a@nowhere.test", 550, "5.1.2"), ("a@text.test", 550, "5.1.2"),
-                                        ("a@null.test", 556, "5.1.10")):
+        for recipient, code, status in (("a@good.example", 250, ""), ("a@addr.example", 250, ""), ("a@six.example", 250, ""),
+                                        ("a@alias.example", 250, ""), ("a@[192.0.2.9]", 250, ""),
+                                        ("a@nowhere.example", 550, "5.1.2"), ("a@text.example", 550, "5.1.2"),
+                                        ("a@null.example", 556, "5.1.10")):
             with self.subTest(recipient):
                 got, text = self.rcpt(recipient)
                 self.assertEqual(got, code, text)
@@ -129,9 +130,9 @@ class Recipients(DnsCase):
         self.nsd.stop()
         try:
             for n in range(4):
-                self.assertEqual(self.rcpt(f"a@down{n}.test")[0], 250)
+                self.assertEqual(self.rcpt(f"a@down{n}.example")[0], 250)
             begun = time.monotonic()
-            self.assertEqual(self.rcpt("a@down9.test")[0], 250)
+            self.assertEqual(self.rcpt("a@down9.example")[0], 250)
             self.assertLess(time.monotonic() - begun, 0.9)
         finally:
             self.nsd.start()
@@ -141,7 +142,7 @@ class Counted(DnsCase):
     OVERRIDES = profile('valid_recipients = "count"')
 
     def test_count_refuses_nothing_and_says_so(self):
-        self.assertEqual(self.rcpt("a@nowhere.test")[0], 250)
+        self.assertEqual(self.rcpt("a@nowhere.example")[0], 250)
         self.assertIn("reason=recipient-invalid", self.box.daemon_log("policyd"))
 
 
@@ -149,17 +150,17 @@ class Senders(DnsCase):
     OVERRIDES = profile('valid_sender = true\nfrom = "any"\nvalid_recipients = "ignore"')
 
     def test_a_sender_that_nobody_can_answer_is_refused(self):
-        for sender, code, status in (("a@good.test", 250, ""), ("", 250, ""), ("a@nowhere.test", 550, "5.1.8"),
-                                     ("a@text.test", 550, "5.1.8"), ("a@null.test", 550, "5.7.27")):
+        for sender, code, status in (("a@good.example", 250, ""), ("", 250, ""), ("a@nowhere.example", 550, "5.1.8"),
+                                     ("a@text.example", 550, "5.1.8"), ("a@null.example", 550, "5.7.27")):
             with self.subTest(sender):
-                got, text = self.rcpt("b@good.test", sender)
+                got, text = self.rcpt("b@good.example", sender)
                 self.assertEqual(got, code, text)
                 self.assertIn(status, text)
 
     def test_trouble_with_the_dns_is_on_error(self):
         self.nsd.stop()
         try:
-            code, text = self.rcpt("b@good.test", "a@down.test")
+            code, text = self.rcpt("b@good.example", "a@down.example")
             self.assertEqual(code, 451, text)
         finally:
             self.nsd.start()
@@ -169,10 +170,10 @@ class SpfRequired(DnsCase):
     OVERRIDES = profile('spf = "require"\nfrom = "any"\nvalid_recipients = "ignore"', 'outbound_addresses = ["192.0.2.25"]')
 
     def test_only_senders_whose_record_permits_us(self):
-        self.assertEqual(self.rcpt("b@good.test")[0], 250)
-        code, text = self.rcpt("b@good.test", "a@text.test")
+        self.assertEqual(self.rcpt("b@good.example")[0], 250)
+        code, text = self.rcpt("b@good.example", "a@text.example")
         self.assertEqual(code, 550, text)
-        for words in ("5.7.23", "text.test", "192.0.2.25", "none"):
+        for words in ("5.7.23", "text.example", "192.0.2.25", "none"):
             self.assertIn(words, text)
 
     def test_spf_check_says_what_each_address_gets(self):
@@ -200,7 +201,7 @@ class SpfWarned(DnsCase):
 
     def test_warn_never_refuses_and_speaks_once_it_knows(self):
         def warned():
-            self.assertEqual(self.rcpt("b@good.test")[0], 250)
+            self.assertEqual(self.rcpt("b@good.example")[0], 250)
             return "reason=spf-fail" in self.box.daemon_log("policyd")
         Sandbox._wait(warned, "a warning", 30)
 
