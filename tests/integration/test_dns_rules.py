@@ -183,7 +183,7 @@ class SpfRequired(DnsCase):
         run = self.box.postsluice("spf", "check", "example.org", "--ip", "2001:db8::25")
         self.assertEqual(run.returncode, 1, run)
         self.assertRegex(run.stdout, r"2001:db8::25 +fail")
-        self.assertEqual(self.box.postsluice("spf", "check", "example.org", "--ip", "x").returncode, 1)
+        self.assertNotEqual(self.box.postsluice("spf", "check", "example.org", "--ip", "x").returncode, 0)
 
     def test_a_helper_that_was_killed_is_started_again(self):
         policyd = self.box.processes["policyd"].pid
