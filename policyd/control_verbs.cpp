@@ -469,6 +469,7 @@ void add_control_verbs(control::server& to, service& what) {
     add("account unlock", &account_unlock);
     add("account reset", &account_reset);
     add("limit list", &limit_list);
+    add("spf check", &spf_check);
     add("reload", &reload);
 }
 

@@ -62,6 +62,9 @@
 //                                 lock {after: ["5 spam in 10 minutes"], for: seconds, automatic_unlocks}}],
 //                                 assigns [{profile, login: [], account: []}];
 //                                 with: account, profile, chosen_by, use: [USE]
+// spf check       domain,         domain, results [{address, result "pass"|"fail"|"softfail"|"neutral"|"none"|"temperror"|
+//                 [ip], [sender]  "permerror", explanation}] of each of outbound_addresses (of a network: its first and its
+//                                 last address), or of `ip` alone; evaluated now, what was remembered is renewed
 // reload          -               reloaded: true|false, errors [{file, line, key, text, message}]
 // ping            -               program, version, pid
 // clang-format on
@@ -72,6 +75,10 @@
 namespace postsluice::policyd {
 
 class service;
+
+/// "spf check" (control_spf.cpp).
+boost::asio::awaitable<result<nlohmann::json>> spf_check(service& s, control::request_context by,
+                                                         std::shared_ptr<const nlohmann::json> given);
 
 /// Registers all verbs. `what` outlives the server; handlers run on its event loop.
 void add_control_verbs(control::server& to, service& what);

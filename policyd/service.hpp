@@ -26,6 +26,7 @@ public:
         std::function<double()> counters_fill, state_fill;
         state::trend_store* trends = nullptr;
         auth::batv_keys* batv = nullptr;
+        auth::spf_checker* spf = nullptr;
     };
     explicit service(parts of);
 
