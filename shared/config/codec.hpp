@@ -25,8 +25,9 @@ struct codec {
 /// What is wrong with a string, as "..; what would be right"; empty: nothing.
 using text_rule = std::string (*)(std::string_view);
 namespace rules {
-std::string line(std::string_view text);   ///< one printable line of at most 400 octets, or nothing
-std::string name(std::string_view text);   ///< letters, digits, '.', '_', '-'
+std::string line(std::string_view text); ///< one printable line of at most 400 octets, or nothing
+std::string name(std::string_view text); ///< letters, digits, '.', '_', '-'
+std::string name_or_nothing(std::string_view text);
 std::string domain(std::string_view text); ///< a domain name
 std::string domain_or_nothing(std::string_view text);
 std::string address(std::string_view text); ///< local@domain
@@ -41,6 +42,7 @@ std::string map(std::string_view text);             ///< lmdb:, texthash:, regex
 std::string address_or_map(std::string_view text);  ///< "user@example.org", "@example.org", "@*.example.org", or a map
 std::string fingerprint(std::string_view text);     ///< hex octets with colons between
 std::string name_server(std::string_view text);     ///< an address, or address@port
+std::string dkim_table(std::string_view text);      ///< OpenDKIM's data set in a file, or nothing
 std::string lock_hook(std::string_view text);       ///< "notify", or "exec:/path arguments"
 } // namespace rules
 

@@ -38,6 +38,7 @@ enum class locked_reply { tempfail, reject };
 enum class filter_error_policy { tempfail, hold, pass }; ///< what a check's temperror does
 enum class tries_policy { hold, pass };                  ///< a message under which the filter died too often
 enum class dkim_signer { own, libopendkim };
+enum class dkim_published { off, warn, require };       ///< what an unpublished DKIM key does
 enum class spf_policy { ignore, warn, require };        ///< what the sender domain's SPF must say of outbound_addresses
 enum class null_sender_policy { allow, limit, reject }; ///< `limit`: only where a null-sender limit is set
 enum class recipient_policy { ignore, count, reject };  ///< recipients that cannot exist: `count` refuses them no more
@@ -165,6 +166,13 @@ struct dkim_settings {
     std::filesystem::path directory = "/etc/postsluice/dkim"; ///< DOMAIN/SELECTOR.pem
     dkim_signer signer = dkim_signer::own;
     std::size_t min_rsa_bits = 1024;
+    std::string key_table, signing_table; ///< OpenDKIM's, "file:" or "refile:" and a path; empty: none
+    bool multiple_signatures = false;     ///< OpenDKIM's MultipleSignatures, for signing_table
+    seconds expire{0};                    ///< x= so long after t=; 0: no x=
+    dkim_published check_published = dkim_published::warn;
+    seconds check_interval{86400};   ///< of check_published
+    seconds watch_interval{30};      ///< keys and tables are looked at so often
+    seconds retire_after{7 * 86400}; ///< a rotated key's record stays published so long
     /// Signed where present, in this order; those of `oversign` once more than they occur.
     std::vector<std::string> headers = {"From",
                                         "Sender",
@@ -247,6 +255,7 @@ struct profile {
     std::string subject_prefix; ///< put before the Subject of tagged mail; empty: none
     bool tag_header = true;     ///< X-Postsluice-Score on tagged mail
     std::vector<std::string> remove_headers;
+    std::string dkim_selector;     ///< of a domain's keys only that one signs, where it has it; empty: all
     byte_count max_message_size{}; ///< `size` check; 0: only the listener's bound
 };
 
