@@ -25,8 +25,6 @@ const word_rows<no_ticket_policy> no_ticket_policies = {{no_ticket_policy::defau
                                                         {no_ticket_policy::tempfail, "tempfail"}};
 const word_rows<tries_policy> tries_policies = {{tries_policy::hold, "hold"}, {tries_policy::pass, "pass"}};
 const word_rows<dkim_signer> signers = {{dkim_signer::own, "own"}, {dkim_signer::libopendkim, "libopendkim"}};
-const word_rows<dkim_published> published_words = {
-    {dkim_published::off, "off"}, {dkim_published::warn, "warn"}, {dkim_published::require, "require"}};
 
 using s = filter_settings;
 
@@ -146,15 +144,8 @@ const options<dkim_settings>& dkim_options() {
         row<d>(
             "expire", &d::expire, durations(seconds{0}, hours{24 * 366}),
             "Signatures expire (x=) after this time; 0 s: never. Longer than mail may be under way, 14 days or more."),
-        row<d>("check_published", &d::check_published, words(published_words),
-               "Whether the DNS has the public half of each key, asked before its first use and then regularly: not "
-               "asked, an alarm, or such a key does not sign."),
-        row<d>("check_interval", &d::check_interval, durations(minutes{5}, hours{24 * 30}),
-               "How often check_published asks."),
         row<d>("watch_interval", &d::watch_interval, durations(seconds{1}, hours{24}),
                "How often it is looked whether keys or tables changed; what changed is loaded without a restart."),
-        row<d>("retire_after", &d::retire_after, durations(hours{1}, hours{24 * 366}),
-               "How long the DNS record of a rotated key must stay; longer than Postfix's maximal_queue_lifetime."),
         row<d>("headers", &d::headers, text_lists(rules::header_name, "a list of header fields", 1),
                "Signed where they are present."),
         row<d>("oversign", &d::oversign, text_lists(rules::header_name, "a list of header fields"),

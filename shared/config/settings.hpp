@@ -38,7 +38,6 @@ enum class locked_reply { tempfail, reject };
 enum class filter_error_policy { tempfail, hold, pass }; ///< what a check's temperror does
 enum class tries_policy { hold, pass };                  ///< a message under which the filter died too often
 enum class dkim_signer { own, libopendkim };
-enum class dkim_published { off, warn, require };       ///< what an unpublished DKIM key does
 enum class spf_policy { ignore, warn, require };        ///< what the sender domain's SPF must say of outbound_addresses
 enum class null_sender_policy { allow, limit, reject }; ///< `limit`: only where a null-sender limit is set
 enum class recipient_policy { ignore, count, reject };  ///< recipients that cannot exist: `count` refuses them no more
@@ -169,10 +168,7 @@ struct dkim_settings {
     std::string key_table, signing_table; ///< OpenDKIM's, "file:" or "refile:" and a path; empty: none
     bool multiple_signatures = false;     ///< OpenDKIM's MultipleSignatures, for signing_table
     seconds expire{0};                    ///< x= so long after t=; 0: no x=
-    dkim_published check_published = dkim_published::warn;
-    seconds check_interval{86400};   ///< of check_published
-    seconds watch_interval{30};      ///< keys and tables are looked at so often
-    seconds retire_after{7 * 86400}; ///< a rotated key's record stays published so long
+    seconds watch_interval{30};           ///< keys and tables are looked at so often
     /// Signed where present, in this order; those of `oversign` once more than they occur.
     std::vector<std::string> headers = {"From",
                                         "Sender",
