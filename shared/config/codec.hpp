@@ -30,6 +30,7 @@ std::string name(std::string_view text);        ///< letters, digits, '.', '_', 
 std::string policy_rule(std::string_view text); ///< the name of a rule of policyd (shared/core/rules.def)
 std::string check(std::string_view text);       ///< the name of a check of the filter (shared/core/checks.def)
 std::string domain(std::string_view text);      ///< a domain name
+std::string name_or_nothing(std::string_view text);
 std::string domain_or_nothing(std::string_view text);
 std::string address(std::string_view text); ///< local@domain
 std::string address_or_nothing(std::string_view text);
@@ -43,6 +44,7 @@ std::string map(std::string_view text);             ///< lmdb:, texthash:, regex
 std::string address_or_map(std::string_view text);  ///< "user@example.org", "@example.org", "@*.example.org", or a map
 std::string fingerprint(std::string_view text);     ///< hex octets with colons between
 std::string name_server(std::string_view text);     ///< an address, or address@port
+std::string dkim_table(std::string_view text);      ///< OpenDKIM's data set in a file, or nothing
 std::string lock_hook(std::string_view text);       ///< "notify", or "exec:/path arguments"
 } // namespace rules
 

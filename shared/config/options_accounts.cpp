@@ -106,6 +106,10 @@ options<p> filter_rows() {
         row<p>("tag_header", &p::tag_header, booleans(), "Tagged mail gets an X-Postsluice-Score header."),
         row<p>("remove_headers", &p::remove_headers, text_lists(rules::header_name, "a list of header fields"),
                "Header fields that do not leave this server.", R"(["X-Originating-IP"])"),
+        row<p>(
+            "dkim_selector", &p::dkim_selector, texts(rules::name_or_nothing, "a selector"),
+            "Where the domain has a DKIM key of this selector, only that one signs; empty: all of the domain's keys.",
+            R"("bulk")"),
         row<p>("max_message_size", &p::max_message_size, sizes({}, {std::uint64_t{16} << 30U}),
                "A larger message is refused; \"0 B\": only contentfilter.max_message_size holds.", R"("50 MiB")"),
     };

@@ -90,6 +90,10 @@ std::string check(std::string_view text) {
     return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
 }
 
+std::string name_or_nothing(std::string_view text) {
+    return text.empty() ? std::string{} : name(text);
+}
+
 std::string domain(std::string_view text) {
     return is_domain(text) ? std::string{} : shown(text) + R"( is not a domain; as in "example.org")";
 }
@@ -202,6 +206,19 @@ std::string name_server(std::string_view text) {
     const bool good = problem == std::errc{} && end == port.data() + port.size() && number > 0 && number < 65536;
     if (good && ip_address::parse(text.substr(0, at))) return {};
     return shown(text) + R"( is no name server; as in "127.0.0.1" or "127.0.0.1@5353")";
+}
+
+std::string dkim_table(std::string_view text) {
+    if (text.empty()) return {};
+    auto path = text;
+    for (const std::string_view kind : {"file:", "refile:"})
+        if (path.starts_with(kind)) {
+            path.remove_prefix(kind.size());
+            break;
+        }
+    if (path.starts_with('/') && !std::any_of(path.begin(), path.end(), is_control)) return {};
+    return shown(text) +
+           R"( is not a table that can be read here; use a file, as in "refile:/etc/opendkim/signing.table")";
 }
 
 std::string lock_hook(std::string_view text) {
