@@ -15,8 +15,11 @@ void print_use(context& ctx, const nlohmann::json& uses, std::size_t indent) {
     for (const auto& use : uses) {
         const auto count = number_of(use, "count", -1);
         const auto wait = number_of(use, "frees_in");
-        t.row({text_of(use, "subject"), std::to_string(number_of(use, "used")),
-               count < 0 ? "unlimited" : std::to_string(count),
+        const bool bytes = text_of(use, "unit") == "bytes";
+        const auto say = [bytes](std::int64_t n) {
+            return bytes ? say_size(static_cast<std::uint64_t>(n)) : std::to_string(n);
+        };
+        t.row({text_of(use, "subject"), say(number_of(use, "used")), count < 0 ? "unlimited" : say(count),
                wait > 0 ? "in " + say_duration(seconds{wait}) : "now"});
     }
     t.print(ctx.out, "No limits apply to it.", indent);
@@ -43,6 +46,19 @@ void print_event(context& ctx, const nlohmann::json& event) {
     facts.add("Queue ID", text_of(event, "queue_id"));
     facts.print(ctx.out, 2);
     print_findings(ctx, part_of(event, "findings"));
+}
+
+void print_overrides(context& ctx, const nlohmann::json& answer) {
+    const auto& all = part_of(answer, "overrides");
+    if (all.empty()) return;
+    table t{{"LIMIT", "UNTIL", "BY", "SET", "WHY"}};
+    for (const auto& o : all) {
+        const auto until = time_of(o, "until");
+        t.row({text_of(o, "limit"), until ? say_time(until, ctx.now()) : "cleared", text_of(o, "actor"),
+               say_time(time_of(o, "set"), ctx.now()), text_of(o, "why")});
+    }
+    ctx.out << "\nSet by an operator\n";
+    t.print(ctx.out, "", 2);
 }
 
 } // namespace postsluice::admin

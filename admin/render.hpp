@@ -18,4 +18,8 @@ void print_event(context& ctx, const nlohmann::json& event);
 /// "Findings" with one a line; nothing where there are none.
 void print_findings(context& ctx, const nlohmann::json& findings);
 
+/// The limits that an operator set for the account of `answer`: which, until when, by whom and why; nothing where there
+/// are none.
+void print_overrides(context& ctx, const nlohmann::json& answer);
+
 } // namespace postsluice::admin

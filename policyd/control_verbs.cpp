@@ -5,9 +5,11 @@
 #include "policyd/control_json.hpp"
 #include "policyd/service.hpp"
 #include "shared/account/locks.hpp"
+#include "shared/config/limit_language.hpp"
 #include "shared/core/random.hpp"
 #include "shared/core/text.hpp"
 #include "shared/core/units.hpp"
+#include "shared/log/log.hpp"
 
 #include <algorithm>
 #include <unistd.h>
@@ -148,12 +150,34 @@ result<json> account_rows(const service& s, std::size_t most, bool locked_too) {
     return control::success(std::move(rows));
 }
 
-result<json> uses_of(const service& s, const config::profile& profile, const std::string& account) {
-    const auto use = s.of().accounts.usage(rules::limits_of(profile, account));
-    if (!use) {
-        return use.error();
+/// The use of every limit that holds for the account, under its own key and those of its parents.
+result<json> uses_of(const service& s, const config::profile& profile, const account::identity& who) {
+    const auto now = s.of().time.now();
+    const auto plan = s.of().asks.limits().plan(profile, who.account, now);
+    json out = json::array();
+    for (const auto& counted : counted_for(*plan, *s.settings(), who)) {
+        const auto use = s.of().accounts.usage(counted);
+        if (!use) {
+            return use.error();
+        }
+        for (auto& one : cj::uses(*use, now)) {
+            out.push_back(std::move(one));
+        }
     }
-    return control::success(cj::uses(*use, s.of().time.now()));
+    return control::success(std::move(out));
+}
+
+json overrides_json(const service& s, const std::string& account) {
+    json out = json::array();
+    for (const auto& one : s.of().asks.limits().overrides_of(account, s.of().time.now())) {
+        json o = cj::limit_object(one.what);
+        o["set"] = cj::time_or_null(one.set);
+        o["until"] = cj::time_or_null(one.until);
+        o["actor"] = printable(one.actor, 200);
+        o["why"] = printable(one.why, 1000);
+        out.push_back(std::move(o));
+    }
+    return out;
 }
 
 // ---- verbs
@@ -265,7 +289,7 @@ answer account_show(service& s, control::request_context, arguments given) {
     }
     const auto who = account::identity_of(*settings, *account);
     const auto profile = account::select_profile(*settings, who);
-    auto use = uses_of(s, *profile, *account);
+    auto use = uses_of(s, *profile, who);
     auto lock = lock_of(s, *account);
     auto out = account_past(s, *account);
     if (!use || !lock || !out) {
@@ -284,6 +308,7 @@ answer account_show(service& s, control::request_context, arguments given) {
     o["locked"] = lock->is_object() && lock->at("locked").get<bool>();
     o["lock"] = std::move(*lock);
     o["use"] = std::move(*use);
+    o["overrides"] = overrides_json(s, *account);
     co_return out;
 }
 
@@ -430,14 +455,100 @@ answer limit_list(service& s, control::request_context, arguments given) {
     }
     const auto who = account::identity_of(*settings, *account);
     const auto profile = account::select_profile(*settings, who);
-    auto use = uses_of(s, *profile, *account);
+    auto use = uses_of(s, *profile, who);
     if (!use) {
         co_return use.error();
     }
     co_return control::success({{"account", *account},
                                 {"profile", profile->name},
                                 {"chosen_by", account::explain_profile(*settings, who)},
-                                {"use", std::move(*use)}});
+                                {"use", std::move(*use)},
+                                {"overrides", overrides_json(s, *account)}});
+}
+
+failure cannot_override() {
+    return {errc::unavailable, "limits of single accounts cannot be stored"};
+}
+
+answer limit_set(service& s, control::request_context by, arguments given) {
+    const auto account = account_argument(*s.settings(), *given, true);
+    const auto limit_text = text(*given, "limit", true);
+    auto words = text(*given, "why", false);
+    const auto duration = duration_argument(*given);
+    if (!account || !limit_text || !words || !duration) {
+        co_return !account ? account.error()
+        : !limit_text      ? limit_text.error()
+        : !words           ? words.error()
+                           : duration.error();
+    }
+    auto what = config::parse_limit(*limit_text);
+    if (!what) {
+        co_return failure{errc::malformed, what.error().detail};
+    }
+    if (s.of().overrides == nullptr) {
+        co_return cannot_override();
+    }
+    const auto now = s.of().time.now();
+    state::limit_override one;
+    one.account = *account;
+    one.text = to_string(*what);
+    one.what = std::move(*what);
+    one.set = now;
+    one.until = duration->count() == 0 ? instant{} : now + *duration;
+    one.actor = by.actor;
+    one.why = std::move(*words);
+    log::warning("limit of an account set")
+        .kv("account", *account)
+        .kv("limit", one.text)
+        .kv("until", duration->count() == 0 ? std::string{"cleared"} : to_iso8601(one.until))
+        .kv("actor", one.actor)
+        .kv("why", one.why);
+    const auto stored = co_await s.of().overrides->set(std::move(one));
+    if (!stored) {
+        co_return stored.error();
+    }
+    if (const auto loaded = s.load_overrides(); !loaded) {
+        co_return loaded.error();
+    }
+    co_return control::success({{"account", *account}, {"overrides", overrides_json(s, *account)}});
+}
+
+/// "recipients per day" or a whole limit: what it is called.
+result<std::string> subject_of_limit(const std::string& words) {
+    if (words.empty()) {
+        return std::string{};
+    }
+    const auto whole = config::parse_limit(words);
+    const auto named = whole ? whole : config::parse_limit("unlimited " + words);
+    if (!named) {
+        return failure{errc::malformed, named.error().detail};
+    }
+    return subject(*named);
+}
+
+answer limit_clear(service& s, control::request_context by, arguments given) {
+    const auto account = account_argument(*s.settings(), *given, true);
+    const auto words = text(*given, "limit", false);
+    if (!account || !words) {
+        co_return !account ? account.error() : words.error();
+    }
+    auto which = subject_of_limit(*words);
+    if (!which) {
+        co_return which.error();
+    }
+    if (s.of().overrides == nullptr) {
+        co_return cannot_override();
+    }
+    const auto cleared = co_await s.of().overrides->clear(*account, std::move(*which));
+    if (!cleared) {
+        co_return cleared.error();
+    }
+    if (const auto loaded = s.load_overrides(); !loaded) {
+        co_return loaded.error();
+    }
+    log::warning("limits of an account cleared").kv("account", *account).kv("count", *cleared).kv("actor", by.actor);
+    co_return control::success(
+        {{"account", *account}, {"cleared", *cleared}, {"overrides", overrides_json(s, *account)}});
 }
 
 answer reload(service& s, control::request_context, arguments) {
@@ -470,6 +581,8 @@ void add_control_verbs(control::server& to, service& what) {
     add("account reset", &account_reset);
     add("limit list", &limit_list);
     add("spf check", &spf_check);
+    add("limit set", &limit_set);
+    add("limit clear", &limit_clear);
     add("reload", &reload);
 }
 

@@ -19,6 +19,7 @@
 //            "client", "sender", "recipient", "queue_id" (all of the latest refusal),
 //            "observed": true where none was refused, "count": refusals of the incident, "first": TIME, "last": TIME}
 //   LIMIT   {"limit", "subject", "unit", "period", "count": number | null}
+//   OVERRIDE as LIMIT, and {"set": TIME, "until": TIME | null, "actor", "why"}
 //   FROM    {"rule": "own-address"|"own-domain"|"list"|"map"|"any", "entries": [of list, map], "allowed": in words, of an account}
 //
 // verb            arguments       answer
@@ -45,7 +46,7 @@
 //                                 totals: null | {since: TIME, recipients, messages, refused, observed} what it asked
 //                                 for since the daemon's start: accepted, refused, would have been refused,
 //                                 use: [USE], refusals: [REFUSAL] (20 latest), events: [EVENT] (50 latest first),
-//                                 strikes: [STRIKE]
+//                                 strikes: [STRIKE], overrides: [OVERRIDE]
 // account history account (SUBJECT), [most=50 of at most 1000]
 //                                 account, locked, lock: LOCK | null, events: [EVENT] (latest first),
 //                                 strikes: [STRIKE] (latest first)
@@ -61,7 +62,11 @@
 // limit list      [account]       without: profiles [{profile, limits: [LIMIT], from: FROM, observe, observe_rules,
 //                                 lock {after: ["5 spam in 10 minutes"], for: seconds, automatic_unlocks}}],
 //                                 assigns [{profile, login: [], account: []}];
-//                                 with: account, profile, chosen_by, use: [USE]
+//                                 with: account, profile, chosen_by, use: [USE], overrides: [OVERRIDE]
+// limit set       account, limit: "2000 recipients per day", [for: "3 days"], [why]
+//                                 account, overrides: [OVERRIDE]; it takes the place of the profile's limit of the same
+//                                 unit, period and scope, for this account, until it ends or is cleared
+// limit clear     account, [limit: "recipients per day"; all]   account, cleared: how many, overrides: [OVERRIDE]
 // spf check       domain,         domain, results [{address, result "pass"|"fail"|"softfail"|"neutral"|"none"|"temperror"|
 //                 [ip], [sender]  "permerror", explanation}] of each of outbound_addresses (of a network: its first and its
 //                                 last address), or of `ip` alone; evaluated now, what was remembered is renewed

@@ -74,13 +74,15 @@ std::vector<int> bind_listeners(const config::policyd_settings& settings) {
     return out;
 }
 
-std::unique_ptr<state::environments> open_state(const config::state_settings& s) {
+std::unique_ptr<state::environments> open_state(const config::state_settings& s, config::durability_mode durable) {
     state::environments_options options;
     options.directory = s.directory;
     options.map_size = s.map_size;
     options.writer_timeout = s.writer_timeout;
     options.sync_interval = s.sync_interval;
     options.copy_interval = s.copy_interval;
+    const bool synced = durable == config::durability_mode::sync;
+    options.hot = synced ? state::durability::synced : state::durability::background;
     return need(state::environments::open(options, state::user::policyd), "state");
 }
 
@@ -125,11 +127,13 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     start_spf_helper(context, spf, *settings);
 
     config::snapshot configuration{how.config_file, settings};
-    const auto environments = open_state(settings->state);
+    const auto environments = open_state(settings->state, settings->policyd.durability);
     const clock& time = environments->time();
-    const auto accounts =
-        environments->make_accounting(context.get_executor(), {.lease = settings->policyd.lease,
-                                                               .refusal_retention = settings->state.history_retention});
+    const auto accounts = environments->make_accounting(
+        context.get_executor(), {.books = {.lease = settings->policyd.lease,
+                                           .new_recipients_after = settings->policyd.new_recipients_after,
+                                           .known_recipients = settings->policyd.known_recipients},
+                                 .refusal_retention = settings->state.history_retention});
     const auto tickets = open_tickets(*settings, time);
     const auto trends = environments->make_trends(*accounts);
     const auto batv = need(auth::batv_keys::open(settings->batv, true), "batv.key_file");
@@ -151,7 +155,11 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     }
     service all{{configuration, time, asks, connections, *accounts, environments->accounts(), *tickets,
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }, trends.get(), batv.get(), &spf}};
+                 [&] { return environments->shared().fill(); }, trends.get(), batv.get(), &spf,
+                 &environments->limit_overrides()}};
+    if (const auto loaded = all.load_overrides(); !loaded) {
+        throw std::runtime_error{"limits of single accounts: " + loaded.error().message()};
+    }
     notices mails{outbox, time, [&] { return asks.settings(); }};
     stored_hook_outbox hook_calls{environments->accounts()};
     lock_hooks programs{context.get_executor(), hook_calls, [&] { return asks.settings(); }};

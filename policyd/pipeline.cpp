@@ -63,10 +63,13 @@ pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_
     : executor_{std::move(executor)}
     , with_{with}
     , settings_{std::move(settings)}
-    , strikes_{executor_, with_.locks} {}
+    , strikes_{executor_, with_.locks} {
+    with_.helpers.limits = &limits_;
+}
 
 void pipeline::use(config::settings_ptr settings) {
     settings_ = std::move(settings);
+    limits_.forget_plans();
     if (with_.record != nullptr) {
         with_.record->use(settings_->policyd);
     }

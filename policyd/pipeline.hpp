@@ -15,6 +15,7 @@
 #include "policyd/account_totals.hpp"
 #include "policyd/counters.hpp"
 #include "policyd/hooks.hpp"
+#include "policyd/limit_book.hpp"
 #include "policyd/recorder.hpp"
 #include "policyd/rules/rule.hpp"
 #include "policyd/strikes.hpp"
@@ -44,6 +45,8 @@ public:
 
     /// New settings, from the next request on; a request that is being answered keeps those it began with.
     void use(config::settings_ptr settings);
+    /// The limits that hold, with the operator's overrides.
+    [[nodiscard]] limit_book& limits() noexcept { return limits_; }
     [[nodiscard]] const config::settings_ptr& settings() const noexcept { return settings_; }
 
     /// What to tell Postfix. `what` and `from` belong to the caller's frame and stay as they are until the answer is
@@ -82,6 +85,7 @@ private:
     counters counts_;
     account_totals totals_;
     hook_table hooks_;
+    limit_book limits_;
     strikes strikes_;
 };
 

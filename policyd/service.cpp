@@ -2,6 +2,7 @@
 #include "policyd/service.hpp"
 
 #include "shared/auth/batv.hpp"
+#include "shared/config/limit_language.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -23,6 +24,30 @@ constexpr int thorough_every = 30;         // seconds
 service::service(parts of)
     : of_{std::move(of)}
     , started_{of_.time.now()} {}
+
+result<void> service::load_overrides() {
+    if (of_.overrides == nullptr) {
+        return {};
+    }
+    auto all = of_.overrides->all();
+    if (!all) {
+        return all.error();
+    }
+    std::erase_if(*all, [](auto& one) {
+        auto what = config::parse_limit(one.text);
+        if (!what) {
+            log::error("override not understood: it does not hold")
+                .kv("account", one.account)
+                .kv("limit", one.text)
+                .kv("why", what.error().detail);
+            return true;
+        }
+        one.what = std::move(*what);
+        return false;
+    });
+    of_.asks.limits().load(std::move(*all));
+    return {};
+}
 
 std::vector<config::config_error> service::reload() {
     auto errors = of_.configuration.reload();

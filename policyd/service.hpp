@@ -27,6 +27,7 @@ public:
         state::trend_store* trends = nullptr;
         auth::batv_keys* batv = nullptr;
         auth::spf_checker* spf = nullptr;
+        state::overrides* overrides = nullptr; ///< the operator's limits for single accounts; null: cannot be set
     };
     explicit service(parts of);
 
@@ -35,6 +36,10 @@ public:
 
     [[nodiscard]] const parts& of() const noexcept { return of_; }
     [[nodiscard]] instant started() const noexcept { return started_; }
+    /// Reads the operator's limits from the state, at the start and where one was changed. Those that this version
+    /// cannot read do not hold, and the log says so.
+    result<void> load_overrides();
+
     /// Its settings, as requests see them.
     [[nodiscard]] config::settings_ptr settings() const { return of_.asks.settings(); }
 

@@ -97,6 +97,7 @@ int show_account(context& ctx, const arguments& given) {
     print_facts(ctx, a);
     ctx.out << "\nLimits\n";
     print_use(ctx, part_of(a, "use"), 2);
+    print_overrides(ctx, a);
     ctx.out << "\nRefusals\n";
     print_refusals(ctx, refusals, false, "Nothing was refused.");
     if (has_observed(refusals)) {

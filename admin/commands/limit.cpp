@@ -41,6 +41,33 @@ void print_account(context& ctx, const json& answer) {
     ctx.out << printable(text_of(answer, "account")) << ": profile " << text_of(answer, "profile") << " (by "
             << text_of(answer, "chosen_by", "default") << ")\n";
     print_use(ctx, part_of(answer, "use"), 0);
+    print_overrides(ctx, answer);
+}
+
+json change(std::string_view verb, const arguments& given) {
+    json request = {{"verb", verb}, {"account", given["ACCOUNT"]}};
+    for (const auto& [option, key] : {std::pair{"LIMIT", "limit"}, {"--for", "for"}, {"--why", "why"}})
+        if (const auto value = given.get(option)) request[key] = *value;
+    return request;
+}
+
+int set(context& ctx, const arguments& given) {
+    const auto r = ctx.ask(daemon::policyd, change("limit set", given));
+    if (!r.ok()) return ctx.fail(r);
+    if (ctx.json()) return ctx.print_json(r.body), exit_done;
+    ctx.out << printable(text_of(r.body, "account", given["ACCOUNT"])) << " has limits of its own.\n";
+    print_overrides(ctx, r.body);
+    return exit_done;
+}
+
+int clear(context& ctx, const arguments& given) {
+    const auto r = ctx.ask(daemon::policyd, change("limit clear", given));
+    if (!r.ok()) return ctx.fail(r);
+    if (ctx.json()) return ctx.print_json(r.body), exit_done;
+    const auto cleared = number_of(r.body, "cleared");
+    ctx.out << (cleared == 0 ? std::string{"No such limit was set for "} : say_count(cleared, "limit") + " cleared of ")
+            << printable(text_of(r.body, "account", given["ACCOUNT"])) << ".\n";
+    return cleared == 0 ? exit_not_found : exit_done;
 }
 
 int list(context& ctx, const arguments& given) {
@@ -65,7 +92,23 @@ std::vector<command> limit_commands() {
              "the limits of each profile, or of one account with their use",
              {{"ACCOUNT", "a login, or the name of an [[account]]", false}},
              "",
-             list}};
+             list},
+            {"limit",
+             "set",
+             "a limit for one account, in place of its profile's",
+             {{"ACCOUNT", "a login, or the name of an [[account]]"},
+              {"LIMIT", "as in \"2000 recipients per day\""},
+              {"--for", "how long, as in \"3 days\"; without it, until it is cleared", false, "TIME"},
+              {"--why", "words for those who look later", false}},
+             "",
+             set},
+            {"limit",
+             "clear",
+             "the profile's limits hold again for one account",
+             {{"ACCOUNT", "a login, or the name of an [[account]]"},
+              {"LIMIT", "which one, as in \"recipients per day\"; without it, all", false}},
+             "",
+             clear}};
 }
 
 } // namespace postsluice::admin

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // size (size): MESSAGE_TOO_LARGE where the message is over the profile's max_message_size (0: no bound but the
-// listener's): reject.
+// listener's) or its limit in bytes per message, which policyd can refuse only where the client announced SIZE=:
+// reject. A limit that an operator set for one account, or whose action is hold or warn, is policyd's alone.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/mime/tree.hpp"
 
@@ -8,11 +9,25 @@
 
 namespace postsluice::contentfilter::checks {
 
+namespace {
+
+byte_count bound_of(const config::profile& profile) {
+    auto bound = profile.max_message_size;
+    for (const auto& l : profile.limits) {
+        const bool refuses = l.then != limit_action::hold && l.then != limit_action::warn;
+        if (l.unit != limit_unit::bytes || l.period.count() != 0 || l.count == limit::unlimited || !refuses) continue;
+        if (bound.value == 0 || l.count < bound.value) bound.value = l.count;
+    }
+    return bound;
+}
+
+} // namespace
+
 boost::asio::awaitable<std::vector<finding>> size(check_context context) {
     std::vector<finding> found;
     const auto& message = *context.message;
     if (!message.sender.profile) co_return found;
-    const auto bound = message.sender.profile->max_message_size;
+    const auto bound = bound_of(*message.sender.profile);
     if (bound.value == 0 || message.content->size() <= bound.value) co_return found;
     finding f;
     f.symbol = "MESSAGE_TOO_LARGE";

@@ -29,6 +29,8 @@ class batv_keys;
 
 namespace postsluice::policyd {
 
+class limit_book;
+
 /// What rules may ask besides the state. The daemon has all of them; a test gives what its rule needs.
 struct rule_helpers {
     maps::map_set* maps = nullptr;
@@ -36,6 +38,7 @@ struct rule_helpers {
     auth::spf_checker* spf = nullptr;
     auth::batv_keys* batv = nullptr;
     state::trend_store* trends = nullptr;
+    limit_book* limits = nullptr; ///< the pipeline gives its own
 };
 
 /// What `trend` noted of the recipients of a message, until DATA tells that it is one.
@@ -108,11 +111,12 @@ namespace rules {
 /// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused
 /// refunded.
 boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context);
+/// Counts the recipient of the request under the limits on invalid recipients; for the rule that refuses it. A failure
+/// is the rule's trouble.
+boost::asio::awaitable<result<void>> count_invalid_recipient(const rule_context& context);
 /// The other half of `trend`, at DATA: takes note of the message, without delay for its reply. nullopt: nothing to
 /// note.
 std::optional<boost::asio::awaitable<result<void>>> trend_at_data(const rule_context& context);
-/// The limits of a profile under the key of an account.
-[[nodiscard]] state::counted_limits limits_of(const config::profile& profile, std::string_view account);
 
 } // namespace rules
 

@@ -179,7 +179,9 @@ const options<assign_entry>& assign_options() {
 
 profile_entry built_in_profile() {
     profile_entry out;
-    for (const auto* text : {"30 messages per minute", "300 recipients per hour", "1000 recipients per day"})
+    for (const auto* text :
+         {"30 messages per minute", "300 recipients per hour", "1000 recipients per day", "200 new recipients per day",
+          "50 invalid recipients per day", "1 GB per day", "100 recipients per message", "50 MB per message"})
         out.limits.push_back(parse_limit(text).value());
     for (const auto* text : {"1 virus", "2 phish in 24 hours", "5 spam in 10 minutes"})
         out.lock.after.push_back(parse_trigger(text).value());

@@ -175,8 +175,10 @@ std::string print_symbols(const std::map<std::string, symbol_setting>& symbols) 
 } // namespace
 
 codec<std::vector<limit>> limit_lists() {
-    return {read_limits, [](const std::vector<limit>& limits) { return print_strings(limits); },
-            R"(a list of "<N|unlimited> <messages|recipients> per [K] <minute|hour|day>")"};
+    return {
+        read_limits, [](const std::vector<limit>& limits) { return print_strings(limits); },
+        R"(a list of "<N|unlimited> <unit> per <message|[K] minute|hour|day|week|month> [per <scope>] [then <action>] "
+              R"([except to <domains>]")"};
 }
 
 codec<std::vector<lock_trigger>> trigger_lists() {
@@ -215,9 +217,10 @@ codec<limit> trend_floors() {
                 const auto parsed = parse_limit(text->find(" per ") == std::string::npos ? *text + " per day" : *text);
                 if (!parsed)
                     to.add(from, parsed.error().detail);
-                else if (parsed->period != seconds{86400} || parsed->scope != limit_scope::account ||
-                         parsed->then != limit_action::defer || !parsed->except_to.empty() ||
-                         (parsed->unit != limit_unit::messages && parsed->unit != limit_unit::recipients))
+                else if ((parsed->unit != limit_unit::messages && parsed->unit != limit_unit::recipients) ||
+                         parsed->count == limit::unlimited || parsed->period != seconds{86400} ||
+                         parsed->scope != limit_scope::account || parsed->then != limit_action::defer ||
+                         !parsed->except_to.empty())
                     to.add(from, R"(is no volume of a day; write it as in "50 messages")");
                 else
                     into = *parsed;

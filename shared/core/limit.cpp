@@ -3,6 +3,7 @@
 
 #include "shared/core/units.hpp"
 
+#include <algorithm>
 #include <array>
 #include <ostream>
 
@@ -45,16 +46,64 @@ std::ostream& operator<<(std::ostream& out, limit_action action) {
     return out << to_string(action);
 }
 
-std::string subject(const limit& l) {
-    std::string period = l.period.count() == 0 ? "message" : to_string(l.period);
-    if (period.starts_with("1 ")) period.erase(0, 2);
-    auto out = std::string{to_string(l.unit)} + " per " + period;
+namespace {
+
+constexpr std::uint64_t kb = 1024;
+struct byte_unit {
+    std::uint64_t size;
+    std::string_view name;
+};
+constexpr std::array<byte_unit, 3> byte_units = {byte_unit{kb * kb * kb, " GB"}, byte_unit{kb * kb, " MB"},
+                                                 byte_unit{kb, " KB"}};
+
+std::string say_period(seconds period) {
+    constexpr std::int64_t week = 604800, month = 2592000;
+    const auto n = period.count();
+    const auto times = [n](std::int64_t length, const std::string& name) {
+        return n == length ? name : std::to_string(n / length) + " " + name + "s";
+    };
+    if (n == 0) return "message";
+    if (n % month == 0) return times(month, "month");
+    if (n % week == 0) return times(week, "week");
+    std::string text = to_string(period);
+    if (text.starts_with("1 ")) text.erase(0, 2);
+    return text;
+}
+
+std::string behind_unit(const limit& l) {
+    std::string out = " per " + say_period(l.period);
     if (l.scope != limit_scope::account) out.append(" per ").append(to_string(l.scope));
     return out;
 }
 
+} // namespace
+
+std::string say_amount(limit_unit unit, std::uint64_t amount) {
+    if (unit != limit_unit::bytes) return std::to_string(amount);
+    for (const auto& u : byte_units) {
+        if (amount < u.size) continue;
+        if (amount % u.size == 0) return std::to_string(amount / u.size).append(u.name);
+        if (amount < 10 * u.size) continue; // the next smaller unit says it better
+        return std::to_string(amount / u.size).append(u.name);
+    }
+    return std::to_string(amount) + " bytes";
+}
+
+std::string subject(const limit& l) {
+    return std::string{to_string(l.unit)} + behind_unit(l);
+}
+
 std::string to_string(const limit& l) {
-    auto out = (l.count == limit::unlimited ? std::string{"unlimited"} : std::to_string(l.count)) + " " + subject(l);
+    std::string out;
+    if (l.count == limit::unlimited || l.unit != limit_unit::bytes) {
+        out = (l.count == limit::unlimited ? std::string{"unlimited"} : std::to_string(l.count)) + " " + subject(l);
+    } else {
+        const auto fits = std::find_if(byte_units.begin(), byte_units.end(),
+                                       [&](const byte_unit& u) { return l.count != 0 && l.count % u.size == 0; });
+        out = fits == byte_units.end() ? std::to_string(l.count) + " bytes"
+                                       : std::to_string(l.count / fits->size).append(fits->name);
+        out += behind_unit(l);
+    }
     if (l.then != limit_action::defer) out.append(" then ").append(to_string(l.then));
     for (std::size_t i = 0; i < l.except_to.size(); ++i)
         out.append(i == 0 ? " except to " : ", ").append(l.except_to[i]);

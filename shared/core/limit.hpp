@@ -83,7 +83,9 @@ struct limit {
 
 /// "recipients per hour", "messages per 5 minutes": what a limit is called everywhere, without its number.
 [[nodiscard]] std::string subject(const limit& l);
-/// "300 recipients per hour", "unlimited messages per day".
+/// "300", "1 GB", "734 MB" (rounded down): an amount of a unit, for people.
+[[nodiscard]] std::string say_amount(limit_unit unit, std::uint64_t amount);
+/// "300 recipients per hour", "1 GB per day", "unlimited messages per day".
 [[nodiscard]] std::string to_string(const limit& l);
 std::ostream& operator<<(std::ostream& out, const limit& l);
 

@@ -2,6 +2,8 @@
 #include "shared/core/sliding_window.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace postsluice {
 namespace {
@@ -66,6 +68,11 @@ std::uint64_t sliding_window::used(instant now, seconds period) const noexcept {
     // What lies at or before now's slot: the youngest `visible` slots of the ring.
     const std::int64_t visible = slot > newest_ ? std::max<std::int64_t>(ring - (slot - newest_), 0) : ring;
     std::uint64_t sum = 0;
+    if (visible == ring) { // nearly always: nothing has expired since the last charge
+        for (const std::uint64_t count : counts_)
+            sum += count;
+        return sum;
+    }
     for (std::int64_t age = 0; age < visible && age <= newest_; ++age)
         sum += counts_[index_of(newest_ - age)];
     return sum;
@@ -100,28 +107,41 @@ std::optional<instant> sliding_window::fits_at(instant now, seconds period, std:
     return std::max(now, start_of(rolled.newest_ + ring, period));
 }
 
+namespace {
+
+constexpr std::size_t count_octets = 6;
+constexpr bool little = std::endian::native == std::endian::little;
+
+std::uint64_t in_order(std::uint64_t word) noexcept {
+    return little ? word : __builtin_bswap64(word);
+}
+
+} // namespace
+
+// Eight octets at a time where six are meant: the next count overwrites the two too many, and the last one goes alone.
 void sliding_window::encode(std::span<std::uint8_t, encoded_size> out) const noexcept {
-    std::size_t at = 0;
-    for (int shift = 0; shift < 64; shift += 8) {
-        out[at++] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(newest_) >> shift);
-    }
-    for (const std::uint64_t count : counts_) {
-        for (int shift = 0; shift < 48; shift += 8)
-            out[at++] = static_cast<std::uint8_t>(count >> shift);
+    std::uint8_t* at = out.data();
+    std::uint64_t word = in_order(static_cast<std::uint64_t>(newest_));
+    std::memcpy(at, &word, sizeof word);
+    at += sizeof word;
+    for (std::size_t i = 0; i < slots; ++i, at += count_octets) {
+        word = in_order(counts_[i]);
+        std::memcpy(at, &word, i + 1 < slots ? sizeof word : count_octets);
     }
 }
 
 sliding_window sliding_window::decode(std::span<const std::uint8_t, encoded_size> in) noexcept {
     sliding_window w;
-    std::size_t at = 0;
-    std::uint64_t newest = 0;
-    for (int shift = 0; shift < 64; shift += 8)
-        newest |= std::uint64_t{in[at++]} << shift;
+    const std::uint8_t* at = in.data();
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    at += sizeof word;
     // Any 206 octets make a window; a damaged slot number must not overflow later.
-    w.newest_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(newest), 0, max_slot);
-    for (auto& count : w.counts_) {
-        for (int shift = 0; shift < 48; shift += 8)
-            count |= std::uint64_t{in[at++]} << shift;
+    w.newest_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(in_order(word)), 0, max_slot);
+    for (std::size_t i = 0; i < slots; ++i, at += count_octets) {
+        word = 0;
+        std::memcpy(&word, at, i + 1 < slots ? sizeof word : count_octets);
+        w.counts_[i] = in_order(word) & max_count;
     }
     return w;
 }

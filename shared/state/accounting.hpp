@@ -11,11 +11,19 @@
 //  is decided anew.
 //  - An admit() or data() after settle() under the same id begins a new generation.
 //  - data() for an unknown id reserves recipient_count and may refuse; what was admitted and recipient_count lacks was
-//  refused by
-//    others: refunded; what recipient_count has beyond admissions and repeats (RCPT TO:<postmaster> never asks) is
-//    reserved then.
+//  refused by others: refunded, and counted as invalid recipients; what recipient_count has beyond admissions and
+//  repeats (RCPT TO:<postmaster> never asks) is reserved then, as recipients of our own that are known already. Which
+//  recipients others refused is unknown: of each limit as much is refunded as is certain.
 //  - All limits of all scopes are checked and charged in one write transaction: N is never exceeded, at any
 //  concurrency.
+// What is counted with the recipient: recipients, distinct, new, external. With the message, that is with its first
+// recipient: messages, bytes as announced, null-sender messages, client and sender addresses, networks, domains. By
+// itself: invalid recipients; and bytes at settle(). These two may pass their limit; then the next request is refused.
+//  - distinct counts are exact: a set of the limit's size of (hash, last time seen) per key and limit. A refund gives
+//  the time before back, where nobody has renewed it since; otherwise it errs to the safe side, for a period at most.
+//  - new recipients: an account remembers whom it wrote to (known_recipients.hpp); two transactions to the same new
+//  address at a time count it twice. The limit is silent until the account has history enough.
+//  - per message: nothing is kept beyond the transaction.
 // All verbs that are ready in one turn of the event loop share one commit; each completes after that commit.
 #pragma once
 
@@ -26,6 +34,8 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,10 +50,42 @@ struct transaction_id {
     bool operator==(const transaction_id&) const = default;
 };
 
-/// The limits that are counted under one key. A parent's limit (later: domain, customer) is a further element.
+/// Limits, shared by all requests that are made under them: made once, copied by pointer.
+class limit_list {
+public:
+    limit_list()
+        : limit_list{std::vector<limit>{}} {}
+    limit_list(std::vector<limit> all); // NOLINT(google-explicit-constructor): a list of limits is one
+    limit_list(std::initializer_list<limit> all)
+        : limit_list{std::vector<limit>{all}} {}
+    [[nodiscard]] auto begin() const noexcept { return all_->begin(); }
+    [[nodiscard]] auto end() const noexcept { return all_->end(); }
+    [[nodiscard]] std::size_t size() const noexcept { return all_->size(); }
+    [[nodiscard]] const limit& operator[](std::size_t i) const noexcept { return (*all_)[i]; }
+    /// Is there one that counts `unit`?
+    [[nodiscard]] bool counts(limit_unit unit) const noexcept {
+        return (units_ >> static_cast<unsigned>(unit) & 1U) != 0;
+    }
+
+private:
+    std::shared_ptr<const std::vector<limit>> all_;
+    std::uint32_t units_ = 0;
+};
+
+/// The limits that are counted under one key. A parent's limits (domain, customer, ...) are a further element.
 struct counted_limits {
-    std::string key; ///< "account:alice@example.org"
-    std::vector<limit> limits;
+    std::string key; ///< "account:alice@example.org", "domain:example.org"
+    limit_list limits;
+};
+
+/// What a request brings that limits count. A text is needed only where a limit counts it (limit_list::counts); an
+/// empty one is not counted, but for `sender`: that is the null sender.
+struct counted_facts {
+    std::string sender; ///< reverse-path in key form
+    std::string client_address, client_network;
+    std::string recipient_domain; ///< lower case; for `except to`
+    std::uint64_t size = 0;       ///< as announced with SIZE=; 0: not announced
+    bool external = false;        ///< the recipient is outside local_domains
 };
 
 struct limit_breach {
@@ -61,11 +103,18 @@ struct admit_request {
     std::vector<counted_limits> limits;
     bool observe = false;       ///< charge although a limit is reached (the breach is still reported)
     bool final_at_once = false; ///< accounting = "recipient": charged for good
+    counted_facts facts = {};
 };
 struct admit_answer {
     bool repeated = false;
-    std::optional<limit_breach> breach; ///< set: refused (or would have been, when observing)
+    /// The limit that does not let it through: of several the one whose action is gravest, then the one that frees
+    /// last. Refused and not charged where refuses(what.then) and nobody observes; otherwise charged.
+    std::optional<limit_breach> breach;
 };
+/// Does a breach of a limit with this action refuse the request?
+[[nodiscard]] constexpr bool refuses(limit_action action) noexcept {
+    return action != limit_action::hold && action != limit_action::warn;
+}
 
 struct data_request {
     transaction_id id;
@@ -77,6 +126,15 @@ struct data_request {
     bool observe = false;
     bool settles = false; ///< no END-OF-MESSAGE hook: final at once
     bool final_at_once = false;
+    counted_facts facts = {};
+};
+
+/// A recipient that cannot exist, refused by one of our rules: counted for good, once per (id, recipient).
+struct invalid_request {
+    transaction_id id;
+    std::uint64_t connection = 0;
+    std::string recipient; ///< key form
+    std::vector<counted_limits> limits;
 };
 struct data_answer {
     std::uint32_t charged = 0;  ///< recipients this transaction is charged with now
@@ -112,7 +170,10 @@ public:
     virtual ~accounting() = default;
     virtual asio::awaitable<result<admit_answer>> admit(admit_request request) = 0;
     virtual asio::awaitable<result<data_answer>> data(data_request request) = 0;
-    /// END-OF-MESSAGE. No error for an unknown id.
+    /// Counts an invalid recipient under those of `limits` that count them; there is nothing to write where none does.
+    virtual asio::awaitable<result<void>> count_invalid(invalid_request request) = 0;
+    /// END-OF-MESSAGE, with the size of the message: bytes that were not announced become a debt, which refuses the
+    /// next transaction; what was announced too high is given back. No error for an unknown id.
     virtual asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
                                                  std::uint64_t size) = 0;
     /// A different instance on the connection, or Postfix closed it: releases what `connection` last spoke for and

@@ -15,17 +15,15 @@ namespace {
 
 // What would break the records' bounds is refused before anything is written.
 result<void> check_bounds(const std::vector<counted_limits>& limits, const transaction_record* known) {
-    std::size_t lines = known != nullptr ? known->lines.size() : 0;
     for (auto at = limits.begin(); at != limits.end(); ++at) {
-        lines += at->limits.size();
         if (at->limits.size() > max_limits) return failure{errc::too_large, "too many limits of " + at->key};
         if (std::any_of(limits.begin(), at, [&](const auto& other) { return other.key == at->key; })) {
             return failure{errc::malformed, "limits of " + at->key + " are given twice"};
         }
     }
-    if (lines > max_charge_lines || (known != nullptr && known->accounts.size() + limits.size() > max_charge_lines))
-        return failure{errc::too_large, "too many limits of one transaction"};
-    if (known != nullptr && known->hashes.size() / 8 >= max_recipients) {
+    if ((known != nullptr ? known->keys.size() : 0) + limits.size() > max_keys)
+        return failure{errc::too_large, "too many keys of one transaction"};
+    if (known != nullptr && std::max(known->hashes.size(), known->invalid.size()) >= max_recipients) {
         return failure{errc::too_large, "too many recipients of one transaction"};
     }
     return {};
@@ -34,10 +32,17 @@ result<void> check_bounds(const std::vector<counted_limits>& limits, const trans
 // What was charged so far stays charged; what comes now is counted anew. smtpd goes on counting recipients.
 void begin_generation(transaction_record& t) {
     transaction_record fresh;
-    fresh.account = std::move(t.account);
     fresh.generation = t.generation + 1;
-    fresh.earlier_count = t.data_count != 0 ? t.data_count : t.earlier_count + t.charged();
+    fresh.earlier_count = t.data_count != 0 ? t.data_count : t.earlier_count + t.charged;
     t = std::move(fresh);
+}
+
+bool contains(const std::vector<std::uint64_t>& hashes, std::uint64_t hash) {
+    return std::find(hashes.begin(), hashes.end(), hash) != hashes.end();
+}
+
+bool refused(const std::optional<limit_breach>& breach, bool observe) {
+    return breach && !observe && refuses(breach->what.then);
 }
 
 } // namespace
@@ -95,7 +100,7 @@ asio::awaitable<result<void>> accounting_lmdb::committed() {
 }
 
 ledger accounting_lmdb::open_ledger() {
-    return {*turn_, secret_, clock_.now(), options_.lease, remarks_};
+    return {*turn_, secret_, clock_.now(), options_.books, remarks_};
 }
 
 asio::awaitable<result<admit_answer>> accounting_lmdb::admit(admit_request request) {
@@ -114,9 +119,19 @@ asio::awaitable<result<data_answer>> accounting_lmdb::data(data_request request)
     co_return answer;
 }
 
+asio::awaitable<result<void>> accounting_lmdb::count_invalid(invalid_request request) {
+    const bool counted = std::any_of(request.limits.begin(), request.limits.end(), [](const counted_limits& c) {
+        return c.limits.counts(limit_unit::invalid_recipients);
+    });
+    if (!counted) co_return result<void>{};
+    const auto done = in_turn<void>([&](ledger& books) { return apply(books, request); });
+    if (!done) co_return done.error();
+    co_return co_await committed();
+}
+
 asio::awaitable<result<void>> accounting_lmdb::settle(transaction_id id, std::uint64_t connection, std::string queue_id,
-                                                      std::uint64_t) {
-    const auto done = in_turn<void>([&](ledger& books) { return apply_settle(books, id, connection, queue_id); });
+                                                      std::uint64_t size) {
+    const auto done = in_turn<void>([&](ledger& books) { return apply_settle(books, id, connection, queue_id, size); });
     if (!done) co_return done.error();
     co_return co_await committed();
 }
@@ -129,7 +144,7 @@ asio::awaitable<result<void>> accounting_lmdb::abort(transaction_id id, std::uin
 
 asio::awaitable<result<void>> accounting_lmdb::reset(std::string account) {
     const auto key = account_key(secret_, std::string{account_prefix} + account);
-    const auto done = in_turn<void>([&](ledger& books) { return books.txn().erase(key); });
+    const auto done = in_turn<void>([&](ledger& books) { return books.forget(key); });
     if (!done) co_return done.error();
     co_return co_await committed();
 }
@@ -141,30 +156,38 @@ result<admit_answer> accounting_lmdb::apply(ledger& books, const admit_request& 
     const bool fresh = !known;
     auto& t = fresh ? known.emplace() : *known;
     if (t.settled) begin_generation(t);
-    t.account = request.account;
     t.connection = request.connection;
     t.final_charge = request.final_at_once;
     t.data_seen = false; // the client goes on before END-OF-MESSAGE; DATA comes again
     admit_answer answer;
-    const auto hash = hashed_key('-', secret_, {request.recipient}).substr(1, 8);
-    if (t.knows(hash)) {
+    const auto hash = books.hash_of(request.recipient);
+    if (contains(t.hashes, hash)) {
         answer.repeated = true;
         ++t.repeats;
-        if (auto saved = books.save(key, t, fresh); !saved) return saved.error();
+        if (t.held) answer.breach = books.held_by(books.open(request.limits), t);
+        if (auto saved = books.save(key, t); !saved) return saved.error();
         return answer;
     }
     auto accounts = books.open(request.limits);
-    const units cost{1, t.message_charged ? 0U : 1U};
-    answer.breach = books.check(accounts, request.limits, cost);
-    if (answer.breach && !request.observe) {
+    units cost;
+    cost.recipients = 1;
+    cost.messages = t.message_charged ? 0U : 1U;
+    cost.facts = &request.facts;
+    cost.recipient = hash;
+    const bool asked = ledger::asks_for_new(request.limits);
+    t.learns = t.learns || asked;
+    cost.fresh = asked && books.is_new(accounts, hash);
+    answer.breach = books.check(accounts, t, cost);
+    if (refused(answer.breach, request.observe)) {
         if (!fresh) { // who speaks last owns it, also where he is refused
-            if (auto saved = books.save(key, t, false); !saved) return saved.error();
+            if (auto saved = books.save(key, t); !saved) return saved.error();
         }
         return answer;
     }
+    t.held = t.held || (answer.breach && answer.breach->what.then == limit_action::hold);
     if (auto charged = books.charge_to(accounts, t, cost); !charged) return charged.error();
-    t.hashes += hash;
-    if (auto saved = books.save(key, t, fresh); !saved) return saved.error();
+    t.hashes.push_back(hash);
+    if (auto saved = books.save(key, t); !saved) return saved.error();
     return answer;
 }
 
@@ -177,36 +200,37 @@ result<data_answer> accounting_lmdb::apply(ledger& books, const data_request& re
     const bool repeated = t.data_seen && t.queue_id == request.queue_id && t.data_count == request.recipient_count &&
                           (!t.settled || t.settled_by_data);
     if (t.settled && !repeated) begin_generation(t);
-    t.account = request.account;
     t.connection = request.connection;
     t.final_charge = request.final_at_once;
-    data_answer answer{t.charged(), repeated ? t.refunded : 0, {}};
+    data_answer answer{t.charged, repeated ? t.refunded : 0, {}};
     if (repeated) {
-        if (auto saved = books.save(key, t, false); !saved) return saved.error();
+        if (auto saved = books.save(key, t); !saved) return saved.error();
         return answer;
     }
     const auto reported = request.recipient_count;
     const auto here = reported > t.earlier_count ? reported - t.earlier_count : reported;
     const auto explained = answer.charged + t.repeats;
-    const auto missing = here > explained ? here - explained : 0;
-    // A count of nothing is a count that the client did not send.
-    answer.refunded = here != 0 && here < answer.charged && !request.final_at_once ? answer.charged - here : 0;
-
-    auto accounts = books.open(request.limits);
-    const units cost{missing, t.message_charged ? 0U : 1U};
-    answer.breach = books.check(accounts, request.limits, cost);
-    if (answer.breach && !request.observe) {
-        answer.refunded = 0;
-        if (!fresh) {
-            if (auto saved = books.save(key, t, false); !saved) return saved.error();
+    units cost;
+    cost.unasked = here > explained ? here - explained : 0;
+    cost.messages = t.message_charged ? 0U : 1U;
+    cost.facts = &request.facts;
+    if (cost.asks()) {
+        t.learns = t.learns || ledger::asks_for_new(request.limits);
+        auto accounts = books.open(request.limits);
+        answer.breach = books.check(accounts, t, cost);
+        if (refused(answer.breach, request.observe)) {
+            if (!fresh) {
+                if (auto saved = books.save(key, t); !saved) return saved.error();
+            }
+            return answer;
         }
-        return answer;
-    }
-    if (cost.recipients != 0 || cost.messages != 0) {
         if (auto charged = books.charge_to(accounts, t, cost); !charged) return charged.error();
     }
+    // A count of nothing is a count that the client did not send.
+    answer.refunded = here != 0 && here < answer.charged && !request.final_at_once ? answer.charged - here : 0;
     if (answer.refunded != 0) {
         if (auto back = books.refund(t, answer.refunded); !back) return back.error();
+        if (auto done = count_refused(books, request.limits, t, answer.refunded); !done) return done.error();
         // Which ones were refused by others is unknown: if one of them comes again, it is charged again.
         t.hashes.clear();
         t.repeats = 0;
@@ -216,21 +240,55 @@ result<data_answer> accounting_lmdb::apply(ledger& books, const data_request& re
     t.data_count = reported;
     t.refunded = answer.refunded;
     t.settled = t.settled_by_data = request.settles;
-    answer.charged = t.charged();
-    if (auto saved = books.save(key, t, fresh); !saved) return saved.error();
+    answer.charged = t.charged;
+    if (t.settled) {
+        if (auto done = books.settle(t, std::nullopt); !done) return done.error();
+    }
+    if (auto saved = books.save(key, t); !saved) return saved.error();
     return answer;
 }
 
+// Recipients that we passed and others refused.
+result<void> accounting_lmdb::count_refused(ledger& books, const std::vector<counted_limits>& limits,
+                                            transaction_record& t, std::uint32_t count) {
+    const bool counted = std::any_of(limits.begin(), limits.end(), [](const counted_limits& c) {
+        return c.limits.counts(limit_unit::invalid_recipients);
+    });
+    if (!counted) return {};
+    auto accounts = books.open(limits);
+    units cost;
+    cost.invalid = count;
+    return books.charge_to(accounts, t, cost);
+}
+
+result<void> accounting_lmdb::apply(ledger& books, const invalid_request& request) {
+    const auto key = books.transaction_key(request.id);
+    auto known = books.load(key);
+    if (auto fits = check_bounds(request.limits, known ? &*known : nullptr); !fits) return fits;
+    auto& t = known ? *known : known.emplace();
+    if (t.settled) begin_generation(t);
+    t.connection = request.connection;
+    const auto hash = books.hash_of(request.recipient);
+    if (!contains(t.invalid, hash)) {
+        if (auto done = count_refused(books, request.limits, t, 1); !done) return done;
+        t.invalid.push_back(hash);
+    }
+    return books.save(key, t);
+}
+
 result<void> accounting_lmdb::apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection,
-                                           const std::string& queue_id) {
+                                           const std::string& queue_id, std::uint64_t size) {
     const auto key = books.transaction_key(id);
     auto t = books.load(key);
     if (!t) return {};
+    if (!t->settled) {
+        if (auto done = books.settle(*t, size); !done) return done;
+    }
     t->connection = connection;
     t->queue_id = queue_id;
     t->settled = true;
     t->settled_by_data = false;
-    return books.save(key, *t, false);
+    return books.save(key, *t);
 }
 
 result<void> accounting_lmdb::apply_abort(ledger& books, const transaction_id& id, std::uint64_t connection,
@@ -239,7 +297,7 @@ result<void> accounting_lmdb::apply_abort(ledger& books, const transaction_id& i
     auto t = books.load(key);
     if (!t || t->connection != connection || t->settled || t->final_charge) return {};
     if (t->data_seen && !after_data_too) return {};
-    if (auto back = books.refund(*t, t->charged()); !back) return back;
+    if (auto back = books.refund(*t, t->charged); !back) return back;
     return books.txn().erase(key);
 }
 

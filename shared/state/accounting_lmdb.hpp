@@ -23,7 +23,7 @@
 namespace postsluice::state {
 
 struct accounting_options {
-    seconds lease{600};
+    ledger_options books; ///< lease, known recipients
     seconds refusal_retention{90 * 86400};
 };
 
@@ -38,6 +38,7 @@ public:
 
     asio::awaitable<result<admit_answer>> admit(admit_request request) override;
     asio::awaitable<result<data_answer>> data(data_request request) override;
+    asio::awaitable<result<void>> count_invalid(invalid_request request) override;
     asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
                                          std::uint64_t size) override;
     asio::awaitable<result<void>> abort(transaction_id id, std::uint64_t connection, bool after_data_too) override;
@@ -69,11 +70,15 @@ private:
 
     result<admit_answer> apply(ledger& books, const admit_request& request);
     result<data_answer> apply(ledger& books, const data_request& request);
+    result<void> apply(ledger& books, const invalid_request& request);
+    result<void> count_refused(ledger& books, const std::vector<counted_limits>& limits, transaction_record& t,
+                               std::uint32_t count);
     result<void> apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection,
-                              const std::string& queue_id);
+                              const std::string& queue_id, std::uint64_t size);
     result<void> apply_abort(ledger& books, const transaction_id& id, std::uint64_t connection, bool after_data_too);
     result<std::string> apply_record(ledger& books, const refusal& what, seconds incident);
     result<std::size_t> sweep_leases(ledger& books, std::size_t most);
+    result<void> end_lease(ledger& books, const std::string& key);
     result<std::size_t> sweep_refusals(ledger& books, std::size_t most);
     result<std::size_t> sweep_accounts(ledger& books, std::size_t most);
 
@@ -87,6 +92,7 @@ private:
     std::vector<completion> waiters_;
     std::vector<remark> remarks_;
     std::string sweep_from_;                                ///< where the round over the accounts goes on
+    std::string lease_from_;                                ///< where the round over the transactions goes on
     std::shared_ptr<int> alive_ = std::make_shared<int>(0); ///< a posted commit may come after our end
 };
 

@@ -20,13 +20,14 @@ std::optional<refusal_event> find_refusal(const read_txn& txn, std::string_view 
 
 result<std::vector<limit_use>> accounting_lmdb::usage(const counted_limits& limits) {
     return reading([&](const read_txn& txn) -> result<std::vector<limit_use>> {
-        const auto value = txn.get(account_key(secret_, limits.key));
-        auto record = value ? account_record::decode(*value) : std::nullopt;
+        const auto key = account_key(secret_, limits.key);
+        account_record record;
+        const auto value = txn.get(view(key));
+        const bool known = value && account_record::decode(*value, record);
         std::vector<limit_use> uses;
-        for (const auto& l : limits.limits) {
-            const auto* known = record ? record->find(l.unit, l.period) : nullptr;
-            uses.push_back(use_of({l, known != nullptr ? known->window : sliding_window{}}, clock_.now()));
-        }
+        for (const auto& l : limits.limits)
+            uses.push_back(known ? read_use(txn, key, &record, l, clock_.now())
+                                 : use_of(l, nullptr, nullptr, clock_.now()));
         return uses;
     });
 }
@@ -45,10 +46,10 @@ result<std::vector<account_summary>> accounting_lmdb::accounts(std::size_t most)
         std::vector<seen_key> latest; // a heap whose front is the one seen longest ago
         std::size_t visited = 0;
         txn.scan("A", {}, [&](std::string_view key, std::string_view value) {
-            decoder head{value, 1};
-            (void)head.number<std::uint64_t>();
-            const instant seen = head.time();
-            if (head.ok() && head.text().starts_with(account_prefix)) {
+            account_record record;
+            std::string_view name;
+            if (account_record::decode(value, record, &name) && name.starts_with(account_prefix)) {
+                const instant seen = record.last_seen;
                 latest.emplace_back(seen, key);
                 std::push_heap(latest.begin(), latest.end(), later);
                 if (latest.size() > most) {
@@ -62,11 +63,14 @@ result<std::vector<account_summary>> accounting_lmdb::accounts(std::size_t most)
         std::vector<account_summary> out;
         for (const auto& [seen, key] : latest) {
             const auto value = txn.get(key);
-            const auto record = value ? account_record::decode(*value) : std::nullopt;
-            if (!record) continue;
-            account_summary s{record->key.substr(account_prefix.size()), seen, {}};
-            for (const auto& w : record->windows)
-                s.use.push_back(use_of(w, clock_.now()));
+            account_record record;
+            std::string_view name;
+            if (!value || !account_record::decode(*value, record, &name)) continue;
+            account_summary s{std::string{name.substr(account_prefix.size())}, seen, {}};
+            record_key db_key{};
+            std::copy(key.begin(), key.end(), db_key.begin());
+            for (const auto& w : record.windows)
+                s.use.push_back(read_use(txn, db_key, &record, {w.count, w.unit, w.length()}, clock_.now()));
             out.push_back(std::move(s));
         }
         return out;

@@ -2,221 +2,307 @@
 #include "shared/state/accounting_records.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstring>
+#include <type_traits>
 
 namespace postsluice::state {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
+constexpr std::uint8_t refusal_version = 1;
 constexpr std::size_t max_text = 512;
 constexpr std::size_t max_detail = 1024;
-constexpr std::size_t account_key_size = 17; // hashed_key()
-constexpr std::size_t hash_size = 8;
-constexpr limit_unit last_unit = limit_unit::recipients;
-constexpr std::size_t least_window = 1 + 8 + 8 + 8 + 8; // with no slot in use
-constexpr std::size_t usual_window = 64;
-constexpr std::size_t account_size = account_key_size + 8;
-constexpr std::size_t line_size = 1 + 1 + 8;
-constexpr std::size_t count_size = (sliding_window::encoded_size - 8) / sliding_window::slots;
-using window_octets = std::array<std::uint8_t, sliding_window::encoded_size>;
-constexpr std::size_t slot_size = 1 + 8;
+constexpr std::uint32_t longest_period = std::uint32_t{1} << 31U;
 
-std::uint64_t to_number(seconds period) noexcept {
-    return static_cast<std::uint64_t>(period.count());
-}
+struct account_head {
+    std::uint8_t version = 0, windows = 0;
+    std::uint16_t key_size = 0;
+    std::uint32_t unused = 0;
+    std::uint64_t born = 0;
+    std::int64_t last_seen = 0, learns_since = 0;
+};
+struct set_head {
+    std::uint8_t version = 0;
+    std::array<std::uint8_t, 3> unused{};
+    std::uint32_t entries = 0;
+    std::uint64_t born = 0;
+};
+struct transaction_head {
+    std::uint8_t version = 0, flags = 0;
+    std::uint16_t queue_id_size = 0;
+    std::uint32_t generation = 0;
+    std::uint64_t connection = 0;
+    std::int64_t lease_until = 0;
+    std::uint32_t charged = 0, repeats = 0, data_count = 0, refunded = 0, earlier_count = 0;
+    std::uint32_t hashes = 0, invalid = 0, seen = 0;
+    std::uint16_t keys = 0, lines = 0;
+    std::uint32_t unused = 0;
+};
+// A key and its birth without padding, so that no octet of memory that was never set goes to disk.
+struct stored_key {
+    std::array<char, 17> key{};
+    std::array<char, 7> unused{};
+    std::uint64_t born = 0;
+};
 
-// A period that nothing can be divided by, or that overflows, is damage.
-seconds read_period(decoder& in) {
-    const auto value = in.number<std::uint64_t>();
-    if (value == 0 || value > std::uint64_t{1} << 40) in.fail();
-    return seconds{in.ok() ? static_cast<std::int64_t>(value) : 1};
-}
-
-void write(encoder& out, const charge& c) {
-    out.number(c.count).number(static_cast<std::uint8_t>(c.slots.size()));
-    for (const auto& s : c.slots)
-        out.number(s.line).number(static_cast<std::uint64_t>(s.slot));
-}
-
-charge read_charge(decoder& in, std::size_t lines) {
-    charge c;
-    c.count = in.number<std::uint32_t>();
-    const std::size_t n = in.count<std::uint8_t>(slot_size);
-    c.slots.reserve(n);
-    for (std::size_t i = 0; i < n; ++i) {
-        line_slot s;
-        s.line = in.number<std::uint8_t>();
-        s.slot = static_cast<std::int64_t>(in.number<std::uint64_t>());
-        if (s.line >= lines) in.fail();
-        c.slots.push_back(s);
+class image_writer {
+public:
+    image_writer(std::string& out, std::size_t size)
+        : out_{out} {
+        out_.resize(size);
     }
-    return c;
-}
-
-std::string_view as_text(const std::uint8_t* octets, std::size_t size) {
-    return {reinterpret_cast<const char*>(octets), size};
-}
-
-// Most slots of most windows are empty, and a small record is a cheap one: a bit for each slot, and the counts that are
-// there.
-void write(encoder& out, const sliding_window& window) {
-    window_octets octets{};
-    window.encode(octets);
-    std::uint64_t there = 0;
-    for (std::size_t i = 0; i < sliding_window::slots; ++i) {
-        const auto* count = octets.data() + 8 + i * count_size;
-        if (std::any_of(count, count + count_size, [](std::uint8_t o) { return o != 0; }))
-            there |= std::uint64_t{1} << i;
+    template <class T>
+    void add(const T* first, std::size_t n) {
+        static_assert(std::has_unique_object_representations_v<T>);
+        if (n != 0) std::memcpy(out_.data() + at_, first, n * sizeof(T));
+        at_ += n * sizeof(T);
     }
-    out.raw(as_text(octets.data(), 8)).number(there);
-    for (std::size_t i = 0; i < sliding_window::slots; ++i) {
-        if ((there >> i & 1U) != 0) out.raw(as_text(octets.data() + 8 + i * count_size, count_size));
+
+private:
+    std::string& out_;
+    std::size_t at_ = 0;
+};
+
+class image_reader {
+public:
+    explicit image_reader(std::string_view in)
+        : in_{in} {}
+    template <class T>
+    void take(T* first, std::size_t n) {
+        if (n != 0) std::memcpy(static_cast<void*>(first), in_.data(), n * sizeof(T));
+        in_.remove_prefix(n * sizeof(T));
     }
+    [[nodiscard]] std::string_view rest() const noexcept { return in_; }
+
+private:
+    std::string_view in_;
+};
+
+std::int64_t to_ms(instant t) noexcept {
+    return t.time_since_epoch().count();
+}
+// Within the years that an instant can be calculated with.
+instant from_ms(std::int64_t ms) noexcept {
+    constexpr std::int64_t bound = std::int64_t{1} << 52;
+    return instant{milliseconds{std::clamp(ms, -bound, bound)}};
+}
+bool good(limit_unit unit, std::uint32_t period) noexcept {
+    return unit <= last_limit_unit && period < longest_period;
 }
 
-sliding_window read_window(decoder& in) {
-    window_octets octets{};
-    const auto take = [&](std::size_t at, std::size_t size) {
-        const auto text = in.raw(size);
-        std::copy(text.begin(), text.end(), octets.begin() + static_cast<std::ptrdiff_t>(at));
-    };
-    take(0, 8);
-    const auto there = in.number<std::uint64_t>();
-    if (there >> sliding_window::slots != 0) in.fail();
-    for (std::size_t i = 0; i < sliding_window::slots; ++i) {
-        if ((there >> i & 1U) != 0) take(8 + i * count_size, count_size);
-    }
-    return sliding_window::decode(octets);
-}
-
-std::uint8_t flags_of(const transaction_record& t) {
+std::uint8_t flags_of(const transaction_record& t) noexcept {
     return static_cast<std::uint8_t>((t.message_charged ? 1 : 0) | (t.data_seen ? 2 : 0) | (t.settled ? 4 : 0) |
-                                     (t.settled_by_data ? 8 : 0) | (t.final_charge ? 16 : 0));
+                                     (t.settled_by_data ? 8 : 0) | (t.final_charge ? 16 : 0) | (t.held ? 32 : 0) |
+                                     (t.learns ? 64 : 0));
 }
 
-void read_flags(transaction_record& t, std::uint8_t flags) {
+void read_flags(transaction_record& t, std::uint8_t flags) noexcept {
     t.message_charged = (flags & 1U) != 0;
     t.data_seen = (flags & 2U) != 0;
     t.settled = (flags & 4U) != 0;
     t.settled_by_data = (flags & 8U) != 0;
     t.final_charge = (flags & 16U) != 0;
+    t.held = (flags & 32U) != 0;
+    t.learns = (flags & 64U) != 0;
 }
 
 } // namespace
 
-counted_window* account_record::find(limit_unit unit, seconds period) noexcept {
-    const auto at = std::find_if(windows.begin(), windows.end(), [&](const counted_window& w) {
-        return w.what.unit == unit && w.what.period == period;
-    });
+limit_list::limit_list(std::vector<limit> all)
+    : all_{std::make_shared<const std::vector<limit>>(std::move(all))} {
+    for (const auto& l : *all_)
+        units_ |= 1U << static_cast<unsigned>(l.unit);
+}
+
+stored_window* account_record::find(limit_unit unit, seconds period) noexcept {
+    const auto at = std::find_if(windows.begin(), windows.end(),
+                                 [&](const stored_window& w) { return w.unit == unit && w.length() == period; });
     return at == windows.end() ? nullptr : &*at;
 }
 
-std::string account_record::encode() const {
-    encoder out{version, 32 + key.size() + windows.size() * usual_window};
-    out.number(born).time(last_seen).text(key, max_text).number(static_cast<std::uint8_t>(windows.size()));
-    for (const auto& w : windows) {
-        out.number(static_cast<std::uint8_t>(w.what.unit)).number(to_number(w.what.period)).number(w.what.count);
-        write(out, w.window);
-    }
-    return out.take();
+void account_record::encode(std::string_view key, std::string& out) const {
+    key = key.substr(0, max_text);
+    account_head head;
+    head.version = version;
+    head.windows = static_cast<std::uint8_t>(windows.size());
+    head.key_size = static_cast<std::uint16_t>(key.size());
+    head.born = born;
+    head.last_seen = to_ms(last_seen);
+    head.learns_since = to_ms(learns_since);
+    image_writer image{out, sizeof head + windows.size() * sizeof(stored_window) + key.size()};
+    image.add(&head, 1);
+    image.add(windows.data(), windows.size());
+    image.add(key.data(), key.size());
 }
 
-std::optional<account_record> account_record::decode(std::string_view value) {
-    decoder in{value, version};
-    account_record r;
-    r.born = in.number<std::uint64_t>();
-    r.last_seen = in.time();
-    r.key = in.text();
-    const std::size_t n = in.count<std::uint8_t>(least_window);
-    r.windows.reserve(n + 1);
-    for (std::size_t i = 0; i < n && in.ok(); ++i) {
-        counted_window w;
-        w.what.unit = in.enumerator(last_unit);
-        w.what.period = read_period(in);
-        w.what.count = in.number<std::uint64_t>();
-        w.window = read_window(in);
-        r.windows.push_back(w);
-    }
-    if (!in.complete()) return std::nullopt;
-    return r;
+bool account_record::decode(std::string_view value, account_record& out, std::string_view* key) {
+    account_head head;
+    if (value.size() < sizeof head) return false;
+    image_reader image{value};
+    image.take(&head, 1);
+    if (head.version != version || image.rest().size() != head.windows * sizeof(stored_window) + head.key_size ||
+        head.windows > max_windows)
+        return false;
+    out.born = head.born;
+    out.last_seen = from_ms(head.last_seen);
+    out.learns_since = from_ms(head.learns_since);
+    out.windows.resize(head.windows, boost::container::default_init);
+    image.take(out.windows.data(), head.windows);
+    if (key != nullptr) *key = image.rest();
+    return std::all_of(out.windows.begin(), out.windows.end(),
+                       [](const stored_window& w) { return w.period != 0 && good(w.unit, w.period); });
 }
 
-std::uint32_t transaction_record::charged() const noexcept {
-    std::uint32_t sum = 0;
-    for (const auto& c : recipients)
-        sum += c.count;
-    return sum;
+distinct_set::entry* distinct_set::find(std::uint64_t hash) noexcept {
+    const auto at = std::find_if(entries.begin(), entries.end(), [hash](const entry& e) { return e.hash == hash; });
+    return at == entries.end() ? nullptr : &*at;
 }
 
-bool transaction_record::knows(std::string_view recipient_hash) const noexcept {
-    for (std::size_t at = 0; at + hash_size <= hashes.size(); at += hash_size) {
-        if (std::string_view{hashes}.substr(at, hash_size) == recipient_hash) return true;
-    }
-    return false;
+std::uint64_t distinct_set::used(instant now, seconds period) const noexcept {
+    const auto since = to_ms(now - period);
+    return static_cast<std::uint64_t>(
+        std::count_if(entries.begin(), entries.end(), [since](const entry& e) { return e.seen > since; }));
 }
 
-std::string transaction_record::encode() const {
-    encoder out{version, 256 + lines.size() * line_size + recipients.size() * 64 + hashes.size()};
-    out.text(account, max_text).text(queue_id, max_text);
-    out.number(connection).time(lease_until).number(generation).number(flags_of(*this));
-    out.number(repeats).number(data_count).number(refunded).number(earlier_count);
-    out.number(static_cast<std::uint8_t>(accounts.size()));
-    for (const auto& a : accounts)
-        out.raw(a.key).number(a.born);
-    out.number(static_cast<std::uint8_t>(lines.size()));
-    for (const auto& l : lines) {
-        out.number(l.account).number(static_cast<std::uint8_t>(l.unit)).number(to_number(l.period));
-    }
-    write(out, message);
-    out.number(static_cast<std::uint32_t>(recipients.size()));
-    for (const auto& c : recipients)
-        write(out, c);
-    out.number(static_cast<std::uint32_t>(hashes.size() / hash_size)).raw(hashes);
-    return out.take();
+instant distinct_set::fits_at(instant now, seconds period, std::uint64_t limit) const {
+    if (limit == 0) return now + period;
+    std::vector<std::int64_t> times;
+    times.reserve(entries.size());
+    for (const auto& e : entries)
+        if (e.seen > to_ms(now - period)) times.push_back(e.seen);
+    if (times.size() < limit) return now;
+    const auto nth = times.begin() + static_cast<std::ptrdiff_t>(times.size() - limit);
+    std::nth_element(times.begin(), nth, times.end());
+    return std::max(now, from_ms(*nth) + period);
 }
 
-std::optional<transaction_record> transaction_record::decode(std::string_view value) {
-    decoder in{value, version};
-    transaction_record t;
-    t.account = in.text();
-    t.queue_id = in.text();
-    t.connection = in.number<std::uint64_t>();
-    t.lease_until = in.time();
-    t.generation = in.number<std::uint32_t>();
-    read_flags(t, in.number<std::uint8_t>());
-    t.repeats = in.number<std::uint32_t>();
-    t.data_count = in.number<std::uint32_t>();
-    t.refunded = in.number<std::uint32_t>();
-    t.earlier_count = in.number<std::uint32_t>();
-    const std::size_t accounts = in.count<std::uint8_t>(account_size);
-    for (std::size_t i = 0; i < accounts; ++i) {
-        auto& a = t.accounts.emplace_back();
-        a.key = in.raw(account_key_size);
-        a.born = in.number<std::uint64_t>();
+std::int64_t distinct_set::see(std::uint64_t hash, instant now, seconds period, std::uint64_t most) {
+    std::erase_if(entries, [&](entry& e) {
+        e.seen = std::min(e.seen, to_ms(now)); // from a clock that was wrong: kept, for one period from now
+        return e.seen <= to_ms(now - period);
+    });
+    if (auto* known = find(hash)) return std::exchange(known->seen, to_ms(now));
+    const auto oldest = [this] {
+        return std::min_element(entries.begin(), entries.end(),
+                                [](const entry& a, const entry& b) { return a.seen < b.seen; });
+    };
+    while (!entries.empty() && entries.size() >= most)
+        entries.erase(oldest());
+    entries.push_back({hash, to_ms(now)});
+    return 0;
+}
+
+std::string distinct_set::encode() const {
+    std::string out;
+    set_head head;
+    head.version = version;
+    head.entries = static_cast<std::uint32_t>(entries.size());
+    head.born = born;
+    image_writer image{out, sizeof head + entries.size() * sizeof(entry)};
+    image.add(&head, 1);
+    image.add(entries.data(), entries.size());
+    return out;
+}
+
+std::optional<distinct_set> distinct_set::decode(std::string_view value) {
+    set_head head;
+    if (value.size() < sizeof head) return std::nullopt;
+    image_reader image{value};
+    image.take(&head, 1);
+    if (head.version != version || image.rest().size() != head.entries * sizeof(entry)) return std::nullopt;
+    distinct_set out;
+    out.born = head.born;
+    out.entries.resize(head.entries);
+    image.take(out.entries.data(), head.entries);
+    return out;
+}
+
+std::string distinct_key(const record_key& account, limit_unit unit, seconds period) {
+    std::string out{"D"};
+    out.append(account.data() + 1, account.size() - 1).push_back(static_cast<char>(unit));
+    return out + big_endian(static_cast<std::uint64_t>(period.count()));
+}
+
+void transaction_record::encode(std::string& out) const {
+    transaction_head head;
+    const auto id = std::string_view{queue_id}.substr(0, max_text);
+    head.version = version;
+    head.flags = flags_of(*this);
+    head.queue_id_size = static_cast<std::uint16_t>(id.size());
+    head.generation = generation;
+    head.connection = connection;
+    head.lease_until = to_ms(lease_until);
+    head.charged = charged;
+    head.repeats = repeats;
+    head.data_count = data_count;
+    head.refunded = refunded;
+    head.earlier_count = earlier_count;
+    head.hashes = static_cast<std::uint32_t>(hashes.size());
+    head.invalid = static_cast<std::uint32_t>(invalid.size());
+    head.seen = static_cast<std::uint32_t>(seen.size());
+    head.keys = static_cast<std::uint16_t>(keys.size());
+    head.lines = static_cast<std::uint16_t>(lines.size());
+    image_writer image{out, sizeof head + keys.size() * sizeof(stored_key) + lines.size() * sizeof(charge_line) +
+                                seen.size() * sizeof(seen_line) + (hashes.size() + invalid.size()) * 8 + id.size()};
+    image.add(&head, 1);
+    for (const auto& k : keys) {
+        const stored_key stored{k.key, {}, k.born};
+        image.add(&stored, 1);
     }
-    const std::size_t lines = in.count<std::uint8_t>(line_size);
-    t.lines.reserve(lines + 2);
-    for (std::size_t i = 0; i < lines; ++i) {
-        charge_line l;
-        l.account = in.number<std::uint8_t>();
-        if (l.account >= accounts) in.fail();
-        l.unit = in.enumerator(last_unit);
-        l.period = read_period(in);
-        t.lines.push_back(l);
+    image.add(lines.data(), lines.size());
+    image.add(seen.data(), seen.size());
+    image.add(hashes.data(), hashes.size());
+    image.add(invalid.data(), invalid.size());
+    image.add(id.data(), id.size());
+}
+
+instant transaction_record::lease_of(std::string_view value) noexcept {
+    transaction_head head;
+    if (value.size() < sizeof head) return {};
+    image_reader{value}.take(&head, 1);
+    return head.version == version ? from_ms(head.lease_until) : instant{};
+}
+
+bool transaction_record::decode(std::string_view value, transaction_record& out) {
+    transaction_head head;
+    if (value.size() < sizeof head) return false;
+    image_reader image{value};
+    image.take(&head, 1);
+    const std::size_t rest = head.keys * sizeof(stored_key) + head.lines * sizeof(charge_line) +
+                             std::size_t{head.seen} * sizeof(seen_line) +
+                             (std::size_t{head.hashes} + head.invalid) * 8 + head.queue_id_size;
+    if (head.version != version || image.rest().size() != rest) return false;
+    read_flags(out, head.flags);
+    out.generation = head.generation;
+    out.connection = head.connection;
+    out.lease_until = from_ms(head.lease_until);
+    out.charged = head.charged;
+    out.repeats = head.repeats;
+    out.data_count = head.data_count;
+    out.refunded = head.refunded;
+    out.earlier_count = head.earlier_count;
+    for (std::size_t i = 0; i < head.keys; ++i) {
+        stored_key stored;
+        image.take(&stored, 1);
+        out.keys.push_back({stored.key, stored.born});
     }
-    t.message = read_charge(in, lines);
-    const std::size_t groups = in.count<std::uint32_t>(5);
-    t.recipients.reserve(groups + 1);
-    for (std::size_t i = 0; i < groups; ++i)
-        t.recipients.push_back(read_charge(in, lines));
-    t.hashes = in.raw(in.count<std::uint32_t>(hash_size) * hash_size);
-    if (!in.complete()) return std::nullopt;
-    return t;
+    out.lines.resize(head.lines);
+    image.take(out.lines.data(), head.lines);
+    out.seen.resize(head.seen);
+    image.take(out.seen.data(), head.seen);
+    out.hashes.reserve(head.hashes + 1U);
+    out.hashes.resize(head.hashes);
+    image.take(out.hashes.data(), head.hashes);
+    out.invalid.resize(head.invalid);
+    image.take(out.invalid.data(), head.invalid);
+    out.queue_id = image.rest();
+    const auto fits = [&](const auto& line) { return line.key < out.keys.size() && good(line.unit, line.period); };
+    return std::all_of(out.lines.begin(), out.lines.end(), fits) && std::all_of(out.seen.begin(), out.seen.end(), fits);
 }
 
 std::string encode(const refusal_event& event) {
     const auto& w = event.what;
-    encoder out{version, 512};
+    encoder out{refusal_version, 512};
     out.text(event.reference, max_text).time(event.first).time(event.last).number(event.count);
     out.text(w.account, max_text).text(to_string(w.why)).text(w.subject, max_text).text(w.detail, max_detail);
     out.text(w.client, max_text).text(w.sender, max_text).text(w.recipient, max_text).text(w.queue_id, max_text);
@@ -225,7 +311,7 @@ std::string encode(const refusal_event& event) {
 }
 
 std::optional<refusal_event> decode_refusal(std::string_view value) {
-    decoder in{value, version};
+    decoder in{value, refusal_version};
     refusal_event e;
     e.reference = in.text();
     e.first = in.time();

@@ -3,11 +3,15 @@
 #include "shared/core/random.hpp"
 #include "shared/state/accounting_turn.hpp"
 
+#include <algorithm>
+
 namespace postsluice::state {
 namespace {
 
 constexpr seconds clock_slack{3600}; // a record is from the future when it is later than this
 constexpr std::size_t reference_size = 8;
+constexpr std::size_t visits_per_erasure = 20;  // of transactions, in one sweep
+constexpr seconds known_retention{180 * 86400}; // an account that is silent for so long forgets whom it wrote to
 
 std::string incident_key(std::string_view secret, const refusal& r) {
     return hashed_key('I', secret, {r.account, to_string(r.why), r.subject});
@@ -45,6 +49,13 @@ std::vector<std::string> collect(const read_txn& txn, std::string_view prefix, s
         return keys.size() < most;
     });
     return keys;
+}
+
+std::string name_of(const read_txn& txn, const record_key& key) {
+    const auto value = txn.get(view(key));
+    account_record record;
+    std::string_view name;
+    return value && account_record::decode(*value, record, &name) ? std::string{name} : std::string{};
 }
 
 } // namespace
@@ -97,31 +108,51 @@ asio::awaitable<result<std::size_t>> accounting_lmdb::sweep(std::size_t most) {
     co_return swept;
 }
 
+// Transactions lie in the order in which they began: those whose lease can have ended lie in front, beside a few long
+// ones. What a clock that was wrong put behind all others, or gave a lease beyond every real one, is looked at too.
 result<std::size_t> accounting_lmdb::sweep_leases(ledger& books, std::size_t most) {
     auto& txn = books.txn();
-    const auto latest = "L" + ascending(books.now());
-    auto due =
-        collect(txn, "L", {}, most, [&](std::string_view key) { return key.substr(0, latest.size()) <= latest; });
-    // Places that no lease of today can have come from a clock that was wrong.
-    const auto beyond = "L" + ascending(books.now() + options_.lease + milliseconds{1});
-    for (auto& key : collect(txn, "L", beyond, most - due.size(), [](std::string_view) { return true; })) {
-        due.push_back(std::move(key));
-    }
-    for (const auto& place : due) {
-        if (auto gone = txn.erase(place); !gone) return gone.error();
-        const auto key = "T" + place.substr(latest.size());
-        auto t = books.load(key);
-        if (!t) continue;
-        if (t->lease_until > books.now()) { // renewed since, or clamped
-            if (auto put = txn.put("L" + ascending(t->lease_until) + key.substr(1), "\1"); !put) return put.error();
-            continue;
+    const auto key_of = [](instant t) {
+        const auto s = std::max<std::int64_t>(std::chrono::floor<seconds>(t).time_since_epoch().count(), 0);
+        return "T" + big_endian(static_cast<std::uint64_t>(s) << 32U);
+    };
+    const auto latest = key_of(books.now() - options_.books.lease + seconds{1});
+    const auto beyond = key_of(books.now() + options_.books.lease);
+    std::vector<std::string> due;
+    std::size_t visited = 0;
+    std::string next;
+    const auto visit = [&](std::string_view key, std::string_view value) {
+        if (due.size() == most || visited++ == most * visits_per_erasure) {
+            next = key;
+            return false;
         }
-        if (!t->settled && !t->data_seen && !t->final_charge) {
-            if (auto back = books.refund(*t, t->charged()); !back) return back.error();
-        }
-        if (auto gone = txn.erase(key); !gone) return gone.error();
+        const auto lease = transaction_record::lease_of(value);
+        if (lease <= books.now() || lease > books.now() + options_.books.lease) due.emplace_back(key);
+        return true;
+    };
+    if (most == 0) return std::size_t{0};
+    if (lease_from_ < latest) {
+        txn.scan("T", lease_from_,
+                 [&](std::string_view key, std::string_view value) { return key < latest && visit(key, value); });
     }
+    if (next.empty()) txn.scan("T", std::max(beyond, lease_from_), visit);
+    lease_from_ = std::move(next); // empty: the round begins again
+    for (const auto& key : due)
+        if (auto ended = end_lease(books, key); !ended) return ended.error();
     return due.size();
+}
+
+result<void> accounting_lmdb::end_lease(ledger& books, const std::string& key) {
+    auto t = books.load(key);
+    if (t && t->lease_until > books.now()) { // clamped
+        return books.save(key, *t);
+    }
+    if (t && !t->settled && !t->data_seen && !t->final_charge) {
+        if (auto back = books.refund(*t, t->charged); !back) return back;
+    } else if (t && !t->settled) {
+        if (auto done = books.settle(*t, std::nullopt); !done) return done;
+    }
+    return books.txn().erase(key);
 }
 
 result<std::size_t> accounting_lmdb::sweep_refusals(ledger& books, std::size_t most) {
@@ -149,7 +180,7 @@ result<std::size_t> accounting_lmdb::sweep_refusals(ledger& books, std::size_t m
 
 result<std::size_t> accounting_lmdb::sweep_accounts(ledger& books, std::size_t most) {
     auto& txn = books.txn();
-    std::vector<std::string> over, ahead;
+    std::vector<record_key> over, ahead;
     std::size_t visited = 0;
     std::string next;
     if (most == 0) return std::size_t{0};
@@ -158,21 +189,28 @@ result<std::size_t> accounting_lmdb::sweep_accounts(ledger& books, std::size_t m
             next = key;
             return false;
         }
-        const auto record = account_record::decode(value);
-        bool used = false, future = false;
-        for (const auto& w : record ? record->windows : std::vector<counted_window>{}) {
-            used = used || w.window.used(books.now(), w.what.period) != 0;
-            future = future || w.window.from_future(books.now(), w.what.period);
+        record_key found{};
+        if (key.size() != found.size()) return true;
+        std::copy(key.begin(), key.end(), found.begin());
+        account_record record;
+        const bool good = account_record::decode(value, record);
+        bool used = good && record.learns_since != instant{} && books.now() - record.last_seen < known_retention;
+        bool future = false;
+        for (std::size_t i = 0; good && i < record.windows.size(); ++i) {
+            const auto& w = record.windows[i];
+            const limit what{w.count, w.unit, w.length()};
+            used = used || read_use(txn, found, &record, what, books.now()).used != 0;
+            future = future || w.window().from_future(books.now(), w.length());
         }
-        if (!used) over.emplace_back(key);
-        if (used && future) ahead.emplace_back(key);
+        if (!used) over.push_back(found);
+        if (used && future) ahead.push_back(found);
         return true;
     });
     sweep_from_ = std::move(next); // empty: the round begins again
     for (const auto& key : ahead)
-        (void)books.load_account(key, {});
+        (void)books.load_account(key, name_of(txn, key));
     for (const auto& key : over) {
-        if (auto gone = txn.erase(key); !gone) return gone.error();
+        if (auto gone = books.forget(key); !gone) return gone.error();
     }
     return over.size();
 }

@@ -10,7 +10,7 @@
 namespace postsluice::state {
 namespace {
 
-constexpr std::uint32_t counters_schema = 1;
+constexpr std::uint32_t counters_schema = 2; // 1: windows were written one field after the other
 constexpr std::uint32_t filter_schema = 1;
 constexpr std::uint32_t state_schema = 1;
 
@@ -44,6 +44,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     schedule.copy_interval = options.copy_interval;
     auto hot = background_environment::open({.directory = options.directory / (policy ? "counters" : "filter"),
                                              .map_size = options.map_size,
+                                             .how = options.hot,
                                              .schema = policy ? counters_schema : filter_schema},
                                             self->clock_.boot_id(), schedule);
     if (!hot) return hot.error();
@@ -58,12 +59,18 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     self->writer_ = std::make_unique<writer>(*self->state_, options.writer_timeout);
     self->accounts_ = std::make_unique<account_store>(*self->state_, *self->writer_, self->secret_, self->clock_);
     self->quarantine_ = std::make_unique<quarantine_index>(*self->state_, *self->writer_);
+    if (policy) self->overrides_ = std::make_unique<overrides>(*self->state_, *self->writer_, self->secret_);
     if (!policy) {
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
         self->attempts_ = std::make_unique<attempts>(self->hot(), self->secret_, self->clock_);
         self->passages_ = std::make_unique<passages>(self->hot(), self->secret_, self->clock_);
     }
     return self;
+}
+
+overrides& environments::limit_overrides() {
+    require(overrides_ != nullptr, "overrides are policyd's");
+    return *overrides_;
 }
 
 event_log& environments::events() {

@@ -14,6 +14,7 @@
 #include "shared/state/attempts.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/maintenance.hpp"
+#include "shared/state/overrides.hpp"
 #include "shared/state/passages.hpp"
 #include "shared/state/quarantine_index.hpp"
 #include "shared/state/trend_store.hpp"
@@ -28,6 +29,7 @@ struct environments_options {
     seconds writer_timeout{2};
     seconds sync_interval{1};
     seconds copy_interval{300};
+    durability hot = durability::background; ///< of `counters` or `filter`
 };
 
 class environments {
@@ -43,6 +45,8 @@ public:
     [[nodiscard]] store& shared() noexcept { return *state_; }
     [[nodiscard]] writer& state_writer() noexcept { return *writer_; }
     [[nodiscard]] account_store& accounts() noexcept { return *accounts_; }
+    /// The operator's limits for single accounts; policyd only (asserted).
+    [[nodiscard]] overrides& limit_overrides();
     [[nodiscard]] quarantine_index& quarantine() noexcept { return *quarantine_; }
     /// contentfilter only (asserted).
     [[nodiscard]] event_log& events();
@@ -66,6 +70,7 @@ private:
     std::unique_ptr<maintenance> state_maintenance_;
     std::unique_ptr<writer> writer_;
     std::unique_ptr<account_store> accounts_;
+    std::unique_ptr<overrides> overrides_;
     std::unique_ptr<quarantine_index> quarantine_;
     std::unique_ptr<event_log> events_;
     std::unique_ptr<passages> passages_;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// Accounts and their windows.
 #include "shared/state/ledger.hpp"
 
 #include "shared/core/random.hpp"
+#include "shared/state/known_recipients.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 namespace postsluice::state {
@@ -21,219 +22,224 @@ std::uint64_t new_birth() {
     return ++next == 0 ? ++next : next;
 }
 
-template <class T>
-std::uint8_t index_in(std::vector<T>& list, const T& wanted) {
-    const auto at = std::find(list.begin(), list.end(), wanted);
-    const auto index = static_cast<std::uint8_t>(at - list.begin());
-    if (at == list.end()) list.push_back(wanted);
+std::uint8_t index_of(transaction_record& t, const charged_key& wanted) {
+    const auto at = std::find(t.keys.begin(), t.keys.end(), wanted);
+    const auto index = static_cast<std::uint8_t>(at - t.keys.begin());
+    if (at == t.keys.end()) t.keys.push_back(wanted);
     return index;
 }
 
-// Second and microsecond of pid.sec.usec.seq, in hex; 0 where it reads otherwise.
-std::uint64_t time_of(std::string_view instance) noexcept {
-    const char* const end = instance.data() + instance.size();
-    std::uint64_t time = 0;
-    for (int field = 0; field < 2; ++field) {
-        const auto dot = instance.find('.');
-        if (dot == std::string_view::npos) return 0;
-        instance.remove_prefix(dot + 1);
-        std::uint32_t part = 0;
-        const auto [stop, code] = std::from_chars(instance.data(), end, part, 16);
-        if (code != std::errc{} || stop == end || *stop != '.') return 0;
-        time = time << 32 | part;
+// What is charged to one slot is one line; the oldest goes where there are too many: it is not refunded then.
+void note(transaction_record& t, const charge_line& line) {
+    for (auto at = t.lines.rbegin(); at != t.lines.rend(); ++at) {
+        if (!at->same_window(line)) continue;
+        if (at->slot == line.slot) {
+            at->count += line.count;
+            return;
+        }
+        break;
     }
-    return time;
+    if (t.lines.size() >= max_lines) t.lines.erase(t.lines.begin());
+    t.lines.push_back(line);
 }
 
-instant frees_at(const sliding_window& window, const limit& what, instant now, std::uint64_t cost) {
-    // Where the limit is smaller than the cost it never does; one period is what can be said.
-    return window.fits_at(now, what.period, what.count, cost).value_or(now + what.period);
-}
-
-// Two limits of one subject are one window; the smaller number holds.
-void name_window(open_account& a, const limit& l) {
-    auto* w = a.record.find(l.unit, l.period);
-    if (w == nullptr) w = &a.record.windows.emplace_back(counted_window{l, {}});
-    const auto index = static_cast<std::size_t>(w - a.record.windows.data());
-    if (std::find(a.named.begin(), a.named.end(), index) != a.named.end()) {
-        w->what.count = std::min(w->what.count, l.count);
-        return;
-    }
-    w->what.count = l.count;
-    a.named.push_back(index);
+bool unused(const read_txn& txn, const record_key& key, const stored_window& w, instant now) {
+    const limit what{w.count, w.unit, w.length()};
+    return counts_distinct(w.unit) ? read_use(txn, key, nullptr, what, now).used == 0
+                                   : w.window().used(now, w.length()) == 0;
 }
 
 } // namespace
 
-std::string account_key(std::string_view secret, std::string_view key) {
-    return hashed_key('A', secret, {key});
+record_key account_key(std::string_view secret, std::string_view key) {
+    record_key out{};
+    const auto hashed = hashed_key('A', secret, {key});
+    std::copy_n(hashed.begin(), out.size(), out.begin());
+    return out;
 }
 
-limit_use use_of(const counted_window& w, instant now) {
-    return {w.what, w.window.used(now, w.what.period), frees_at(w.window, w.what, now, 1)};
-}
-
-std::string ledger::transaction_key(const transaction_id& id) const {
-    const auto hash = hashed_key('T', secret_, {id.server, id.instance});
-    return "T" + big_endian(time_of(id.instance)) + hash.substr(1);
-}
-
-std::optional<transaction_record> ledger::load(const std::string& key) {
-    const auto value = txn_.get(key);
-    if (!value) return std::nullopt;
-    auto t = transaction_record::decode(*value);
-    if (!t) {
-        remarks_.push_back({"damaged transaction record dropped", {}});
-        return std::nullopt;
+limit_use use_of(const limit& what, const stored_window* w, const distinct_set* set, instant now) {
+    if (what.period.count() == 0) return {what, 0, now};
+    if (set != nullptr) {
+        const auto used = set->used(now, what.period);
+        return {what, used, used < what.count ? now : set->fits_at(now, what.period, what.count)};
     }
-    if (t->lease_until > now_ + lease_) {
-        remarks_.push_back({"lease from the future clamped", t->account});
-        t->lease_until = now_ + lease_;
-    }
-    return t;
+    if (w == nullptr) return {what, 0, what.count == 0 ? now + what.period : now};
+    const auto window = w->window();
+    return {what, window.used(now, what.period),
+            window.fits_at(now, what.period, what.count, 1).value_or(now + what.period)};
 }
 
-result<void> ledger::save(const std::string& key, transaction_record& t, bool fresh) {
-    t.lease_until = now_ + lease_;
-    if (auto put = txn_.put(key, t.encode()); !put) return put;
-    if (!fresh) return {};
-    return txn_.put("L" + ascending(t.lease_until) + key.substr(1), "\1");
+limit_use read_use(const read_txn& txn, const record_key& key, const account_record* record, const limit& what,
+                   instant now) {
+    if (counts_distinct(what.unit)) {
+        const auto value = txn.get(distinct_key(key, what.unit, what.period));
+        const auto set = value ? distinct_set::decode(*value) : std::nullopt;
+        const bool ours = set && (record == nullptr || set->born == record->born);
+        return use_of(what, nullptr, ours ? &*set : nullptr, now);
+    }
+    const stored_window* w = nullptr;
+    if (record != nullptr)
+        for (const auto& one : record->windows)
+            if (one.unit == what.unit && one.length() == what.period) w = &one;
+    return use_of(what, w, nullptr, now);
+}
+
+std::uint64_t ledger::hash_of(std::string_view text) const {
+    std::uint64_t out = 0;
+    std::memcpy(&out, hashed_key('-', secret_, {text}).data() + 1, sizeof out);
+    return out;
+}
+
+result<void> ledger::put_account(const record_key& db_key, const account_record& record, std::string_view name) {
+    record.encode(name, scratch_);
+    return txn_.put(view(db_key), scratch_);
 }
 
 // Stored at once: while the account is refused nothing else is, and counts that move along with the clock never end.
-void ledger::clamp(const std::string& db_key, account_record& record) {
+void ledger::clamp(const record_key& db_key, account_record& record, std::string_view name) {
     bool moved = false;
-    for (auto& w : record.windows) {
-        if (!w.window.from_future(now_, w.what.period)) continue;
-        (void)w.window.charge(now_, w.what.period, 0);
+    for (auto& stored : record.windows) {
+        auto w = stored.window();
+        if (!w.from_future(now_, stored.length())) continue;
+        (void)w.charge(now_, stored.length(), 0);
+        stored.store(w);
+        moved = true;
+    }
+    if (record.learns_since > now_) {
+        record.learns_since = now_;
         moved = true;
     }
     if (!moved) return;
-    remarks_.push_back({"counts from the future clamped", record.key});
-    if (auto put = txn_.put(db_key, record.encode()); !put) remarks_.push_back({put.error().message(), record.key});
+    remarks_.push_back({"counts from the future clamped", std::string{name}});
+    if (auto put = put_account(db_key, record, name); !put)
+        remarks_.push_back({put.error().message(), std::string{name}});
 }
 
-account_record ledger::load_account(const std::string& db_key, std::string_view key) {
-    if (const auto value = txn_.get(db_key)) {
-        if (auto record = account_record::decode(*value)) {
-            clamp(db_key, *record);
-            return std::move(*record);
+account_record ledger::load_account(const record_key& db_key, std::string_view name) {
+    account_record record;
+    if (const auto value = txn_.get(view(db_key))) {
+        if (account_record::decode(*value, record)) {
+            clamp(db_key, record, name);
+            return record;
         }
-        remarks_.push_back({"damaged account record starts empty", std::string{key}});
+        remarks_.push_back({"damaged account record starts empty", std::string{name}});
+        record = {};
     }
-    account_record fresh;
-    fresh.born = new_birth();
-    fresh.key = key;
+    record.born = new_birth();
+    return record;
+}
+
+distinct_set ledger::load_set(const record_key& account, std::uint64_t born, limit_unit unit, seconds period) const {
+    if (const auto value = txn_.get(distinct_key(account, unit, period))) {
+        auto set = distinct_set::decode(*value);
+        if (set && set->born == born) return std::move(*set);
+        if (!set) remarks_.push_back({"damaged set of distinct things starts empty", std::string{to_string(unit)}});
+    }
+    distinct_set fresh;
+    fresh.born = born;
     return fresh;
 }
 
-std::vector<open_account> ledger::open(const std::vector<counted_limits>& limits) {
-    std::vector<open_account> accounts;
+// Two limits of one unit and period are one window. Windows lie in the order of the limits, unless those were changed.
+void ledger::name_windows(open_account& a) {
+    auto& windows = a.record.windows;
+    const auto& limits = a.under->limits;
+    std::size_t expected = 0;
+    for (const auto& l : limits) {
+        if (l.period.count() == 0) {
+            a.named.push_back(open_account::no_window);
+            continue;
+        }
+        auto index = expected++;
+        if (index >= windows.size() || windows[index].unit != l.unit || windows[index].length() != l.period) {
+            const auto* known = a.record.find(l.unit, l.period);
+            index = known != nullptr ? static_cast<std::size_t>(known - windows.data()) : windows.size();
+            if (known == nullptr) {
+                windows.push_back({});
+                windows.back().unit = l.unit;
+                windows.back().period = static_cast<std::uint32_t>(l.period.count());
+            }
+        }
+        windows[index].count = l.count;
+        a.named.push_back(static_cast<std::uint8_t>(index));
+    }
+}
+
+open_accounts ledger::open(const std::vector<counted_limits>& limits) {
+    open_accounts accounts;
     accounts.reserve(limits.size());
     for (const auto& wanted : limits) {
-        open_account a;
-        a.db_key = account_key(secret_, wanted.key);
-        a.record = load_account(a.db_key, wanted.key);
+        auto& a = accounts.emplace_back();
+        a.key = account_key(secret_, wanted.key);
+        a.under = &wanted;
+        a.record = load_account(a.key, wanted.key);
         auto& windows = a.record.windows;
         // A limit that left the configuration stays until its time has passed: it may come back, and refunds may be
         // due.
         const bool crowded = windows.size() + wanted.limits.size() > max_windows;
-        std::erase_if(windows, [&](const counted_window& w) {
-            const bool named = std::any_of(wanted.limits.begin(), wanted.limits.end(),
-                                           [&](const limit& l) { return l.same_subject(w.what); });
-            return !named && (crowded || w.window.used(now_, w.what.period) == 0);
-        });
-        for (const auto& l : wanted.limits)
-            name_window(a, l);
-        accounts.push_back(std::move(a));
+        if (windows.size() > 0)
+            windows.erase(std::remove_if(windows.begin(), windows.end(),
+                                         [&](const stored_window& w) {
+                                             const bool named = std::any_of(
+                                                 wanted.limits.begin(), wanted.limits.end(), [&](const limit& l) {
+                                                     return l.unit == w.unit && l.period == w.length();
+                                                 });
+                                             return !named && (crowded || unused(txn_, a.key, w, now_));
+                                         }),
+                          windows.end());
+        name_windows(a);
     }
     return accounts;
 }
 
-std::optional<limit_breach> ledger::check(std::vector<open_account>& accounts,
-                                          const std::vector<counted_limits>& limits, const units& cost) const {
-    std::optional<limit_breach> worst;
-    for (std::size_t i = 0; i < accounts.size(); ++i) {
-        for (const std::size_t index : accounts[i].named) {
-            const auto& w = accounts[i].record.windows[index];
-            const std::uint64_t units_here = cost.of(w.what.unit);
-            if (units_here == 0 || w.what.count == limit::unlimited) continue;
-            const auto used = w.window.used(now_, w.what.period);
-            if (units_here <= w.what.count && used <= w.what.count - units_here) continue;
-            const auto frees = frees_at(w.window, w.what, now_, units_here);
-            if (!worst || frees > worst->frees) worst = limit_breach{limits[i].key, w.what, used, frees};
+result<void> ledger::charge_account(open_account& a, transaction_record& t, const units& cost) {
+    const auto key = index_of(t, {a.key, a.record.born});
+    for (std::size_t i = 0; i < a.under->limits.size(); ++i) {
+        const auto& l = a.under->limits[i];
+        const auto period = static_cast<std::uint32_t>(l.period.count());
+        if (counts_distinct(l.unit)) {
+            if (auto seen = see(a, key, l, t, cost); !seen) return seen;
+            continue;
         }
+        const auto more = cost.under(l);
+        const bool later = l.unit == limit_unit::bytes && cost.messages != 0; // settle() must find the line
+        if (more == 0 && !later) continue;
+        if (period == 0) {
+            if (l.unit != limit_unit::bytes) note(t, {key, l.unit, 0, 0, 0, more});
+            continue;
+        }
+        auto& stored = a.record.windows[a.named[i]];
+        auto window = stored.window();
+        const auto slot = window.charge(now_, l.period, more);
+        stored.store(window);
+        if (l.unit != limit_unit::invalid_recipients) note(t, {key, l.unit, 0, period, slot, more});
     }
-    return worst;
+    a.record.last_seen = now_;
+    return put_account(a.key, a.record, a.under->key);
 }
 
-result<void> ledger::charge_to(std::vector<open_account>& accounts, transaction_record& t, const units& cost) {
-    charge recipients{cost.recipients, {}}, message{cost.messages, {}};
-    for (auto& a : accounts) {
-        const auto account = index_in(t.accounts, {a.db_key, a.record.born});
-        for (const std::size_t index : a.named) {
-            auto& w = a.record.windows[index];
-            const auto units_here = cost.of(w.what.unit);
-            if (units_here == 0) continue;
-            const auto slot = w.window.charge(now_, w.what.period, units_here);
-            const auto line = index_in(t.lines, {account, w.what.unit, w.what.period});
-            auto& where = w.what.unit == limit_unit::messages ? message : recipients;
-            where.slots.push_back({line, slot});
-        }
-        a.record.last_seen = now_;
-        if (auto put = txn_.put(a.db_key, a.record.encode()); !put) return put;
-    }
-    if (cost.messages != 0) {
-        t.message = std::move(message);
-        t.message_charged = true;
-    }
-    if (cost.recipients == 0) return {};
-    if (!t.recipients.empty() && t.recipients.back().slots == recipients.slots) {
-        t.recipients.back().count += cost.recipients;
-    } else {
-        t.recipients.push_back(std::move(recipients));
-    }
+result<void> ledger::charge_to(open_accounts& accounts, transaction_record& t, const units& cost) {
+    if (!accounts.empty() && t.learns && accounts.front().record.learns_since == instant{})
+        accounts.front().record.learns_since = now_;
+    for (auto& a : accounts)
+        if (auto charged = charge_account(a, t, cost); !charged) return charged;
+    t.message_charged = t.message_charged || cost.messages != 0;
+    t.charged += cost.recipients + cost.unasked;
     return {};
 }
 
-result<void> ledger::refund(transaction_record& t, std::uint32_t count) {
-    std::vector<charge> back;
-    while (count > 0 && !t.recipients.empty()) {
-        auto& oldest = t.recipients.front();
-        const auto part = std::min(count, oldest.count);
-        back.push_back({part, oldest.slots});
-        count -= part;
-        oldest.count -= part;
-        if (oldest.count == 0) t.recipients.erase(t.recipients.begin());
-    }
-    if (t.recipients.empty() && t.message_charged) {
-        back.push_back(std::move(t.message));
-        t.message = {};
-        t.message_charged = false;
-    }
-    return give_back(t, back);
-}
-
-result<void> ledger::give_back(const transaction_record& t, const std::vector<charge>& charges) {
-    for (std::size_t account = 0; account < t.accounts.size(); ++account) {
-        const auto& [key, born] = t.accounts[account];
-        const auto value = txn_.get(key);
-        auto record = value ? account_record::decode(*value) : std::nullopt;
-        if (!record || record->born != born) continue; // reset since: what was charged is forgotten already
-        bool changed = false;
-        for (const auto& c : charges) {
-            for (const auto& s : c.slots) {
-                const auto& line = t.lines[s.line];
-                auto* w = line.account == account ? record->find(line.unit, line.period) : nullptr;
-                if (w == nullptr) continue;
-                w->window.refund(s.slot, c.count);
-                changed = true;
-            }
-        }
-        if (!changed) continue;
-        if (auto put = txn_.put(key, record->encode()); !put) return put;
-    }
-    return {};
+result<void> ledger::forget(const record_key& db_key) {
+    std::vector<std::string> sets;
+    const std::string prefix = std::string{"D"}.append(db_key.data() + 1, db_key.size() - 1);
+    txn_.scan(prefix, {}, [&](std::string_view key, std::string_view) {
+        sets.emplace_back(key);
+        return true;
+    });
+    for (const auto& key : sets)
+        if (auto gone = txn_.erase(key); !gone) return gone;
+    if (auto gone = forget_recipients(txn_, db_key); !gone) return gone;
+    return txn_.erase(view(db_key));
 }
 
 } // namespace postsluice::state

@@ -22,6 +22,7 @@ using steady = std::chrono::steady_clock;
 constexpr int copy_share = 100; // copying takes one part in so many
 constexpr milliseconds owner_timeout{2000};
 constexpr std::string_view clean_mark = "clean";
+constexpr std::string_view synced_mark = "synced"; // every commit is on disk: no crash can hurt
 
 failure system_failure(const fs::path& what, int code) {
     const errc kind = code == EACCES || code == EPERM || code == EROFS ? errc::denied
@@ -83,7 +84,7 @@ result<void> restore_from_copy(const fs::path& directory, const fs::path& copy) 
     std::error_code ec;
     const auto crashed = beside(directory, ".crashed");
     fs::remove_all(crashed, ec);
-    if (::rename(directory.c_str(), crashed.c_str()) != 0) return system_failure(directory, errno);
+    if (::rename(directory.c_str(), crashed.c_str()) != 0 && errno != ENOENT) return system_failure(directory, errno);
     if (!fs::exists(copy)) {
         log::error("state lost in a machine crash")
             .kv("environment", directory.string())
@@ -105,9 +106,9 @@ result<void> restore_from_copy(const fs::path& directory, const fs::path& copy) 
 }
 
 bool machine_crashed(const fs::path& directory, const fs::path& mark, std::string_view boot_id) {
-    if (!fs::exists(directory / "data.mdb")) return false;
     const auto text = read_mark(mark);
-    if (text == clean_mark || text == "open " + std::string{boot_id}) return false;
+    if (!fs::exists(directory / "data.mdb")) return !text.empty() && text != clean_mark; // it was there
+    if (text == clean_mark || text == synced_mark || text == "open " + std::string{boot_id}) return false;
     if (!text.empty()) return true;
     log::warning("state has no mark; taken as it is").kv("environment", directory.string());
     return false;
@@ -169,8 +170,9 @@ background_environment::open(store_options options, std::string_view boot_id, ma
     std::unique_ptr<background_environment> self{new background_environment};
     std::error_code ec;
     options.directory = fs::absolute(options.directory);
-    options.how = durability::background;
-    schedule.copy = beside(options.directory, ".copy");
+    options.copy = beside(options.directory, ".copy");
+    const bool synced = options.how == durability::synced;
+    schedule.copy = options.copy;
     fs::create_directories(options.directory.parent_path(), ec);
     const auto owner = become_owner(beside(options.directory, ".owner"));
     if (!owner) return owner.error();
@@ -180,7 +182,9 @@ background_environment::open(store_options options, std::string_view boot_id, ma
         if (auto back = restore_from_copy(options.directory, schedule.copy); !back) return back.error();
         self->restored_ = true;
     }
-    if (auto marked = write_mark(mark, "open " + std::string{boot_id} + "\n"); !marked) return marked.error();
+    if (auto marked = write_mark(mark, (synced ? std::string{synced_mark} : "open " + std::string{boot_id}) + "\n");
+        !marked)
+        return marked.error();
     auto opened = store::open(options);
     if (!opened) return opened.error();
     self->mark_ = mark; // from here on an orderly end may call it clean

@@ -41,10 +41,12 @@ private:
     std::thread thread_;
 };
 
-/// An environment with background durability, used by one process: errc::exists where another one has it.
+/// An environment with background (or, where wanted, synced) durability, used by one process: errc::exists where
+/// another one has it.
 class background_environment {
 public:
-    /// `options.how` is set here. The copy is NAME.copy, the mark NAME.mark, both beside the environment's directory.
+    /// `options.how`: background, or synced where every commit is to be on disk; `options.copy` is set here. The copy
+    /// is NAME.copy, the mark NAME.mark, both beside the environment's directory.
     [[nodiscard]] static result<std::unique_ptr<background_environment>>
     open(store_options options, std::string_view boot_id, maintenance_options schedule = {});
     /// Syncs, closes, and marks the environment clean where that went well.

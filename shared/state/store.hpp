@@ -6,13 +6,13 @@
 // mode 0660 with umask 007 set before the open. Hidden: MDB_MAP_RESIZED (size taken over, retried), MDB_READERS_FULL
 // (stale readers cleared, retried), stale readers of killed processes (cleared at open and by tend()), a full disk that
 // shows as EIO at commit (errc::disk_full), MDB_PANIC (environment reopened), MDB_MAP_FULL (errc::disk_full). A corrupt
-// environment is moved aside (NAME.corrupt-TIME), started empty and logged as an alarm. A schema newer than ours:
-// errc::newer_schema, and what to do; an older one: errc::unsupported. A full map keeps room in reserve, so that
-// erase() goes on working. An environment that was replaced on disk (by the peer that moved it aside) is noticed by
-// tend() and reopened. A process that opens one environment twice is a broken invariant. Keys are 1..511 octets
-// (asserted); values begin with a version octet by convention of the repositories. One write transaction at a time in
-// the whole machine; the writer mutex has no time-out, therefore keep write transactions short, without I/O or logging.
-// Views that get() returns are valid until the next write or the end. Source: lmdb.h (0.9.24).
+// environment is moved aside (NAME.corrupt-TIME), started from its copy or empty, and logged as an alarm. A schema
+// newer than ours: errc::newer_schema, and what to do; an older one: errc::unsupported. A full map keeps room in
+// reserve, so that erase() goes on working. An environment that was replaced on disk (by the peer that moved it aside)
+// is noticed by tend() and reopened. A process that opens one environment twice is a broken invariant. Keys are 1..511
+// octets (asserted); values begin with a version octet by convention of the repositories. One write transaction at a
+// time in the whole machine; the writer mutex has no time-out, therefore keep write transactions short, without I/O or
+// logging. Views that get() returns are valid until the next write or the end. Source: lmdb.h (0.9.24).
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -39,7 +39,8 @@ struct store_options {
         directory; ///< the environment's own directory, e.g. /var/lib/postsluice/counters; made if missing
     byte_count map_size{std::uint64_t{4} << 30};
     durability how = durability::synced;
-    std::uint32_t schema = 1; ///< our schema number of this environment
+    std::uint32_t schema = 1;        ///< our schema number of this environment
+    std::filesystem::path copy = {}; ///< what takes the place of a corrupt environment; empty, or not there: nothing
 };
 
 /// Tells whether anything was committed since: equal versions, equal contents.

@@ -222,6 +222,22 @@ result<void> make_directory(const std::filesystem::path& directory) {
     return to_failure(errno, "cannot be made", directory);
 }
 
+// Puts the copy where the environment was; where that does not go it starts empty.
+void restore_copy(const std::filesystem::path& directory, const std::filesystem::path& copy) {
+    std::error_code ec;
+    if (copy.empty() || !std::filesystem::exists(copy, ec)) return;
+    const auto age = std::filesystem::file_time_type::clock::now() - std::filesystem::last_write_time(copy, ec);
+    const auto data = directory / "data.mdb";
+    if (!std::filesystem::copy_file(copy, data, ec)) {
+        log::error("copy of the state not restored").kv("environment", directory.string()).kv("why", ec.message());
+        std::filesystem::remove(data, ec);
+        return;
+    }
+    log::error("corrupt state restored from its copy")
+        .kv("environment", directory.string())
+        .kv("copy_age_s", std::chrono::duration_cast<seconds>(age).count());
+}
+
 } // namespace
 
 environment::~environment() {
@@ -251,13 +267,20 @@ result<std::shared_ptr<environment>> open_environment(const store_options& optio
     const auto data = directory / "data.mdb";
     if (distrusted != 0 && inode_of(data) == distrusted) {
         if (auto moved = move_aside(directory, "damaged pages were read"); !moved) return moved.error();
+        restore_copy(directory, options.copy);
     }
     std::uint32_t found = 0;
     int rc = open_checked(*e, options, found);
     if (means_corrupt(rc)) {
         if (auto moved = move_aside(directory, ::mdb_strerror(rc)); !moved) return moved.error();
+        restore_copy(directory, options.copy);
         found = 0;
         rc = open_checked(*e, options, found);
+        if (means_corrupt(rc)) { // the copy too
+            if (auto moved = move_aside(directory, ::mdb_strerror(rc)); !moved) return moved.error();
+            found = 0;
+            rc = open_checked(*e, options, found);
+        }
     }
     if (rc == EIO) return failure{errc::unavailable, directory.string() + ": open: " + ::mdb_strerror(rc)};
     if (rc != 0) return to_failure(rc, "open", directory);

@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(an_empty_file_has_the_defaults_and_a_default_profile) {
     BOOST_TEST(!s->hostname.empty()); // this host's name
     BOOST_TEST(s->policyd.max_connections == policyd_settings{}.max_connections);
     BOOST_TEST(s->profiles.size() == 1U);
-    BOOST_TEST(s->profiles.at("default")->limits.size() == 3U);
+    BOOST_TEST(s->profiles.at("default")->limits.size() == 8U);
     BOOST_TEST((s->profiles.at("default")->from.what == from_rule::kind::own_domain));
 }
 
@@ -161,13 +161,15 @@ BOOST_AUTO_TEST_CASE(a_profile_that_inherits_from_nobody_has_its_own_limits_only
                         "[]\n[profile.silent]\nfrom = \"any\"\n");
     BOOST_TEST(limits_of(*s, "alone") == (lines{"5 messages per day"}), boost::test_tools::per_element());
     BOOST_TEST(limits_of(*s, "none").empty());
-    BOOST_TEST(limits_of(*s, "silent").size() == 3U); // the built-in ones
+    BOOST_TEST(limits_of(*s, "silent").size() == 8U); // the built-in ones
 }
 
 BOOST_AUTO_TEST_CASE(a_profile_may_inherit_a_default_that_is_not_in_the_file) {
     const auto s = good("[profile.more]\ninherits = \"default\"\nlimits = [\"31 messages per minute\"]\n");
     BOOST_TEST(limits_of(*s, "more") ==
-                   (lines{"31 messages per minute", "300 recipients per hour", "1000 recipients per day"}),
+                   (lines{"31 messages per minute", "300 recipients per hour", "1000 recipients per day",
+                          "200 new recipients per day", "50 invalid recipients per day", "1 GB per day",
+                          "100 recipients per message", "50 MB per message"}),
                boost::test_tools::per_element());
 }
 

@@ -29,7 +29,7 @@ std::size_t count_of(const std::string& text, const std::string& part) {
 
 BOOST_AUTO_TEST_SUITE(whole_files)
 
-BOOST_AUTO_TEST_CASE(limits_of_a_later_version_are_each_refused_where_they_stand_and_nothing_else_is) {
+BOOST_AUTO_TEST_CASE(the_configuration_that_the_manual_shows_is_read_without_a_word) {
     const auto said = said_of(R"(hostname = "mail.example.org"                     # default: Postfix's myhostname
 mode     = "enforce"                              # or "observe": decide, count and log, refuse nothing (both daemons)
 contact  = "https://example.org/mail-policy"      # {contact} in every refusal
@@ -59,11 +59,7 @@ profile = "newsletter"
 login   = ["news@example.org", "*@lists.example.org"]
 )");
     BOOST_TEST_CONTEXT(said) {
-        BOOST_TEST(count_of(said, "\n") == 6U);
-        BOOST_TEST(count_of(said, "is not offered by this version") == 6U);
-        BOOST_TEST(count_of(said, "t:16: profile.default.limits: ") == 3U);
-        BOOST_TEST(count_of(said, "t:17: profile.default.limits: ") == 2U);
-        BOOST_TEST(count_of(said, "t:23: profile.newsletter.limits: ") == 1U);
+        BOOST_TEST(said.empty());
     }
 }
 

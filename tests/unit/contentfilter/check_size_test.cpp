@@ -25,4 +25,18 @@ BOOST_AUTO_TEST_CASE(the_bound_itself_is_allowed_and_one_octet_more_is_not) {
     BOOST_TEST(found[0].evidence.ends_with("1 attachment"));
 }
 
+BOOST_AUTO_TEST_CASE(a_limit_in_bytes_per_message_is_a_bound_too) {
+    const auto text = with_attachment("Content-Disposition: attachment\r\n", "x");
+    message_options how;
+    how.profile.max_message_size = byte_count{text.size() + 100};
+    how.profile.limits = {{text.size(), limit_unit::bytes, seconds{0}}};
+    BOOST_TEST(run_check("size", make_message(text, how)).empty());
+    how.profile.limits[0].count -= 1;
+    BOOST_TEST(run_check("size", make_message(text, how)).size() == 1u);
+    how.profile.limits[0].then = limit_action::warn;
+    BOOST_TEST(run_check("size", make_message(text, how)).empty());
+    how.profile.limits = {{1, limit_unit::bytes, seconds{3600}}};
+    BOOST_TEST(run_check("size", make_message(text, how)).empty());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

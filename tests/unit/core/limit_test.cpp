@@ -21,7 +21,7 @@ BOOST_AUTO_TEST_CASE(a_limit_is_called_by_what_it_counts_and_its_period) {
         {{1000, limit_unit::recipients, seconds{86400}}, "recipients per day", "1000 recipients per day"},
         {{5, limit_unit::messages, seconds{300}}, "messages per 5 minutes", "5 messages per 5 minutes"},
         {{5, limit_unit::messages, seconds{11 * 3600}}, "messages per 11 hours", "5 messages per 11 hours"},
-        {{0, limit_unit::messages, seconds{7 * 86400}}, "messages per 7 days", "0 messages per 7 days"},
+        {{0, limit_unit::messages, seconds{7 * 86400}}, "messages per week", "0 messages per week"},
         {{limit::unlimited, limit_unit::recipients, seconds{86400}},
          "recipients per day",
          "unlimited recipients per day"},

@@ -64,7 +64,7 @@ public:
             co_return out;
         }
         out.breach = charge(t, ask.limits, 1, ask.observe);
-        if (!out.breach || ask.observe) {
+        if (!out.breach || ask.observe || !state::refuses(out.breach->what.then)) {
             t.admitted.insert(ask.recipient);
             t.final_at_once = ask.final_at_once;
         } else if (t.admitted.empty()) {
@@ -94,6 +94,17 @@ public:
         t.settled = ask.settles;
         out.charged = static_cast<std::uint32_t>(t.charges.size());
         co_return out;
+    }
+
+    asio::awaitable<result<void>> count_invalid(state::invalid_request ask) override {
+        calls.push_back("invalid " + ask.recipient);
+        if (broken) {
+            co_return *broken;
+        }
+        for (const auto& counted : ask.limits) {
+            log.push_back({++last, counted.key, limit_unit::invalid_recipients, time_.now()});
+        }
+        co_return result<void>{};
     }
 
     asio::awaitable<result<void>> settle(state::transaction_id id, std::uint64_t, std::string,
@@ -204,7 +215,7 @@ private:
                 }
             }
         }
-        if (breach && !anyway) {
+        if (breach && !anyway && state::refuses(breach->what.then)) {
             return breach;
         }
         for (const auto& counted : all) {

@@ -65,6 +65,16 @@ struct desk {
         what.recipient = recipient;
         return run(io, books->record(what, seconds{3600})).value();
     }
+    void add(limit l) {
+        std::vector<limit> all{limits[0].limits.begin(), limits[0].limits.end()};
+        all.push_back(std::move(l));
+        limits[0].limits = std::move(all);
+    }
+    void set_count(std::uint64_t count) {
+        std::vector<limit> all{limits[0].limits.begin(), limits[0].limits.end()};
+        all[0].count = count;
+        limits[0].limits = std::move(all);
+    }
     std::uint64_t used(const limit& l = five_recipients, const std::string& key = "account:" + alice) {
         return books->usage({key, {l}}).value().at(0).used;
     }
@@ -121,7 +131,7 @@ BOOST_AUTO_TEST_CASE(the_same_instance_of_another_server_is_another_transaction)
 
 BOOST_AUTO_TEST_CASE(an_abort_before_data_releases_everything) {
     desk d;
-    d.limits[0].limits.push_back(two_messages);
+    d.add(two_messages);
     BOOST_TEST(d.admitted("i1", "a"));
     BOOST_TEST(d.admitted("i1", "b"));
     BOOST_TEST(d.used(two_messages) == 1U);
@@ -210,7 +220,7 @@ BOOST_AUTO_TEST_CASE(data_reserves_what_was_never_asked_about) {
 
 BOOST_AUTO_TEST_CASE(data_for_an_unknown_transaction_reserves_and_may_refuse) {
     desk d;
-    d.limits[0].limits.push_back(two_messages);
+    d.add(two_messages);
     const auto refused = d.data("i1", 6);
     BOOST_REQUIRE(refused.breach.has_value());
     BOOST_TEST(d.used() == 0U);
@@ -265,7 +275,7 @@ BOOST_AUTO_TEST_CASE(a_recipient_refused_by_others_that_comes_again_is_charged_a
 
 BOOST_AUTO_TEST_CASE(a_recipient_after_the_end_of_message_begins_a_new_generation) {
     desk d;
-    d.limits[0].limits.push_back(two_messages);
+    d.add(two_messages);
     BOOST_TEST(d.admitted("i1", "a"));
     d.data("i1", 1, "Q1");
     d.eom("i1", "Q1");
@@ -351,7 +361,7 @@ BOOST_AUTO_TEST_CASE(a_lease_that_ends_after_data_charges) {
 
 BOOST_AUTO_TEST_CASE(a_sweep_does_no_more_than_it_was_asked_to) {
     desk d;
-    d.limits[0].limits[0].count = 100;
+    d.set_count(100);
     for (int i = 0; i < 20; ++i)
         BOOST_TEST(d.admitted("i" + std::to_string(i), "a"));
     d.clock.advance(seconds{600});
@@ -416,7 +426,7 @@ BOOST_AUTO_TEST_CASE(an_unlimited_limit_counts_and_never_refuses) {
 
 BOOST_AUTO_TEST_CASE(a_limit_of_none_refuses_and_states_a_time) {
     desk d;
-    d.limits[0].limits[0].count = 0;
+    d.set_count(0);
     const auto refused = d.rcpt("i1", "a");
     BOOST_REQUIRE(refused.breach.has_value());
     BOOST_TEST((refused.breach->frees == d.clock.now() + seconds{3600}));
@@ -443,17 +453,19 @@ BOOST_AUTO_TEST_CASE(a_new_number_of_a_limit_applies_to_what_is_counted_already)
     desk d;
     for (int i = 0; i < 5; ++i)
         BOOST_TEST(d.admitted("i1", std::to_string(i)));
-    d.limits[0].limits[0].count = 6;
+    d.set_count(6);
     BOOST_TEST(d.admitted("i1", "6"));
-    d.limits[0].limits[0].count = 3;
+    d.set_count(3);
     BOOST_TEST(d.rcpt("i1", "7").breach->used == 6U);
 }
 
 BOOST_AUTO_TEST_CASE(limits_that_cannot_be_kept_are_refused_and_leave_the_turn_whole) {
     desk d;
     auto many = d.limits;
+    std::vector<limit> sixty;
     for (int i = 0; i < 60; ++i)
-        many[0].limits.push_back({1, limit_unit::messages, seconds{60 + i}});
+        sixty.push_back({1, limit_unit::messages, seconds{60 + i}});
+    many[0].limits = sixty;
     auto twice = d.limits;
     twice.push_back(twice[0]);
     result<admit_answer> good{admit_answer{}};
@@ -501,7 +513,7 @@ BOOST_AUTO_TEST_CASE(a_clock_that_was_wrong_mints_nothing_and_locks_nobody_out) 
 
 BOOST_AUTO_TEST_CASE(a_thousand_parallel_requests_admit_exactly_the_limit) {
     desk d;
-    d.limits[0].limits[0].count = 300;
+    d.set_count(300);
     int admitted = 0, refused = 0, failed = 0;
     for (int i = 0; i < 1000; ++i) {
         asio::co_spawn(d.io,

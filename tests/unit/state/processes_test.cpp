@@ -3,15 +3,19 @@
 #define BOOST_TEST_DYN_LINK
 #include "fixture.hpp"
 
+#include "shared/state/environments.hpp"
+
 #include "shared/state/codec.hpp"
 #include "shared/state/maintenance.hpp"
 #include "shared/state/writer.hpp"
 
+#include <fstream>
 #include <thread>
 
 using namespace postsluice;
 using namespace postsluice::state;
 using namespace postsluice::state::test;
+namespace asio = boost::asio;
 
 namespace {
 
@@ -320,6 +324,67 @@ BOOST_AUTO_TEST_CASE(maintenance_copies_soon_after_the_start) {
     auto e = open_background(dir / "counters", "boot-1");
     BOOST_REQUIRE(e.has_value());
     BOOST_TEST(eventually([&] { return std::filesystem::exists(dir / "counters.copy"); }));
+}
+
+namespace {
+
+// Charges three recipients, copies the counters, and dies without a word.
+int charge_and_die(const std::filesystem::path& directory) {
+    asio::io_context io;
+    auto e = environments::open({.directory = directory, .map_size = {16U << 20U}}, user::policyd);
+    if (!e) return 1;
+    const auto books = (*e)->make_accounting(io.get_executor());
+    const std::vector<counted_limits> limits{{"account:a", {{9, limit_unit::recipients, seconds{3600}}}}};
+    for (const char* to : {"a", "b", "c"}) {
+        const auto answer = run(io, books->admit({{"s", "i"}, 1, "a", to, limits, false, false}));
+        if (!answer || answer->breach) return 2;
+    }
+    if (!run(io, books->settle({"s", "i"}, 1, "Q", 0))) return 3;
+    if (!(*e)->hot().copy_to(directory / "counters.copy")) return 4;
+    ::_exit(0);
+}
+
+std::uint64_t use_after(const std::filesystem::path& directory) {
+    asio::io_context io;
+    auto e = environments::open({.directory = directory, .map_size = {16U << 20U}}, user::policyd);
+    BOOST_REQUIRE_MESSAGE(e.has_value(), (e ? "" : e.error().message()));
+    const auto books = (*e)->make_accounting(io.get_executor());
+    return books->usage({"account:a", {{9, limit_unit::recipients, seconds{3600}}}}).value().at(0).used;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(counters_that_a_power_cut_took_come_back_from_their_copy) {
+    const temp_directory dir;
+    log_lines lines;
+    child_process child{[&] { return charge_and_die(dir.path()); }};
+    BOOST_REQUIRE(child.wait() == 0);
+    std::filesystem::remove_all(dir / "counters");
+    BOOST_TEST(use_after(dir.path()) == 3U);
+    BOOST_TEST(lines.contain("state restored from its copy"));
+}
+
+BOOST_AUTO_TEST_CASE(corrupt_counters_come_back_from_their_copy_and_the_log_says_so) {
+    const temp_directory dir;
+    log_lines lines;
+    child_process child{[&] { return charge_and_die(dir.path()); }};
+    BOOST_REQUIRE(child.wait() == 0);
+    {
+        std::ofstream data{dir / "counters/data.mdb", std::ios::binary | std::ios::trunc};
+        data << std::string(65536, 'x');
+    }
+    BOOST_TEST(use_after(dir.path()) == 3U);
+    BOOST_TEST(lines.contain("state corrupt"));
+    BOOST_TEST(lines.contain("corrupt state restored from its copy"));
+}
+
+BOOST_AUTO_TEST_CASE(counters_that_were_moved_away_after_an_orderly_end_start_empty) {
+    const temp_directory dir;
+    child_process child{[&] { return charge_and_die(dir.path()); }};
+    BOOST_REQUIRE(child.wait() == 0);
+    BOOST_TEST(use_after(dir.path()) == 3U); // and ends in good order
+    std::filesystem::remove_all(dir / "counters");
+    BOOST_TEST(use_after(dir.path()) == 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

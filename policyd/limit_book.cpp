@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policyd/limit_book.hpp"
+
+#include <algorithm>
+
+namespace postsluice::policyd {
+namespace {
+
+constexpr std::string_view account_prefix = "account:";
+
+bool in_force(const state::limit_override& o, instant now) noexcept {
+    return o.until == instant{} || now < o.until;
+}
+
+std::vector<limit> merged(std::vector<limit> limits, const std::vector<state::limit_override>& overrides, instant now) {
+    for (const auto& o : overrides) {
+        if (!in_force(o, now)) continue;
+        const auto same =
+            std::find_if(limits.begin(), limits.end(), [&](const limit& l) { return l.same_subject(o.what); });
+        if (same != limits.end())
+            *same = o.what;
+        else
+            limits.push_back(o.what);
+    }
+    return limits;
+}
+
+state::counted_limits of_account(const limit_plan& plan, std::string_view account) {
+    state::counted_limits out;
+    out.key.reserve(account_prefix.size() + account.size());
+    out.key.append(account_prefix).append(account);
+    out.limits = plan.of(limit_scope::account);
+    return out;
+}
+
+} // namespace
+
+bool limit_plan::counts(limit_unit unit) const noexcept {
+    return std::any_of(by_scope.begin(), by_scope.end(), [unit](const auto& list) { return list.counts(unit); });
+}
+
+std::shared_ptr<const limit_plan> make_plan(const std::vector<limit>& limits) {
+    static const state::limit_list none;
+    auto out = std::make_shared<limit_plan>();
+    for (std::size_t scope = 0; scope < out->by_scope.size(); ++scope) {
+        std::vector<limit> here;
+        std::copy_if(limits.begin(), limits.end(), std::back_inserter(here),
+                     [scope](const limit& l) { return static_cast<std::size_t>(l.scope) == scope; });
+        out->by_scope[scope] = here.empty() ? none : state::limit_list{std::move(here)};
+    }
+    return out;
+}
+
+std::shared_ptr<const limit_plan> limit_book::plan(const config::profile& profile, std::string_view account,
+                                                   instant now) {
+    const auto own = overrides_.empty() ? overrides_.end() : overrides_.find(account);
+    if (own == overrides_.end()) {
+        auto& known = plans_[&profile];
+        if (!known) known = make_plan(profile.limits);
+        return known;
+    }
+    auto& mine = own_plans_[own->first];
+    if (mine.plan && mine.of == &profile && (mine.until == instant{} || now < mine.until)) return mine.plan;
+    mine = {make_plan(merged(profile.limits, own->second, now)), &profile, {}};
+    for (const auto& o : own->second) {
+        if (o.until != instant{} && in_force(o, now) && (mine.until == instant{} || o.until < mine.until))
+            mine.until = o.until;
+    }
+    return mine.plan;
+}
+
+void limit_book::forget_plans() noexcept {
+    plans_.clear();
+    own_plans_.clear();
+}
+
+void limit_book::load(std::vector<state::limit_override> all) {
+    overrides_.clear();
+    own_plans_.clear();
+    for (auto& one : all)
+        overrides_[one.account].push_back(std::move(one));
+}
+
+void limit_book::put(const std::string& account, std::vector<state::limit_override> its) {
+    own_plans_.erase(account);
+    if (its.empty())
+        overrides_.erase(account);
+    else
+        overrides_[account] = std::move(its);
+}
+
+std::vector<state::limit_override> limit_book::overrides_of(std::string_view account, instant now) const {
+    std::vector<state::limit_override> out;
+    if (const auto at = overrides_.find(account); at != overrides_.end())
+        std::copy_if(at->second.begin(), at->second.end(), std::back_inserter(out),
+                     [now](const auto& o) { return in_force(o, now); });
+    return out;
+}
+
+std::vector<state::counted_limits> counted_under(const limit_plan& plan, const config::settings& settings,
+                                                 const account::scope_facts& facts) {
+    std::vector<state::counted_limits> out;
+    out.push_back(of_account(plan, facts.who.account));
+    for (std::size_t i = 1; i < plan.by_scope.size(); ++i) {
+        if (plan.by_scope[i].size() == 0) continue;
+        if (auto key = account::scope_key(settings, static_cast<limit_scope>(i), facts))
+            out.push_back({std::move(*key), plan.by_scope[i]});
+    }
+    return out;
+}
+
+std::vector<state::counted_limits> counted_for(const limit_plan& plan, const config::settings& settings,
+                                               const account::identity& who) {
+    return counted_under(plan, settings, {who, {}, mail_address{}});
+}
+
+} // namespace postsluice::policyd

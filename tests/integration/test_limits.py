@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each unit, scope and action of the limit language through a real Postfix with Dovecot's SASL."""
+
+import threading
+import unittest
+
+from support import SandboxCase, mails
+
+# Somebody else's rule behind ours, so that ours has passed what it refuses.
+OTHERS_REFUSE = """
+postsluice_policy = check_policy_service { unix:postsluice/policyd, timeout=10s,
+    { default_action = 451 4.3.5 Policy service unavailable, try again later } },
+    check_recipient_access regexp:{{/^gone/ REJECT no such user}}
+"""
+ACCOUNTS = {f"{name}@{domain}": "secret" for domain in ("example.org", "example.com")
+            for name in ("distinct", "external", "invalid", "bytes", "null", "client", "sender", "domains", "message", "size",
+                         "hold", "reject", "warn", "except", "p1", "p2", "p3", "p4", "raised")}
+
+
+def assigned(name, *limits):
+    """A profile for NAME@example.org with these limits only, and from = any."""
+    words = ", ".join(f'"{limit}"' for limit in limits)
+    return f'[profile.{name}]\nfrom = "any"\nlimits = [{words}]\n[[assign]]\nprofile = "{name}"\nlogin = ["{name}@example.org"]\n'
+
+
+class Units(SandboxCase):
+    ACCOUNTS = ACCOUNTS
+    OVERRIDES = 'local_domains = ["example.org"]\n' + "".join([
+        assigned("distinct", "2 distinct recipients per hour"),
+        assigned("external", "2 external recipients per hour"),
+        assigned("bytes", "20 KB per hour"),
+        assigned("null", "1 null-sender messages per hour"),
+        assigned("client", "1 client addresses per hour"),
+        assigned("sender", "2 sender addresses per hour"),
+        assigned("domains", "1 sender domains per hour"),
+        assigned("message", "3 recipients per message"),
+        assigned("size", "10 KB per message"),
+        assigned("hold", "1 messages per hour then hold"),
+        assigned("reject", "1 messages per hour then reject"),
+        assigned("warn", "1 messages per hour then warn"),
+        assigned("except", "1 recipients per hour except to example.net"),
+    ])
+
+    def replies(self, login, recipients, sender=None, options=()):
+        """The answers to these recipients in one transaction, which is then aborted."""
+        with self.box.submit_session(login) as session:
+            self.assertEqual(session.mail(login if sender is None else sender, list(options))[0], 250)
+            return [session.rcpt(to) for to in recipients]
+
+    def deliver(self, login, recipients, sender=None, body="x\r\n"):
+        with self.box.submit_session(login) as session:
+            session.mail(login if sender is None else sender)
+            codes = [session.rcpt(to) for to in recipients]
+            if any(code == 250 for code, _ in codes):
+                codes.append(session.data(mails.plain(login, "x@example.net", f"limits {login}", body)))
+        return codes
+
+    def assert_refused(self, answer, text, code=450):
+        self.assertEqual(answer[0], code, answer)
+        self.assertIn(text, answer[1].decode())
+
+    def test_distinct_recipients(self):
+        for _ in range(3):
+            self.assertEqual([c for c, _ in self.deliver("distinct@example.org", ["a@example.net", "b@example.net"])], [250] * 3)
+        self.assert_refused(self.replies("distinct@example.org", ["c@example.net"])[0], "2 of 2 distinct recipients per hour used")
+
+    def test_external_recipients(self):
+        answers = self.replies("external@example.org", ["a@example.net", "a@example.org", "b@example.net", "b@example.org", "c@example.net"])
+        self.assertEqual([c for c, _ in answers], [250, 250, 250, 250, 450])
+        self.assertIn(b"external recipients per hour", answers[4][1])
+
+    def test_bytes_without_an_announcement_are_a_debt(self):
+        for expected in (250, 450):
+            answers = self.deliver("bytes@example.org", ["a@example.net"], body="0123456789\r\n" * 2500)
+            self.assertEqual(answers[0][0], expected, answers)
+        self.assertIn(b"20 KB per hour used", answers[0][1])
+        self.assertGreater(self.usage("bytes@example.org")["bytes per hour"], 30000)
+
+    def test_bytes_that_are_announced_are_refused_at_rcpt(self):
+        self.assert_refused(self.replies("size@example.org", ["a@example.net"], options=["SIZE=10241"])[0], "at most 10 KB per message", 550)
+        self.assertEqual(self.replies("size@example.org", ["a@example.net"], options=["SIZE=10240"])[0][0], 250)
+
+    def test_null_sender_messages(self):
+        self.assertEqual(self.deliver("null@example.org", ["a@example.net"], sender="")[0][0], 250)
+        self.assert_refused(self.replies("null@example.org", ["a@example.net"], sender="")[0], "null-sender messages per hour")
+        self.assertEqual(self.replies("null@example.org", ["a@example.net"])[0][0], 250)
+
+    def test_sender_addresses_and_domains(self):
+        for sender, code in (("a@x.example", 250), ("b@x.example", 250), ("a@x.example", 250), ("c@x.example", 450)):
+            self.assertEqual(self.deliver("sender@example.org", ["a@example.net"], sender=sender)[0][0], code, sender)
+        for sender, code in (("a@x.example", 250), ("b@x.example", 250), ("a@y.example", 450)):
+            self.assertEqual(self.deliver("domains@example.org", ["a@example.net"], sender=sender)[0][0], code, sender)
+
+    def test_one_client_address_is_one_however_often_it_comes(self):
+        for _ in range(3):
+            self.assertEqual(self.deliver("client@example.org", ["a@example.net"])[0][0], 250)
+        self.assertEqual(self.usage("client@example.org")["client addresses per hour"], 1)
+
+    def test_recipients_per_message(self):
+        answers = self.deliver("message@example.org", [f"r{n}@example.net" for n in range(5)])
+        self.assertEqual([c for c, _ in answers], [250, 250, 250, 450, 450, 250])
+        self.assertIn(b"3 of 3 recipients per message used; send to the others in another message", answers[3][1])
+        self.assertEqual([c for c, _ in self.replies("message@example.org", ["r3@example.net", "r4@example.net"])], [250, 250])
+
+    def test_domains_that_are_excepted_are_not_counted(self):
+        answers = self.replies("except@example.org", ["a@example.net", "b@example.net", "a@example.com", "b@example.com", "c@example.net"])
+        self.assertEqual([c for c, _ in answers], [250, 250, 250, 450, 250])
+
+    def test_actions(self):
+        for login in ("reject", "hold", "warn"):
+            self.assertEqual(self.deliver(f"{login}@example.org", ["a@example.net"])[0][0], 250)
+        self.assert_refused(self.replies("reject@example.org", ["a@example.net"])[0], "1 of 1 messages per hour used", 550)
+        self.assertEqual(self.deliver("warn@example.org", ["a@example.net"])[0][0], 250)
+        self.wait_until(lambda: "1 of 1 messages per hour used" in self.box.log(), "the warning in Postfix's log")
+        self.assertEqual([c for c, _ in self.deliver("hold@example.org", ["held@example.net"])], [250, 250])
+        self.wait_until(lambda: any(entry.get("queue_name") == "hold" for entry in self.box.queue()), "the message in the hold queue")
+
+
+class Invalid(SandboxCase):
+    ACCOUNTS = ACCOUNTS
+    MAIN_CF = OTHERS_REFUSE
+    OVERRIDES = assigned("invalid", "2 invalid recipients per hour")
+
+    def test_recipients_that_others_refuse_are_counted_and_refuse_what_comes_after(self):
+        with self.box.submit_session("invalid@example.org") as session:
+            session.mail("invalid@example.org")
+            codes = [session.rcpt(to)[0] for to in ("gone1@example.net", "gone2@example.net", "gone3@example.net", "a@example.net")]
+            self.assertEqual(codes.count(250), 1, codes)
+            session.data(mails.plain("invalid@example.org", "x@example.net", "invalid"))
+        self.assertEqual(self.usage("invalid@example.org")["invalid recipients per hour"], 3)
+        with self.box.submit_session("invalid@example.org") as session:
+            session.mail("invalid@example.org")
+            code, text = session.rcpt("a@example.net")
+        self.assertEqual(code, 450)
+        self.assertIn(b"3 of 2 invalid recipients per hour used", text)
+
+
+class Scopes(SandboxCase):
+    ACCOUNTS = ACCOUNTS
+    OVERRIDES = """
+[profile.parent]
+limits = ["unlimited recipients per hour", "20 recipients per hour per domain", "6 distinct recipients per hour per domain then reject"]
+[[assign]]
+profile = "parent"
+login   = ["p*@example.org"]
+[profile.children]
+limits = ["20 recipients per hour per domain", "10 messages per hour per domain"]
+[[assign]]
+profile = "children"
+login   = ["p*@example.com"]
+"""
+
+    def burst(self, logins, recipients, workers=16):
+        """The codes of 16 parallel connections, spread over the logins, each with these recipients."""
+        codes, lock = [], threading.Lock()
+
+        def work(worker):
+            login = logins[worker % len(logins)]
+            with self.box.submit_session(login) as session:
+                session.mail(login)
+                mine = [session.rcpt(to.format(worker))[0] for to in recipients]
+                if 250 in mine:
+                    session.data(mails.plain(login, "x@example.net", "scopes"))
+            with lock:
+                codes.extend(mine)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return codes
+
+    def test_sixteen_connections_of_four_accounts_stop_at_their_domains_sum(self):
+        logins = [f"p{n}@example.com" for n in range(1, 5)]
+        codes = self.burst(logins, ["w{}a@example.net", "w{}b@example.net", "w{}c@example.net"])
+        self.assertEqual(codes.count(250), 20, codes)
+        for login in logins:
+            self.assertEqual(self.usage(login)["recipients per hour per domain"], 20)
+
+    def test_sixteen_connections_stop_at_the_domains_distinct_recipients(self):
+        codes = self.burst([f"p{n}@example.org" for n in range(1, 5)], ["w{}@example.net"])
+        self.assertEqual(codes.count(250), 6, codes)
+        self.assertEqual(codes.count(550), 10, codes)
+        self.assertEqual(self.usage("p1@example.org")["distinct recipients per hour per domain"], 6)
+
+
+class Overrides(SandboxCase):
+    ACCOUNTS = ACCOUNTS
+    OVERRIDES = assigned("raised", "1 recipients per hour")
+
+    def accepted(self, n):
+        with self.box.submit_session("raised@example.org") as session:
+            session.mail("raised@example.org")
+            return [session.rcpt(f"r{i}@example.net")[0] for i in range(n)].count(250)
+
+    def test_an_operator_raises_a_limit_for_a_time_and_clears_it(self):
+        self.assertEqual(self.accepted(3), 1)
+        done = self.box.postsluice("limit", "set", "raised@example.org", "2 recipients per hour", "--for", "3d", "--why", "the newsletter")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual(self.accepted(3), 2)
+        for command in (("limit", "list"), ("account", "show")):
+            shown = self.box.postsluice(*command, "raised@example.org").stdout
+            for part in ("2 recipients per hour", "the newsletter", "in 2 d 23 h"):
+                self.assertIn(part, shown)
+        self.box.stop_daemon("policyd")
+        self.box.start_daemon("policyd")
+        self.assertEqual(self.accepted(3), 2)
+        done = self.box.postsluice("limit", "clear", "raised@example.org", "recipients per hour")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual(self.accepted(3), 1)
+        self.assertEqual(self.box.postsluice("limit", "clear", "raised@example.org").returncode, 3)
+
+    def test_a_limit_that_means_nothing_is_refused_with_the_sentence_of_the_configuration(self):
+        done = self.box.postsluice("limit", "set", "raised@example.org", "2 bananas per hour")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("is not a unit", done.stderr + done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
