@@ -54,7 +54,8 @@ USES_auth    := core log config net dns auth
 USES_account := core log config net smtp state maps account
 USES_daemon  := core log config net smtp relay state maps account control daemon
 
-src = $(sort $(wildcard $(1)/*.cpp) $(wildcard $(1)/*/*.cpp))
+# The SPF helper is a program of its own, though it lies beside the library's end of it.
+src = $(filter-out shared/auth/spf_helper/%,$(sort $(wildcard $(1)/*.cpp) $(wildcard $(1)/*/*.cpp)))
 obj = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
 
 LAYER_OBJS = $(call obj,$(call src,shared/$(1)))
@@ -65,8 +66,10 @@ POLICYD_OBJS := $(call obj,$(filter-out $(MAINS),$(call src,policyd)))
 FILTER_OBJS  := $(call obj,$(filter-out $(MAINS) contentfilter/worker/%,$(call src,contentfilter)))
 WORKER_OBJS  := $(call obj,$(filter-out $(MAINS),$(call src,contentfilter/worker)))
 ADMIN_OBJS   := $(call obj,$(filter-out $(MAINS),$(call src,admin)))
+SPF_HELPER_OBJS := $(call obj,$(wildcard shared/auth/spf_helper/*.cpp) shared/dns/rdata.cpp)
 
-PROGRAMS := $(BUILD)/postsluice-policyd $(BUILD)/postsluice-contentfilter $(BUILD)/postsluice-scan-worker $(BUILD)/postsluice
+PROGRAMS := $(BUILD)/postsluice-policyd $(BUILD)/postsluice-contentfilter $(BUILD)/postsluice-scan-worker \
+    $(BUILD)/postsluice-spf-helper $(BUILD)/postsluice
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs (configures by itself in a fresh clone)
@@ -81,6 +84,8 @@ $(BUILD)/postsluice-contentfilter: $(BUILD)/contentfilter/main.o $(FILTER_OBJS) 
 	@echo "LD  $@"; $(CXX) -o $@ $(filter %.o,$^) $(BUILD)/libpostsluice.a $(ALL_LDFLAGS) $(LIBS_contentfilter) $(LIBS_shared)
 $(BUILD)/postsluice-scan-worker: $(BUILD)/contentfilter/worker/main.o $(WORKER_OBJS)
 	@echo "LD  $@"; $(CXX) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(LIBS_contentfilter)
+$(BUILD)/postsluice-spf-helper: $(SPF_HELPER_OBJS) $(foreach l,core log,$(call LAYER_OBJS,$(l)))
+	@echo "LD  $@"; $(CXX) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(LIBS_shared)
 $(BUILD)/postsluice: $(BUILD)/admin/main.o $(ADMIN_OBJS) $(BUILD)/libpostsluice.a
 	@echo "LD  $@"; $(CXX) -o $@ $(filter %.o,$^) $(BUILD)/libpostsluice.a $(ALL_LDFLAGS) $(LIBS_shared)
 
@@ -114,6 +119,8 @@ EXTRA_admin         := $(ADMIN_OBJS)
 
 # The worker's tests run the real program.
 NEEDS_contentfilter := $(BUILD)/postsluice-scan-worker
+NEEDS_auth := $(BUILD)/postsluice-spf-helper
+NEEDS_policyd := $(BUILD)/postsluice-spf-helper
 
 define unit_rule
 $(BUILD)/tests/unit-$(1): $(call obj,$(wildcard tests/unit/$(1)/*.cpp)) $(BUILD)/tests/support/unit_main.o \
@@ -174,7 +181,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(bindir) $(DESTDIR)$(libexecdir)/postsluice $(DESTDIR)$(datadir)/postsluice/rules.d $(DESTDIR)$(docdir)
 	$(INSTALL) -m 755 $(BUILD)/postsluice-policyd $(BUILD)/postsluice-contentfilter $(DESTDIR)$(sbindir)/
 	$(INSTALL) -m 755 $(BUILD)/postsluice $(DESTDIR)$(bindir)/
-	$(INSTALL) -m 755 $(BUILD)/postsluice-scan-worker $(DESTDIR)$(libexecdir)/postsluice/
+	$(INSTALL) -m 755 $(BUILD)/postsluice-scan-worker $(BUILD)/postsluice-spf-helper $(DESTDIR)$(libexecdir)/postsluice/
 	$(INSTALL) -m 644 $(RULE_FILES) $(DESTDIR)$(datadir)/postsluice/rules.d/
 	$(INSTALL) -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(docdir)/
 	cp -R postfix-examples $(DESTDIR)$(docdir)/

@@ -26,22 +26,28 @@ struct argument {
     std::string_view name; ///< "ACCOUNT": positional; "--as": an option with a value
     std::string_view help;
     bool required = true;            ///< options are never required
-    std::string_view value = "TEXT"; ///< what an option's value is called; "NUMBER" admits 1 to 100000 only
+    std::string_view value = "TEXT"; ///< what an option's value is called; "NUMBER" admits 1 to 100000 only; "FLAG": an
+                                     ///< option without a value; "MANY": a positional that may be repeated
 };
 
 /// What was given, by the argument's name.
 class arguments {
 public:
-    void set(std::string name, std::string value) { values_.insert_or_assign(std::move(name), std::move(value)); }
+    void set(std::string name, std::string value) { values_[std::move(name)].push_back(std::move(value)); }
     [[nodiscard]] std::optional<std::string> get(std::string_view name) const {
         const auto at = values_.find(name);
-        return at == values_.end() ? std::nullopt : std::optional{at->second};
+        return at == values_.end() ? std::nullopt : std::optional{at->second.back()};
+    }
+    /// Every value of an argument that may be repeated.
+    [[nodiscard]] std::vector<std::string> all(std::string_view name) const {
+        const auto at = values_.find(name);
+        return at == values_.end() ? std::vector<std::string>{} : at->second;
     }
     /// A required argument.
     [[nodiscard]] std::string operator[](std::string_view name) const { return get(name).value_or(std::string{}); }
 
 private:
-    std::map<std::string, std::string, std::less<>> values_;
+    std::map<std::string, std::vector<std::string>, std::less<>> values_;
 };
 
 struct command {

@@ -23,16 +23,23 @@ constexpr const char* footer =
 struct way {
     const command* what = nullptr;
     CLI::App* app = nullptr;
-    std::deque<std::string> values; // one for each argument; CLI11 keeps references
+    std::deque<std::vector<std::string>> values; // one for each argument; CLI11 keeps references
 };
 
 void add_arguments(way& w) {
     for (const auto& a : w.what->takes) {
-        auto* option = w.app->add_option(std::string{a.name}, w.values.emplace_back(), std::string{a.help});
+        auto& values = w.values.emplace_back();
+        const std::string name{a.name}, help{a.help};
+        if (a.value == "FLAG") {
+            w.app->add_flag(name, help);
+            continue;
+        }
+        auto* option = w.app->add_option(name, values, help)->expected(1);
         const bool positional = a.name.front() != '-';
         if (positional && a.required) option->required();
-        if (!positional) option->type_name(std::string{a.value});
-        if (positional) option->type_name("");
+        option->type_name(positional ? "" : std::string{a.value});
+        if (!positional) option->take_last();
+        if (a.value == "MANY") option->expected(1, 1000);
         if (a.value == "NUMBER") option->check(CLI::Range(1, 100000))->type_name("NUMBER");
     }
 }
@@ -125,7 +132,9 @@ private:
         std::size_t i = 0;
         for (const auto& a : w.what->takes) {
             const auto* option = w.app->get_option(std::string{a.name});
-            if (option->count() > 0) out.set(std::string{a.name}, w.values[i]);
+            if (option->count() > 0 && w.values[i].empty()) out.set(std::string{a.name}, "");
+            for (const auto& value : w.values[i])
+                out.set(std::string{a.name}, value);
             ++i;
         }
         return out;

@@ -77,16 +77,44 @@ void fact_list::add(std::string label, std::string value) {
     if (!value.empty()) facts_.emplace_back(std::move(label), printable(value, max_cell));
 }
 
-void fact_list::print(std::ostream& out, std::size_t indent) const {
+std::size_t fact_list::label_width() const {
     std::size_t width = 0;
     for (const auto& [label, value] : facts_)
         width = std::max(width, display_width(label));
+    return width;
+}
+
+void fact_list::print(std::ostream& out, std::size_t indent) const {
+    const auto width = label_width();
     for (const auto& [label, value] : facts_) {
         pad(out, indent);
         out << label;
         pad(out, width - display_width(label) + gap);
         out << value << '\n';
     }
+}
+
+void fact_list::print_wrapped(std::ostream& out, std::size_t indent) const {
+    const auto width = label_width();
+    const std::string rest(indent + width + gap, ' ');
+    for (const auto& [label, value] : facts_)
+        admin::print_wrapped(
+            out, value, std::string(indent, ' ') + label + std::string(width - display_width(label) + gap, ' '), rest);
+}
+
+void print_wrapped(std::ostream& out, std::string_view text, std::string_view first, std::string_view rest) {
+    std::string line{first};
+    bool begun = false;
+    for (const auto word : split(text, ' ')) {
+        if (begun && display_width(line) + 1 + display_width(word) > terminal_width) {
+            out << line << '\n';
+            line = rest;
+            begun = false;
+        }
+        line.append(begun ? " " : "").append(word);
+        begun = true;
+    }
+    out << line << '\n';
 }
 
 } // namespace postsluice::admin

@@ -33,10 +33,18 @@ class fact_list {
 public:
     void add(std::string label, std::string value);
     void print(std::ostream& out, std::size_t indent = 0) const;
+    /// The same within terminal_width.
+    void print_wrapped(std::ostream& out, std::size_t indent = 0) const;
 
 private:
+    [[nodiscard]] std::size_t label_width() const;
     std::vector<std::pair<std::string, std::string>> facts_;
 };
+
+inline constexpr std::size_t terminal_width = 80;
+/// Words of `text` in lines of at most terminal_width characters: `first` before the first line, `rest` before the
+/// others. A word that is longer stands alone on its line, whole.
+void print_wrapped(std::ostream& out, std::string_view text, std::string_view first, std::string_view rest);
 
 /// Characters of a UTF-8 text.
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;

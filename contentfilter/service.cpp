@@ -28,14 +28,25 @@ service::service(parts of)
 }
 
 std::vector<std::string> service::load_keys(const config::settings& settings) {
-    auto loaded = auth::key_table::load(settings.dkim);
+    const auto before = keys();
+    auto loaded = auth::key_table::load(settings.dkim, before.get());
     for (const auto& one : loaded.errors)
         log::error("dkim key").kv("error", one);
     log::info("dkim keys loaded").kv("keys", loaded.table->all().size()).kv("errors", loaded.errors.size());
     keys_ = std::move(loaded.table);
+    keys_watched_ = of_.time.now();
     const std::lock_guard guard{mutex_};
     key_errors_ = loaded.errors;
     return loaded.errors;
+}
+
+void service::watch_keys() {
+    const auto now = settings();
+    if (of_.time.now() < keys_watched_.load() + now->dkim.watch_interval) return;
+    const std::unique_lock alone{reloading_, std::try_to_lock};
+    if (!alone) return; // a reload loads them
+    keys_watched_ = of_.time.now();
+    if (keys()->changed_on_disk()) load_keys(*now);
 }
 
 std::vector<std::string> service::key_errors() const {
@@ -96,6 +107,7 @@ asio::awaitable<void> service::tend() {
     co_await hop()->probe();
     for (int round = 0;; ++round) {
         hop()->tend();
+        watch_keys();
         if (round % thorough_every == 0) co_await tend_quarantine();
         timer.expires_after(tend_every);
         const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -59,12 +59,14 @@ public:
 
 private:
     std::vector<std::string> load_keys(const config::settings& settings);
+    void watch_keys(); ///< loads them anew where their files changed
     boost::asio::awaitable<void> tend_quarantine();
 
     parts of_;
     instant started_;
     std::atomic<std::shared_ptr<act::next_hop>> hop_;
     std::atomic<std::shared_ptr<const auth::key_table>> keys_;
+    std::atomic<instant> keys_watched_{};
     std::mutex reloading_; ///< one reload at a time
     mutable std::mutex mutex_;
     std::vector<std::string> key_errors_;

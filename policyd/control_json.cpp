@@ -106,6 +106,7 @@ json refusal(const state::refusal_event& of) {
     return {{"reference", of.reference},
             {"reason", to_string(of.what.why)},
             {"sentence", sentence(of.what.why)},
+            {"rule", of.what.rule},
             {"account", clean(of.what.account)},
             {"subject", clean(of.what.subject)},
             {"detail", clean(of.what.detail)},
@@ -136,10 +137,22 @@ json profile(const config::profile& of) {
             {"limits", std::move(limits)},
             {"from", from_rule(of.from, "")},
             {"observe", of.observe},
+            {"observe_rules", of.observe_rules},
             {"lock",
              {{"after", std::move(after)},
               {"for", of.lock.duration.count()},
               {"automatic_unlocks", of.lock.automatic_unlocks}}}};
+}
+
+json totals(const account_total* of) {
+    if (of == nullptr) {
+        return nullptr;
+    }
+    return {{"since", time_or_null(of->since)},
+            {"recipients", of->recipients},
+            {"messages", of->messages},
+            {"refused", of->refused},
+            {"observed", of->observed}};
 }
 
 json requests(const counters& of) {
@@ -148,6 +161,7 @@ json requests(const counters& of) {
             {"data", of.data},
             {"end_of_message", of.end_of_message},
             {"other", of.other},
+            {"with_login", of.with_login},
             {"violations", of.violations}};
 }
 

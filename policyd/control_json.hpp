@@ -21,6 +21,7 @@ using nlohmann::json;
 [[nodiscard]] json refusal(const state::refusal_event& of);
 [[nodiscard]] json from_rule(const config::from_rule& of, std::string_view allowed);
 [[nodiscard]] json profile(const config::profile& of);
+[[nodiscard]] json totals(const account_total* of); ///< null: nothing is known
 [[nodiscard]] json requests(const counters& of);
 [[nodiscard]] json decisions(const counters& of);
 [[nodiscard]] json observed(const counters& of);

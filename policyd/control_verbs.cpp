@@ -303,6 +303,8 @@ answer account_show(service& s, control::request_context, arguments given) {
     o["chosen_by"] = account::explain_profile(*settings, who);
     o["from"] = cj::from_rule(profile->from, account::describe_allowed(*profile, who));
     o["observe"] = profile->observe || settings->mode == config::run_mode::observe;
+    o["observe_rules"] = profile->observe_rules;
+    o["totals"] = cj::totals(s.of().asks.totals().find(*account));
     o["locked"] = lock->is_object() && lock->at("locked").get<bool>();
     o["lock"] = std::move(*lock);
     o["use"] = std::move(*use);
@@ -578,6 +580,7 @@ void add_control_verbs(control::server& to, service& what) {
     add("account unlock", &account_unlock);
     add("account reset", &account_reset);
     add("limit list", &limit_list);
+    add("spf check", &spf_check);
     add("limit set", &limit_set);
     add("limit clear", &limit_clear);
     add("reload", &reload);

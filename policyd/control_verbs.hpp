@@ -14,7 +14,7 @@
 //            "since": TIME, "until": TIME | null, "cause", "actor", "reference", "automatic_unlocks_used": 0}
 //   EVENT   {"kind": "locked"|..., "at": TIME, "cause", "actor", "reference", "until": TIME | null}   (lock_event)
 //   STRIKE  {"kind": "spam"|..., "at": TIME, "weight": 1, "reference", "note": who dealt it and why, or empty}
-//   REFUSAL {"reference", "reason": "limit"|..., "sentence": what the reason means, "account",
+//   REFUSAL {"reference", "reason": "limit"|..., "sentence": what the reason means, "rule", "account",
 //            "subject": which limit, sender, lock; "detail": the reply's text,
 //            "client", "sender", "recipient", "queue_id" (all of the latest refusal),
 //            "observed": true where none was refused, "count": refusals of the incident, "first": TIME, "last": TIME}
@@ -26,7 +26,8 @@
 // status          [accounts=100]  program "postsluice-policyd", version, pid, started: TIME, uptime,
 //                                 mode "enforce"|"observe", accounting "end-of-message"|"data"|"recipient",
 //                                 on_error "defer"|"dunno", connections {now, total, refused, limit},
-//                                 requests {total, rcpt, data, end_of_message, other, violations},
+//                                 requests {total, rcpt, data, end_of_message, other, violations,
+//                                 with_login (of those at RCPT)},
 //                                 decisions {"accepted": n, "none": n (none asked for), REASON: n, ...} since start,
 //                                 observed {REASON: n, ...} what observe mode would have refused,
 //                                 trouble: times on_error was applied, tickets {issued, failed},
@@ -40,7 +41,10 @@
 // account list    [most=1000]     accounts [{account, profile, last_seen, locked, use: [USE]}]; locked ones that sent
 //                                 nothing lately are listed too, with last_seen null and an empty use
 // account show    account         account, entry: name of the [[account]] | null, login | null, profile,
-//                                 chosen_by "assign 2 (...)"|"default", from: FROM, observe, locked, lock: LOCK | null,
+//                                 chosen_by "assign 2 (...)"|"default", from: FROM, observe, observe_rules: [RULE],
+//                                 locked, lock: LOCK | null,
+//                                 totals: null | {since: TIME, recipients, messages, refused, observed} what it asked
+//                                 for since the daemon's start: accepted, refused, would have been refused,
 //                                 use: [USE], refusals: [REFUSAL] (20 latest), events: [EVENT] (50 latest first),
 //                                 strikes: [STRIKE], overrides: [OVERRIDE]
 // account history account (SUBJECT), [most=50 of at most 1000]
@@ -55,7 +59,7 @@
 // account reset   account (SUBJECT)
 //                                 account; forgets use, strikes and unlocks, and opens the account; repairs a
 //                                 damaged record of its lock
-// limit list      [account]       without: profiles [{profile, limits: [LIMIT], from: FROM, observe,
+// limit list      [account]       without: profiles [{profile, limits: [LIMIT], from: FROM, observe, observe_rules,
 //                                 lock {after: ["5 spam in 10 minutes"], for: seconds, automatic_unlocks}}],
 //                                 assigns [{profile, login: [], account: []}];
 //                                 with: account, profile, chosen_by, use: [USE], overrides: [OVERRIDE]
@@ -63,6 +67,9 @@
 //                                 account, overrides: [OVERRIDE]; it takes the place of the profile's limit of the same
 //                                 unit, period and scope, for this account, until it ends or is cleared
 // limit clear     account, [limit: "recipients per day"; all]   account, cleared: how many, overrides: [OVERRIDE]
+// spf check       domain,         domain, results [{address, result "pass"|"fail"|"softfail"|"neutral"|"none"|"temperror"|
+//                 [ip], [sender]  "permerror", explanation}] of each of outbound_addresses (of a network: its first and its
+//                                 last address), or of `ip` alone; evaluated now, what was remembered is renewed
 // reload          -               reloaded: true|false, errors [{file, line, key, text, message}]
 // ping            -               program, version, pid
 // clang-format on
@@ -73,6 +80,10 @@
 namespace postsluice::policyd {
 
 class service;
+
+/// "spf check" (control_spf.cpp).
+boost::asio::awaitable<result<nlohmann::json>> spf_check(service& s, control::request_context by,
+                                                         std::shared_ptr<const nlohmann::json> given);
 
 /// Registers all verbs. `what` outlives the server; handlers run on its event loop.
 void add_control_verbs(control::server& to, service& what);

@@ -13,6 +13,7 @@ struct counters {
     using by_reason = std::array<std::uint64_t, 64>; // indexed by reason
 
     std::uint64_t rcpt = 0, data = 0, end_of_message = 0, other = 0;
+    std::uint64_t with_login = 0;  ///< RCPT with a SASL login
     std::uint64_t violations = 0;  ///< requests that broke the protocol: closed without a reply
     std::uint64_t connections = 0; ///< accepted since the start
     std::uint64_t turned_away = 0; ///< over policyd.max_connections

@@ -19,6 +19,18 @@ std::string_view code_of(refusal_code code) noexcept {
         return "450 4.7.1 ";
     case refusal_code::reject_policy:
         return "550 5.7.1 ";
+    case refusal_code::recipient_domain:
+        return "550 5.1.2 ";
+    case refusal_code::recipient_syntax:
+        return "550 5.1.3 ";
+    case refusal_code::recipient_null_mx:
+        return "556 5.1.10 ";
+    case refusal_code::sender_domain:
+        return "550 5.1.8 ";
+    case refusal_code::sender_null_mx:
+        return "550 5.7.27 ";
+    case refusal_code::sender_spf:
+        return "550 5.7.23 ";
     case refusal_code::defer_trouble:
         break;
     }

@@ -25,9 +25,15 @@ std::ostream& operator<<(std::ostream& out, decision_kind kind);
 
 /// The closed list of reply codes.
 enum class refusal_code : std::uint8_t {
-    defer_policy,  ///< 450 4.7.1: the client comes back
-    reject_policy, ///< 550 5.7.1: for good
-    defer_trouble, ///< 451 4.3.0: trouble of our own
+    defer_policy,      ///< 450 4.7.1: the client comes back
+    reject_policy,     ///< 550 5.7.1: for good
+    defer_trouble,     ///< 451 4.3.0: trouble of our own
+    recipient_domain,  ///< 550 5.1.2: no such destination
+    recipient_syntax,  ///< 550 5.1.3: no address at all
+    recipient_null_mx, ///< 556 5.1.10: the destination takes no mail (RFC 7505 section 4.1)
+    sender_domain,     ///< 550 5.1.8: the reverse-path's domain does not exist or takes no mail
+    sender_null_mx,    ///< 550 5.7.27: it says itself that it takes none (RFC 7505 section 4.2)
+    sender_spf,        ///< 550 5.7.23: its SPF record does not permit us (RFC 7372 section 3.2)
 };
 
 struct decision {
@@ -39,6 +45,7 @@ struct decision {
     std::string subject;   ///< private: which limit, which sender; what an incident is about
     std::string contact;   ///< where refused senders find help; empty: not said
     std::string reference; ///< empty: not said
+    std::string_view rule; ///< private: which rule it comes from (a name of rules.def); the pipeline says it
 
     [[nodiscard]] bool refuses() const noexcept { return kind == decision_kind::reject; }
     bool operator==(const decision&) const = default;

@@ -5,14 +5,18 @@
 #include "policyd/lock_hooks.hpp"
 #include "policyd/notices.hpp"
 #include "policyd/service.hpp"
+#include "policyd/simulation/command.hpp"
 #include "shared/auth/batv.hpp"
+#include "shared/auth/spf.hpp"
 #include "shared/daemon/daemon.hpp"
+#include "shared/dns/resolver.hpp"
 #include "shared/log/log.hpp"
 #include "shared/maps/map_set.hpp"
 #include "shared/state/environments.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 #include <sys/resource.h>
 
@@ -82,6 +86,22 @@ std::unique_ptr<state::environments> open_state(const config::state_settings& s,
     return need(state::environments::open(options, state::user::policyd), "state");
 }
 
+// The SPF helper is started, and has confined itself, before anything of ours is open; where no profile asks for SPF it
+// is started by the first evaluation, if ever there is one.
+void start_spf_helper(asio::io_context& context, auth::spf_checker& spf, const config::settings& s) {
+    const auto asks = [](const auto& named) { return named.second->spf != config::spf_policy::ignore; };
+    if (std::ranges::none_of(s.profiles, asks)) {
+        return;
+    }
+    result<void> started;
+    asio::co_spawn(context, spf.start(), [&started](std::exception_ptr, result<void> r) { started = std::move(r); });
+    context.run();
+    context.restart();
+    if (!started) {
+        throw std::runtime_error{"spf.helper: " + started.error().message()};
+    }
+}
+
 std::unique_ptr<account::ticket_ring> open_tickets(const config::settings& s, const clock& time) {
     auto ring = need(account::ticket_ring::open(s.state.directory / "ticket.keys"), "ticket.keys");
     (void)need(ring->rotate(time.now(), s.policyd.ticket_key_rotation, s.policyd.ticket_key_retention), "ticket.keys");
@@ -100,6 +120,12 @@ void run(const daemon::start& how, config::settings_ptr settings) {
                             settings->control.group};
     daemon::drop_privileges(how.user);
 
+    dns::resolver names{context.get_executor(), settings->dns};
+    auth::spf_checker spf{context.get_executor(), settings->spf, [&names](std::string name, dns::record_type type) {
+                              return names.query(std::move(name), type);
+                          }};
+    start_spf_helper(context, spf, *settings);
+
     config::snapshot configuration{how.config_file, settings};
     const auto environments = open_state(settings->state, settings->policyd.durability);
     const clock& time = environments->time();
@@ -114,19 +140,22 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};
 
+    recorder record{settings->policyd};
     maps::map_set maps{context.get_executor()};
     rule_helpers helpers;
     helpers.maps = &maps;
+    helpers.resolver = &names;
+    helpers.spf = &spf;
     helpers.batv = batv.get();
     helpers.trends = trends.get();
-    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, helpers}, settings};
+    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, helpers, &record}, settings};
     server connections{context, asks, settings->policyd};
     for (const int descriptor : listeners) {
         connections.listen(descriptor);
     }
     service all{{configuration, time, asks, connections, *accounts, environments->accounts(), *tickets,
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }, trends.get(), batv.get(),
+                 [&] { return environments->shared().fill(); }, trends.get(), batv.get(), &spf,
                  &environments->limit_overrides()}};
     if (const auto loaded = all.load_overrides(); !loaded) {
         throw std::runtime_error{"limits of single accounts: " + loaded.error().message()};
@@ -165,6 +194,9 @@ void run(const daemon::start& how, config::settings_ptr settings) {
 
 int main(int argc, char** argv) {
     using namespace postsluice;
+    if (argc > 1 && std::string_view{argv[1]} == "--simulate") {
+        return policyd::simulation::run(argc - 1, argv + 1);
+    }
     daemon::start how;
     if (const auto code = daemon::parse_arguments(argc, argv, policyd::program, how)) {
         return *code;

@@ -7,6 +7,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace postsluice::policyd {
@@ -15,8 +16,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool observes(const config::settings& settings, const config::profile& profile) noexcept {
-    return settings.mode == config::run_mode::observe || profile.observe;
+bool observes(const config::settings& settings, const config::profile& profile, std::string_view rule) noexcept {
+    return settings.mode == config::run_mode::observe || profile.observe ||
+           std::ranges::find(profile.observe_rules, rule) != profile.observe_rules.end();
 }
 
 bool to_abuse(const config::settings& settings, std::string_view recipient) noexcept {
@@ -65,6 +67,14 @@ pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_
     with_.helpers.limits = &limits_;
 }
 
+void pipeline::use(config::settings_ptr settings) {
+    settings_ = std::move(settings);
+    limits_.forget_plans();
+    if (with_.record != nullptr) {
+        with_.record->use(settings_->policyd);
+    }
+}
+
 asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
     if (what.at == stage::other || what.instance.empty()) {
         ++counts_.other;
@@ -79,26 +89,31 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         }
         begin(what, from);
     }
-    decision out;
+    decision out = co_await decide(what, from);
+    if (!out.refuses() && log::enabled(log::level::debug)) {
+        log_accepted(what, out);
+    }
+    if (with_.record != nullptr) {
+        with_.record->answered(what, from.number, with_.time.now(), out);
+    }
+    co_return out;
+}
+
+asio::awaitable<decision> pipeline::decide(const request& what, speaker& from) {
     switch (what.at) {
     case stage::rcpt:
         ++counts_.rcpt;
-        out = co_await at_rcpt(settings_, what, from);
-        break;
+        counts_.with_login += what.sasl_username.empty() ? 0 : 1;
+        co_return co_await at_rcpt(settings_, what, from);
     case stage::data:
         ++counts_.data;
-        out = co_await at_data(settings_, what, from);
-        break;
+        co_return co_await at_data(settings_, what, from);
     default:
         ++counts_.end_of_message;
         ++counts_.not_asked;
         co_await at_end_of_message(settings_, what, from);
-        break;
+        co_return decision{};
     }
-    if (!out.refuses() && log::enabled(log::level::debug)) {
-        log_accepted(what, out);
-    }
-    co_return out;
 }
 
 // A RCPT or DATA after END-OF-MESSAGE under one instance: the next message of a Postfix before 3.7.22.
@@ -124,6 +139,9 @@ bool pipeline::conclude(const transaction& over) {
 }
 
 asio::awaitable<void> pipeline::abandon(speaker& from) {
+    if (with_.record != nullptr) {
+        with_.record->closed(from.number, with_.time.now());
+    }
     transaction over = std::exchange(from.current, {});
     if (conclude(over)) {
         co_await release(std::move(over), from.number);
@@ -150,21 +168,13 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
         who = account::identity_of(*settings, no_account);
     }
     const auto profile = account::select_profile(*settings, who);
-    const rule_context context{what,
-                               *settings,
-                               *profile,
-                               who,
-                               with_.time.now(),
-                               from.number,
-                               observes(*settings, *profile),
-                               from.current,
-                               with_.locks,
-                               with_.accounts,
-                               with_.helpers};
+    rule_context context{what,         *settings,   *profile,       who,          with_.time.now(), from.number, false,
+                         from.current, with_.locks, with_.accounts, with_.helpers};
     round so_far;
     so_far.exempt = to_abuse(*settings, what.recipient);
     const auto asked = ours ? all_rules() : inbound_rules();
     for (const rule& r : asked) {
+        context.observe = observes(*settings, *profile, r.name);
         rule_answer answer{decision{}};
         if (r.at_once(context)) {
             answer = r.judge(context);
@@ -179,8 +189,10 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
             break;
         }
     }
-    if (ours && !so_far.verdict.refuses()) {
-        ++counts_.accepted;
+    if (ours) {
+        const bool refused = so_far.verdict.refuses();
+        counts_.accepted += refused ? 0 : 1;
+        totals_.recipient(who.account, context.now, refused, so_far.reported);
     }
     co_return std::move(so_far.verdict);
 }
@@ -201,7 +213,7 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
                                    *who,
                                    with_.time.now(),
                                    from.number,
-                                   observes(*settings, *profile),
+                                   observes(*settings, *profile, "limits"),
                                    from.current,
                                    with_.locks,
                                    with_.accounts,
@@ -223,6 +235,7 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
         }
     }
     ++counts_.accepted;
+    totals_.message(who->account, with_.time.now());
     co_return ticket_for(what, who->account, who->login);
 }
 
@@ -252,6 +265,7 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
     } else {
         d = trouble(context.settings, context.what, rule, answer.error());
     }
+    d.rule = rule;
     if (!d.refuses()) {
         if (so_far.exempt || d.kind == decision_kind::dunno) {
             co_return false;

@@ -4,15 +4,19 @@
 // settlement at END-OF-MESSAGE (always DUNNO there: Postfix before 3.7.22 lets a client go on after a refusal), DUNNO
 // and no charge elsewhere. One place each for: observe mode, abuse_address, what trouble with state does (on_error),
 // references and events, counters, the strikes that refusals are. Runs on the event loop's thread; touches no
-// socket.
+// socket. Observe mode holds for all (mode), for a profile (observe) or for some rules of it (observe_rules); trouble
+// in a rule follows policyd.on_error_of, where it names the rule, and policyd.on_error otherwise. What was answered
+// goes to the recorder, and is added up for its account.
 //
 // abuse_address is always reachable: for that recipient no refusal and no failure counts. Where it fits it is charged
 // like any other; where it does not, it passes uncounted and DATA does not count it either.
 #pragma once
 
+#include "policyd/account_totals.hpp"
 #include "policyd/counters.hpp"
 #include "policyd/hooks.hpp"
 #include "policyd/limit_book.hpp"
+#include "policyd/recorder.hpp"
 #include "policyd/rules/rule.hpp"
 #include "policyd/strikes.hpp"
 #include "shared/account/ticket.hpp"
@@ -35,14 +39,12 @@ public:
         const account::ticket_ring& tickets;
         const clock& time;
         rule_helpers helpers = {};
+        recorder* record = nullptr; ///< null: nothing is recorded
     };
     pipeline(boost::asio::any_io_executor executor, parts with, config::settings_ptr settings);
 
     /// New settings, from the next request on; a request that is being answered keeps those it began with.
-    void use(config::settings_ptr settings) noexcept {
-        settings_ = std::move(settings);
-        limits_.forget_plans();
-    }
+    void use(config::settings_ptr settings);
     /// The limits that hold, with the operator's overrides.
     [[nodiscard]] limit_book& limits() noexcept { return limits_; }
     [[nodiscard]] const config::settings_ptr& settings() const noexcept { return settings_; }
@@ -55,11 +57,13 @@ public:
     boost::asio::awaitable<void> abandon(speaker& from);
 
     [[nodiscard]] counters& counts() noexcept { return counts_; }
+    [[nodiscard]] const account_totals& totals() const noexcept { return totals_; }
     [[nodiscard]] const hook_table& hooks() const noexcept { return hooks_; }
 
 private:
     struct round; // what the rules said so far
 
+    boost::asio::awaitable<decision> decide(const request& what, speaker& from);
     boost::asio::awaitable<decision> at_rcpt(config::settings_ptr settings, const request& what, speaker& from);
     boost::asio::awaitable<decision> at_data(config::settings_ptr settings, const request& what, speaker& from);
     boost::asio::awaitable<void> at_end_of_message(config::settings_ptr settings, const request& what, speaker& from);
@@ -79,6 +83,7 @@ private:
     parts with_;
     config::settings_ptr settings_;
     counters counts_;
+    account_totals totals_;
     hook_table hooks_;
     limit_book limits_;
     strikes strikes_;

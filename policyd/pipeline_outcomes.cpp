@@ -21,6 +21,7 @@ void log_refusal(const rule_context& context, const decision& d) {
                                                             : "warned";
     log::info(did)
         .kv("reason", to_string(d.why))
+        .kv("rule", d.rule)
         .kv("account", context.who.account)
         .kv("what", d.subject)
         .kv("stage", to_string(context.what.at))
@@ -59,6 +60,7 @@ asio::awaitable<void> pipeline::report(const rule_context& context, decision& d)
     state::refusal event;
     event.account = context.who.account;
     event.why = d.why;
+    event.rule = d.rule;
     event.subject = d.subject;
     event.detail = d.text;
     event.client = context.what.client_address;
@@ -87,12 +89,14 @@ asio::awaitable<void> pipeline::note(asio::awaitable<result<void>> what) {
     }
 }
 
-// The one place where policyd.on_error is applied.
+// The one place where policyd.on_error and on_error_of are applied. `where`: a rule, or what of ours failed.
 decision pipeline::trouble(const config::settings& settings, const request& what, std::string_view where,
                            const failure& why) {
     ++counts_.trouble;
     ++counters::of(counts_.decided, reason::state_unavailable);
-    const bool defer = settings.policyd.on_error == config::error_policy::defer;
+    const auto own = settings.policyd.on_error_of.find(std::string{where});
+    const auto policy = own == settings.policyd.on_error_of.end() ? settings.policyd.on_error : own->second;
+    const bool defer = policy == config::error_policy::defer;
     log::warning("state trouble")
         .kv("where", where)
         .kv("why", why.message())

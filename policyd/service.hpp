@@ -3,6 +3,7 @@
 // reload. Owns nothing of it; main() does, and keeps every part alive longer than the event loop runs.
 #pragma once
 
+#include "policyd/misplacement.hpp"
 #include "policyd/server.hpp"
 #include "shared/config/snapshot.hpp"
 
@@ -25,6 +26,7 @@ public:
         std::function<double()> counters_fill, state_fill;
         state::trend_store* trends = nullptr;
         auth::batv_keys* batv = nullptr;
+        auth::spf_checker* spf = nullptr;
         state::overrides* overrides = nullptr; ///< the operator's limits for single accounts; null: cannot be set
     };
     explicit service(parts of);
@@ -51,6 +53,7 @@ private:
     void use_batv(const config::batv_settings& settings);
     parts of_;
     instant started_;
+    misplacement misplacement_;
 };
 
 } // namespace postsluice::policyd

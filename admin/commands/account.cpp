@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "admin/commands/account_show.hpp"
 #include "admin/commands/commands.hpp"
 #include "admin/context.hpp"
 #include "admin/human.hpp"
-#include "admin/render.hpp"
 #include "admin/table.hpp"
 #include "shared/core/text.hpp"
 
@@ -44,40 +44,6 @@ void print_locks(context& ctx, const json& account) {
                      std::to_string(number_of(s, "weight", 1)), text_of(s, "reference"), text_of(s, "note")});
     ctx.out << "\nStrikes\n";
     strikes.print(ctx.out, "No strikes are remembered.", 2);
-}
-
-void print_history(context& ctx, const json& account) {
-    table refusals{{"REF", "REASON", ">TIMES", "LAST", "WHAT"}};
-    for (const auto& r : part_of(account, "refusals"))
-        refusals.row({text_of(r, "reference"), text_of(r, "reason") + (flag_of(r, "observed") ? " (observed)" : ""),
-                      std::to_string(number_of(r, "count")), say_time(time_of(r, "last"), ctx.now()),
-                      text_of(r, "detail")});
-    ctx.out << "\nRefusals\n";
-    refusals.print(ctx.out, "Nothing was refused.", 2);
-
-    print_locks(ctx, account);
-}
-
-int show(context& ctx, const arguments& given) {
-    const auto r = ctx.ask(daemon::policyd, {{"verb", "account show"}, {"account", given["ACCOUNT"]}});
-    if (!r.ok()) return ctx.fail(r);
-    if (ctx.json()) return ctx.print_json(r.body), exit_done;
-    const json& a = r.body;
-    const json& from = part_of(a, "from");
-    fact_list facts;
-    facts.add("Account", text_of(a, "account"));
-    facts.add("Entry", text_of(a, "entry"));
-    if (text_of(a, "login") != text_of(a, "account")) facts.add("Login", text_of(a, "login"));
-    facts.add("Profile", text_of(a, "profile") + " (by " + text_of(a, "chosen_by", "default") + ")");
-    facts.add("From", text_of(from, "allowed", text_of(from, "rule")));
-    facts.add("Mode", flag_of(a, "observe") ? "observed only: nothing is refused" : "");
-    facts.add("State", flag_of(a, "locked") ? say_lock(part_of(a, "lock"), ctx.now()) : "open");
-    facts.print(ctx.out);
-    ctx.out << "\nLimits\n";
-    print_use(ctx, part_of(a, "use"), 2);
-    print_overrides(ctx, a);
-    print_history(ctx, a);
-    return exit_done;
 }
 
 json change(std::string_view verb, const arguments& given) {
@@ -159,7 +125,7 @@ std::vector<command> account_commands() {
     const argument weight{"--weight", "as how many it counts", false, "NUMBER"};
     return {
         {"account", "list", "accounts that sent lately or are locked", {most}, "", list},
-        {"account", "show", "one account: profile, limits, refusals, locks, strikes", {account}, "", show},
+        {"account", "show", "one account: profile, limits, refusals, locks, strikes", {account}, "", show_account},
         {"account", "history", "its locks, unlocks and strikes: who, when, why", {subject, most}, "", history},
         {"account",
          "strike",

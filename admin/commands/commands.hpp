@@ -15,5 +15,8 @@ namespace postsluice::admin {
 [[nodiscard]] std::vector<command> message_commands();
 [[nodiscard]] std::vector<command> quarantine_commands();
 [[nodiscard]] std::vector<command> config_commands();
+[[nodiscard]] std::vector<command> simulate_commands();
+[[nodiscard]] std::vector<command> doctor_commands();
+[[nodiscard]] std::vector<command> spf_commands();
 
 } // namespace postsluice::admin

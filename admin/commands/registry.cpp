@@ -7,8 +7,9 @@ namespace postsluice::admin {
 const std::vector<command>& all_commands() {
     static const std::vector<command> all = [] {
         std::vector<command> out;
-        for (const auto& noun : {status_commands(), why_commands(), account_commands(), limit_commands(),
-                                 message_commands(), quarantine_commands(), config_commands()})
+        for (const auto& noun :
+             {status_commands(), why_commands(), account_commands(), limit_commands(), message_commands(),
+              quarantine_commands(), spf_commands(), config_commands(), simulate_commands(), doctor_commands()})
             out.insert(out.end(), noun.begin(), noun.end());
         return out;
     }();

@@ -22,6 +22,7 @@ void print_refusal(context& ctx, const json& r) {
     fact_list facts;
     facts.add("Account", text_of(r, "account"));
     facts.add("Reason", text_of(r, "reason") + (text_of(r, "subject").empty() ? "" : ": " + text_of(r, "subject")));
+    facts.add("Rule", text_of(r, "rule"));
     facts.add("Reply", text_of(r, "detail"));
     facts.add("Refusals", std::to_string(number_of(r, "count", 1)));
     facts.add("First", say_time(time_of(r, "first"), ctx.now()));

@@ -18,25 +18,26 @@ namespace {
 
 constexpr std::uint64_t yield_every = std::uint64_t{1} << 20U; // octets of body that are hashed in one go
 
-std::string from_domain(std::span<const std::string> fields) {
+struct author {
+    std::string local, domain; ///< domain in lower case
+    std::size_t fields = 0;    ///< From fields
+};
+
+/// The first mailbox of the first From field; an empty domain where there is none.
+author author_of(std::span<const std::string> fields) {
+    author out;
     for (const auto& raw : fields) {
         const header_field field{raw};
-        if (!iequals(field.name(), "From")) continue;
+        if (!iequals(field.name(), "From") || ++out.fields > 1) continue;
         const auto boxes = mime::parse_mailboxes(field.value());
-        if (!boxes || boxes->empty()) return {};
+        if (!boxes || boxes->empty()) continue;
         const auto& address = boxes->front().address;
         const auto at = address.rfind('@');
-        return at == std::string::npos ? std::string{} : to_lower(std::string_view{address}.substr(at + 1));
+        if (at == std::string::npos) continue;
+        out.local = address.substr(0, at);
+        out.domain = to_lower(std::string_view{address}.substr(at + 1));
     }
-    return {};
-}
-
-bool aligned(std::string_view a, std::string_view b) {
-    const auto below = [](std::string_view child, std::string_view parent) {
-        return child.size() > parent.size() && child.ends_with(parent) &&
-               child[child.size() - parent.size() - 1] == '.';
-    };
-    return a == b || below(a, b) || below(b, a);
+    return out;
 }
 
 /// The value of a tag in a DKIM-Signature (RFC 6376 section 3.2), without white space; empty where it is not there.
@@ -55,7 +56,7 @@ std::string tag_of(std::string_view value, std::string_view name) {
 /// Does the field look like a signature that somebody will accept: all it must have, From covered, not expired? Whether
 /// it is true is not asked. A sender who forges one only keeps ours off his own mail.
 bool looks_valid(std::string_view value, std::string_view domain, instant now) {
-    if (tag_of(value, "v") != "1" || !aligned(to_lower(tag_of(value, "d")), domain)) return false;
+    if (tag_of(value, "v") != "1" || !auth::relaxed_aligned(tag_of(value, "d"), domain)) return false;
     for (const auto* name : {"a", "b", "bh", "s"})
         if (tag_of(value, name).empty()) return false;
     const auto covered = tag_of(value, "h");
@@ -97,17 +98,21 @@ result<signing_plan> plan_signing(const message& what, std::span<const std::stri
                                   instant now) {
     if (!what.settings->dkim.sign) return signing_plan{{}, "disabled"};
     if (what.header.truncated) return signing_plan{{}, "header-bound"};
-    const auto domain = from_domain(fields);
+    const auto from = author_of(fields);
+    // Receivers take either of several, or refuse the message (RFC 7489 section 6.6.1): nothing to put a name under.
+    if (from.fields > 1) return signing_plan{{}, "several-from"};
+    const auto& domain = from.domain;
     if (domain.empty()) return signing_plan{{}, "no-from"};
     for (const auto& raw : fields) {
         const header_field field{raw};
         if (iequals(field.name(), "DKIM-Signature") && looks_valid(field.value(), domain, now))
             return signing_plan{{}, "already-signed"};
     }
-    if (keys.broken(domain)) return failure{errc::unavailable, "the DKIM keys of " + domain + " cannot be used"};
-    const auto found = keys.find(domain);
-    if (found.empty()) return signing_plan{{}, "no-key"};
-    return signing_plan{{found.begin(), found.end()}, "signed"};
+    const auto& profile = what.sender.profile;
+    auto found = keys.select(from.local, domain, profile ? std::string_view{profile->dkim_selector} : "");
+    if (found.broken) return failure{errc::unavailable, "the DKIM keys of " + domain + " cannot be used"};
+    if (found.keys.empty()) return signing_plan{{}, "no-key"};
+    return signing_plan{std::move(found.keys), "signed"};
 }
 
 asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes,

@@ -14,7 +14,8 @@ namespace postsluice::contentfilter::act {
 
 struct signing_plan {
     std::vector<auth::signing_key> keys; ///< empty: not signed
-    std::string_view why; ///< "signed", or "disabled", "header-bound", "no-from", "no-key", "already-signed"
+    std::string_view why; ///< "signed", or "disabled", "header-bound", "no-from", "several-from", "no-key",
+                          ///< "already-signed"
 };
 /// Which keys sign. errc::unavailable where the domain's keys are broken.
 [[nodiscard]] result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields,

@@ -5,14 +5,14 @@ namespace postsluice::contentfilter {
 
 namespace checks {
 #define POSTSLUICE_CHECK(name, group) boost::asio::awaitable<std::vector<finding>> name(check_context context);
-#include "contentfilter/checks/checks.def"
+#include "shared/core/checks.def"
 #undef POSTSLUICE_CHECK
 } // namespace checks
 
 const std::vector<check>& all_checks() {
     static const std::vector<check> all{
 #define POSTSLUICE_CHECK(name, group) {#name, #group, checks::name},
-#include "contentfilter/checks/checks.def"
+#include "shared/core/checks.def"
 #undef POSTSLUICE_CHECK
     };
     return all;

@@ -11,7 +11,7 @@ constexpr std::array registered = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
 #define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
 #define POSTSLUICE_MAP_RULE(name) rule{#name, &rules::name, &rules::name##_waiting, &rules::name##_waits},
-#include "policyd/rules/rules.def"
+#include "shared/core/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
 #undef POSTSLUICE_MAP_RULE
@@ -19,7 +19,7 @@ constexpr std::array registered = {
 constexpr std::array inbound = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
 #define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
-#include "policyd/rules/inbound.def"
+#include "shared/core/inbound.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
 };

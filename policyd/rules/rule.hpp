@@ -69,7 +69,7 @@ struct rule_context {
     const account::identity& who;
     instant now;
     std::uint64_t connection;
-    bool observe; ///< charge even what is refused: nobody will refuse it
+    bool observe; ///< of the rule that is asked: charge even what is refused, since nobody will refuse it
     transaction& current;
     lock_book& locks;
     state::accounting& accounts;
@@ -102,8 +102,8 @@ namespace rules {
     bool name##_waits(const rule_context&) noexcept;                                                                   \
     rule_answer name(const rule_context&);                                                                             \
     boost::asio::awaitable<rule_answer> name##_waiting(const rule_context&);
-#include "policyd/rules/inbound.def"
-#include "policyd/rules/rules.def"
+#include "shared/core/inbound.def"
+#include "shared/core/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
 #undef POSTSLUICE_MAP_RULE

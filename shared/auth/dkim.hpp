@@ -28,39 +28,80 @@ struct signing_key {
     std::filesystem::path file;
     struct parsed; ///< EVP_PKEY
     std::shared_ptr<const parsed> key;
-    std::string pem; ///< for libopendkim
+    std::string pem;      ///< for libopendkim
+    std::string identity; ///< i= (RFC 6376 section 3.5); empty: none
 };
 
 /// Loads one PEM key: refuses keys that others can read, too short ones, and kinds other than RSA and Ed25519.
 [[nodiscard]] result<signing_key> load_key(const std::filesystem::path& file, std::string domain, std::string selector,
                                            std::size_t min_rsa_bits);
+/// The same from PEM or base64 of DER, as it stands in OpenDKIM's KeyTable; `origin` names it in errors.
+[[nodiscard]] result<signing_key> read_key(std::string text, const std::filesystem::path& origin, std::string domain,
+                                           std::string selector, std::size_t min_rsa_bits);
 /// The DNS TXT value for the key: "v=DKIM1; k=rsa; p=...".
 [[nodiscard]] std::string dns_record(const signing_key& key);
 
-/// All keys of `directory` (DOMAIN/SELECTOR.pem), RSA before Ed25519 within a domain. Each passes the self-check
-/// (signed by us, verified by libopendkim) or is an error. Errors name the file; a key in error is absent.
+/// The domain under which a name was registered (the public suffix list); a public suffix is its own.
+[[nodiscard]] std::string_view organisational_domain(std::string_view lower_case_domain);
+/// DMARC's relaxed alignment (RFC 7489 section 3.1.1): the same organisational domain.
+[[nodiscard]] bool relaxed_aligned(std::string_view a, std::string_view b);
+
+struct opendkim_tables;
+
+/// All keys: those of `directory` (DOMAIN/SELECTOR.pem, "*.DOMAIN" for every domain below DOMAIN; DOMAIN/next and
+/// DOMAIN/old are rotation's), RSA before Ed25519 within a domain, and those of OpenDKIM's tables. Each passes the
+/// self-check (signed by us, verified by libopendkim) or is an error. Errors name the file, or file:line; a key in
+/// error is absent.
 class key_table {
 public:
+    key_table();
+    ~key_table();
+    key_table(const key_table&) = delete;
     struct load_outcome {
         std::shared_ptr<const key_table> table;
         std::vector<std::string> errors;
     };
-    [[nodiscard]] static load_outcome load(const config::dkim_settings& settings);
-    /// Keys for a From domain: exact, then the nearest parent (relaxed DMARC alignment). Empty: none.
+    /// Where a file of `before` cannot be used any more, though it is there, its old key stays, and is an error.
+    [[nodiscard]] static load_outcome load(const config::dkim_settings& settings, const key_table* before = nullptr);
+
+    struct selection {
+        std::vector<signing_key> keys; ///< d= is final; RSA before Ed25519
+        /// The domain has keys and none of them could be loaded: signing must fail (451), not go unsigned. A domain
+        /// with one good key is signed with that; the error of the other was reported. An unreadable key directory
+        /// breaks every domain.
+        bool broken = false;
+    };
+    /// The keys for the address in From: what the SigningTable names, or else the directory's keys of the exact domain,
+    /// of the nearest wildcard (d= is the From domain), of the nearest parent within the organisational domain. Of them
+    /// only those of `selector`, where there are any.
+    [[nodiscard]] selection select(std::string_view local, std::string_view from_domain,
+                                   std::string_view selector = {}) const;
+    /// The directory's part of select(): as loaded, a wildcard's d= still "*.DOMAIN".
     [[nodiscard]] std::span<const signing_key> find(std::string_view from_domain) const;
-    [[nodiscard]] std::vector<const signing_key*> all() const;
-    /// The domain has keys and none of them could be loaded: signing must fail (451), not go unsigned. A domain with
-    /// one good key is signed with that; the error of the other was reported. An unreadable key directory breaks every
-    /// domain.
     [[nodiscard]] bool broken(std::string_view from_domain) const;
+    [[nodiscard]] std::vector<const signing_key*> all() const;
+    /// Whether a file or directory was added, removed or written since load(). Costs a stat for each.
+    [[nodiscard]] bool changed_on_disk() const;
 
 private:
-    bool load_domain(const config::dkim_settings& settings, const std::filesystem::path& directory,
-                     const std::string& domain, std::vector<std::string>& errors);
-    [[nodiscard]] std::string_view known_domain(std::string_view domain) const;
+    friend class key_loader;
+    struct named_key { ///< of the KeyTable
+        bool any_domain = false;
+        std::map<std::string, signing_key, std::less<>> by_domain; ///< "" where the file is the same for all
+        bool failed = false;
+    };
+    [[nodiscard]] std::string known_domain(std::string_view domain) const;
+    [[nodiscard]] bool select_named(selection& out, std::string_view local, const std::string& domain) const;
+    [[nodiscard]] std::uint64_t stamp() const;
     std::map<std::string, std::vector<signing_key>, std::less<>> by_domain_;
     std::vector<std::string> broken_domains_;
     bool all_broken_ = false;
+    std::unique_ptr<opendkim_tables> tables_; ///< null: not configured
+    bool all_matches_ = false;
+    std::map<std::string, named_key, std::less<>> named_;
+    std::filesystem::path directory_;
+    std::vector<std::filesystem::path> watched_; ///< beside the directory
+    std::uint64_t stamp_ = 0;
 };
 
 /// Relaxed body canonicalization (RFC 6376 section 3.4.4) and SHA-256, streaming. Takes CRLF text in any pieces.

@@ -130,24 +130,51 @@ std::string base64(std::string_view bytes) {
     return out;
 }
 
+namespace {
+
+/// Base64 of DER, without armour.
+pkey_ptr from_base64(std::string text) {
+    std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+    std::string der(text.size(), '\0');
+    const int size =
+        text.empty() || text.size() % 4 != 0
+            ? -1
+            : EVP_DecodeBlock(reinterpret_cast<unsigned char*>(der.data()),
+                              reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+    const auto* data = reinterpret_cast<const unsigned char*>(der.data());
+    pkey_ptr out{size > 0 ? d2i_AutoPrivateKey(nullptr, &data, size) : nullptr};
+    OPENSSL_cleanse(text.data(), text.size());
+    OPENSSL_cleanse(der.data(), der.size());
+    return out;
+}
+
+} // namespace
+
+result<signing_key> read_key(std::string text, const std::filesystem::path& origin, std::string domain,
+                             std::string selector, std::size_t min_rsa_bits) {
+    const bio_ptr in{BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))};
+    pkey_ptr pkey{in ? PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr) : nullptr};
+    if (!pkey && text.find("-----") == std::string::npos) pkey = from_base64(text);
+    OPENSSL_cleanse(text.data(), text.size());
+    if (!pkey) {
+        auto why = openssl_failure("is not a PEM private key without a passphrase");
+        return file_failure(origin, errc::malformed, why.detail);
+    }
+    ERR_clear_error();
+    const auto kind = kind_of(pkey.get(), min_rsa_bits);
+    if (!kind) return file_failure(origin, kind.error().code, kind.error().detail);
+    auto pem = to_pem(pkey.get());
+    if (!pem) return file_failure(origin, pem.error().code, pem.error().detail);
+    signing_key out{to_lower(domain), std::move(selector), *kind, origin, nullptr, std::move(*pem), {}};
+    out.key = std::make_shared<const signing_key::parsed>(std::move(pkey));
+    return out;
+}
+
 result<signing_key> load_key(const std::filesystem::path& file, std::string domain, std::string selector,
                              std::size_t min_rsa_bits) {
     auto text = read_private_file(file);
     if (!text) return text.error();
-    const bio_ptr in{BIO_new_mem_buf(text->data(), static_cast<int>(text->size()))};
-    pkey_ptr pkey{in ? PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr) : nullptr};
-    OPENSSL_cleanse(text->data(), text->size());
-    if (!pkey) {
-        auto why = openssl_failure("is not a PEM private key without a passphrase");
-        return file_failure(file, errc::malformed, why.detail);
-    }
-    const auto kind = kind_of(pkey.get(), min_rsa_bits);
-    if (!kind) return file_failure(file, kind.error().code, kind.error().detail);
-    auto pem = to_pem(pkey.get());
-    if (!pem) return file_failure(file, pem.error().code, pem.error().detail);
-    signing_key out{to_lower(domain), std::move(selector), *kind, file, nullptr, std::move(*pem)};
-    out.key = std::make_shared<const signing_key::parsed>(std::move(pkey));
-    return out;
+    return read_key(std::move(*text), file, std::move(domain), std::move(selector), min_rsa_bits);
 }
 
 std::string dns_record(const signing_key& key) {

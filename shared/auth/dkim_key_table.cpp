@@ -1,119 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/auth/dkim_key.hpp"
+#include "shared/auth/opendkim_tables.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
-#include <system_error>
 
 namespace postsluice::auth {
-
-namespace {
-
-namespace fs = std::filesystem;
-
-/// Letters, digits, hyphens and underscores between dots (RFC 6376 section 3.1 for selectors, RFC 1035 for domains).
-bool is_dns_name(std::string_view name) {
-    if (name.empty() || name.size() > 253) return false;
-    for (const auto label : split(name, '.')) {
-        if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
-        for (const char c : label) {
-            const char l = ascii_lower(c);
-            if (!((l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_')) return false;
-        }
-    }
-    return true;
-}
-
-/// What lies beside keys without being meant as one: hidden files and the public halves that tools write.
-bool is_companion(const fs::path& file) {
-    const auto name = file.filename().string();
-    return name.starts_with('.') || name.ends_with(".txt") || name.ends_with(".pub");
-}
-
-std::vector<fs::path> entries_of(const fs::path& directory, std::error_code& error) {
-    std::vector<fs::path> out;
-    for (fs::directory_iterator it{directory, error}, end; !error && it != end; it.increment(error))
-        out.push_back(it->path());
-    std::sort(out.begin(), out.end());
-    return out;
-}
-
-} // namespace
-
-/// Reads one DOMAIN directory. Returns whether any key in it, or the directory itself, could not be used.
-bool key_table::load_domain(const config::dkim_settings& settings, const fs::path& directory, const std::string& domain,
-                            std::vector<std::string>& errors) {
-    std::error_code error;
-    const auto files = entries_of(directory, error);
-    if (error) {
-        errors.push_back(directory.string() + ": " + error.message());
-        return true;
-    }
-    bool failed = false, any = false;
-    for (const auto& file : files) {
-        if (is_companion(file)) continue;
-        any = true;
-        const auto selector = file.stem().string();
-        if (file.extension() != ".pem" || !is_dns_name(selector)) {
-            errors.push_back(file.string() + ": is not named as a key; SELECTOR.pem would be right");
-            failed = true;
-            continue;
-        }
-        auto key = load_key(file, domain, selector, settings.min_rsa_bits);
-        const auto checked = key ? self_check(settings, *key) : result<void>{};
-        if (!key || !checked) {
-            errors.push_back(key ? file.string() + ": " + checked.error().detail : key.error().detail);
-            failed = true;
-            continue;
-        }
-        by_domain_[domain].push_back(std::move(*key));
-    }
-    if (!any) errors.push_back(directory.string() + ": holds no key; DOMAIN/SELECTOR.pem would be right");
-    return failed;
-}
-
-key_table::load_outcome key_table::load(const config::dkim_settings& settings) {
-    auto table = std::make_shared<key_table>();
-    load_outcome out;
-    if (settings.sign) {
-        std::error_code error;
-        const auto directories = entries_of(settings.directory, error);
-        if (error && error != std::errc::no_such_file_or_directory) { // none there: nothing to sign with, by choice
-            out.errors.push_back(settings.directory.string() + ": " + error.message());
-            table->all_broken_ = true;
-        }
-        for (const auto& directory : directories) {
-            if (is_companion(directory)) continue;
-            const auto domain = to_lower(directory.filename().string());
-            std::error_code ignored;
-            if (!is_dns_name(domain) || !fs::is_directory(directory, ignored)) {
-                out.errors.push_back(directory.string() +
-                                     ": is no directory named for a domain; DOMAIN/SELECTOR.pem would be right");
-                if (is_dns_name(domain)) table->broken_domains_.push_back(domain);
-                continue;
-            }
-            if (table->load_domain(settings, directory, domain, out.errors)) table->broken_domains_.push_back(domain);
-        }
-    }
-    for (auto& [domain, keys] : table->by_domain_)
-        std::stable_sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.kind < b.kind; });
-    out.table = std::move(table);
-    return out;
-}
-
-/// The exact domain or its nearest parent that has keys, loaded or broken; a single label ("org") is nobody's parent.
-std::string_view key_table::known_domain(std::string_view domain) const {
-    for (bool exact = true; !domain.empty(); exact = false) {
-        if (!exact && domain.find('.') == std::string_view::npos) break;
-        if (by_domain_.contains(domain) ||
-            std::find(broken_domains_.begin(), broken_domains_.end(), domain) != broken_domains_.end())
-            return domain;
-        const auto dot = domain.find('.');
-        if (dot == std::string_view::npos) break;
-        domain.remove_prefix(dot + 1);
-    }
-    return {};
-}
 
 namespace {
 
@@ -122,13 +14,89 @@ std::string normalised(std::string_view domain) {
     return to_lower(domain);
 }
 
+/// The parents of a domain, nearest first; a single label ("org") is nobody's parent.
+std::vector<std::string_view> parents_of(std::string_view domain) {
+    std::vector<std::string_view> out;
+    for (auto dot = domain.find('.'); dot != std::string_view::npos; dot = domain.find('.')) {
+        domain.remove_prefix(dot + 1);
+        if (domain.find('.') == std::string_view::npos) break;
+        out.push_back(domain);
+    }
+    return out;
+}
+
 } // namespace
 
+key_table::key_table() = default;
+key_table::~key_table() = default;
+
+/// The name under which the directory has keys for the domain, loaded or broken; empty: none.
+std::string key_table::known_domain(std::string_view domain) const {
+    const auto known = [this](std::string_view name) {
+        return by_domain_.contains(name) ||
+               std::find(broken_domains_.begin(), broken_domains_.end(), name) != broken_domains_.end();
+    };
+    if (domain.empty()) return {};
+    if (known(domain)) return std::string{domain};
+    const auto parents = parents_of(domain);
+    for (const auto parent : parents)
+        if (const auto name = "*." + std::string{parent}; known(name)) return name;
+    const auto organisation = organisational_domain(domain);
+    for (const auto parent : parents) {
+        if (parent.size() < organisation.size()) break;
+        if (known(parent)) return std::string{parent};
+    }
+    return {};
+}
+
 std::span<const signing_key> key_table::find(std::string_view from_domain) const {
-    const auto domain = normalised(from_domain);
-    const auto found = by_domain_.find(known_domain(domain));
+    const auto found = by_domain_.find(known_domain(normalised(from_domain)));
     if (found == by_domain_.end()) return {};
     return found->second;
+}
+
+bool key_table::broken(std::string_view from_domain) const {
+    const auto known = known_domain(normalised(from_domain));
+    if (known.empty()) return all_broken_;
+    return !by_domain_.contains(known);
+}
+
+/// False: the SigningTable has nothing for this author.
+bool key_table::select_named(selection& out, std::string_view local, const std::string& domain) const {
+    if (!tables_) return false;
+    bool matched = false, failed = false;
+    for (const auto* const line : tables_->match(local, domain, all_matches_)) {
+        const auto named = named_.find(line->key_name == "%" ? domain : line->key_name);
+        if (named == named_.end()) continue;
+        const auto& keys = named->second.by_domain;
+        auto key = keys.find("");
+        if (key == keys.end()) key = keys.find(domain);
+        failed = failed || (key == keys.end() && named->second.failed);
+        matched = matched || key != keys.end();
+        if (key == keys.end()) continue;
+        out.keys.push_back(key->second);
+        if (named->second.any_domain) out.keys.back().domain = domain;
+        out.keys.back().identity = fill_in(line->identity, domain);
+    }
+    out.broken = failed && !matched;
+    return matched || failed;
+}
+
+key_table::selection key_table::select(std::string_view local, std::string_view from_domain,
+                                       std::string_view selector) const {
+    selection out;
+    const auto domain = normalised(from_domain);
+    if (!select_named(out, local, domain)) {
+        const auto found = find(domain);
+        out.keys.assign(found.begin(), found.end());
+        out.broken = out.keys.empty() && broken(domain);
+        for (auto& key : out.keys)
+            if (key.domain.starts_with("*.")) key.domain = domain;
+    }
+    const auto wanted = [selector](const signing_key& key) { return iequals(key.selector, selector); };
+    if (!selector.empty() && std::any_of(out.keys.begin(), out.keys.end(), wanted))
+        std::erase_if(out.keys, [&](const signing_key& key) { return !wanted(key); });
+    return out;
 }
 
 std::vector<const signing_key*> key_table::all() const {
@@ -136,14 +104,10 @@ std::vector<const signing_key*> key_table::all() const {
     for (const auto& [domain, keys] : by_domain_)
         for (const auto& key : keys)
             out.push_back(&key);
+    for (const auto& [name, keys] : named_)
+        for (const auto& [domain, key] : keys.by_domain)
+            out.push_back(&key);
     return out;
-}
-
-bool key_table::broken(std::string_view from_domain) const {
-    const auto domain = normalised(from_domain);
-    const auto known = known_domain(domain);
-    if (known.empty()) return all_broken_;
-    return !by_domain_.contains(known);
 }
 
 } // namespace postsluice::auth

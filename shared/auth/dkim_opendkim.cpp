@@ -52,7 +52,7 @@ void set_option(DKIM_LIB* lib, dkim_opts_t option, void* value, std::size_t size
 /// thread, made anew when the lists change.
 class signing_library {
 public:
-    DKIM_LIB* get(const signed_names& names, instant now) {
+    DKIM_LIB* get(const signed_names& names, seconds expire, instant now) {
         if (!lib_ || names.sign != names_.sign || names.oversign != names_.oversign) {
             lib_.reset(dkim_init(nullptr, nullptr));
             if (!lib_) throw std::bad_alloc{};
@@ -63,6 +63,8 @@ public:
         auto seconds_now =
             static_cast<std::uint64_t>(std::chrono::duration_cast<seconds>(now.time_since_epoch()).count());
         set_option(lib_.get(), DKIM_OPTS_FIXEDTIME, &seconds_now, sizeof seconds_now);
+        auto lives = static_cast<std::uint64_t>(expire.count());
+        set_option(lib_.get(), DKIM_OPTS_SIGNATURETTL, &lives, sizeof lives);
         return lib_.get();
     }
 
@@ -110,6 +112,7 @@ result<std::string> sign_one(DKIM_LIB* lib, const signing_key& key, std::span<co
                   bytes(key.domain.c_str()), DKIM_CANON_RELAXED, DKIM_CANON_RELAXED,
                   key.kind == algorithm::rsa_sha256 ? DKIM_SIGN_RSASHA256 : DKIM_SIGN_ED25519SHA256, -1, &status)};
     if (!handle) return library_failure(nullptr, status, "libopendkim does not begin a signature");
+    if (!key.identity.empty()) dkim_set_signer(handle.get(), bytes(key.identity.c_str())); // refuses a foreign one
     for (const auto field : fields) {
         if (iequals(field_name(field), DKIM_SIGNHEADER)) continue;
         status = feed_field(handle.get(), field);
@@ -185,7 +188,7 @@ result<std::vector<std::string>> sign_with_libopendkim(const config::dkim_settin
         from = from || iequals(field_name(field), "From");
     if (!from) return failure{errc::malformed, "a message without From: cannot be signed"};
     thread_local signing_library library;
-    DKIM_LIB* const lib = library.get(names_to_sign(settings), now);
+    DKIM_LIB* const lib = library.get(names_to_sign(settings), settings.expire, now);
     std::vector<std::string> out;
     for (const auto kind : {algorithm::rsa_sha256, algorithm::ed25519_sha256})
         for (const auto& key : keys) {

@@ -103,14 +103,38 @@ result<header_input> gather(const config::dkim_settings& settings, std::span<con
     return out;
 }
 
+/// dkim-quoted-printable (section 2.11).
+std::string encoded(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c > ' ' && c < 127 && c != ';' && c != '=') {
+            out += c;
+            continue;
+        }
+        constexpr std::string_view digits = "0123456789ABCDEF";
+        const auto octet = static_cast<unsigned char>(c);
+        out += '=';
+        out += digits[octet >> 4U];
+        out += digits[octet & 15U];
+    }
+    return out;
+}
+
 folded_field unsigned_field(const signing_key& key, const header_input& input, std::string_view body_sha256,
-                            instant now) {
+                            instant now, seconds expire) {
     folded_field out{"DKIM-Signature: v=1;"};
     out.tag("a=" + std::string{to_string(key.kind)} + ";");
     out.tag("c=relaxed/relaxed;");
     out.tag("d=" + key.domain + ";");
     out.tag("s=" + key.selector + ";");
-    out.tag("t=" + std::to_string(std::chrono::duration_cast<seconds>(now.time_since_epoch()).count()) + ";");
+    if (const auto at = key.identity.rfind('@'); at != std::string::npos) {
+        // i= must be the signing domain or below (section 3.5); what is not, is left out, as OpenDKIM does.
+        const auto host = to_lower(std::string_view{key.identity}.substr(at + 1));
+        if (host == key.domain || host.ends_with("." + key.domain)) out.tag("i=" + encoded(key.identity) + ";");
+    }
+    const auto made = std::chrono::duration_cast<seconds>(now.time_since_epoch());
+    out.tag("t=" + std::to_string(made.count()) + ";");
+    if (expire != seconds{0}) out.tag("x=" + std::to_string((made + expire).count()) + ";");
     for (std::size_t i = 0; i < input.h.size(); ++i) {
         const auto token = input.h[i] + (i + 1 == input.h.size() ? ";" : ":");
         if (i == 0)
@@ -124,8 +148,8 @@ folded_field unsigned_field(const signing_key& key, const header_input& input, s
 }
 
 result<std::string> sign_one(const signing_key& key, const header_input& input, std::string_view body_sha256,
-                             instant now) {
-    auto field = unsigned_field(key, input, body_sha256, now);
+                             instant now, seconds expire) {
+    auto field = unsigned_field(key, input, body_sha256, now, expire);
     const auto own = canonical_header(field.str()); // with b= empty and without a line end, section 3.7
     const md_ctx_ptr digest{EVP_MD_CTX_new()};
     std::string hash(32, '\0');
@@ -167,7 +191,7 @@ result<std::vector<std::string>> sign(const config::dkim_settings& settings, std
     for (const auto kind : {algorithm::rsa_sha256, algorithm::ed25519_sha256})
         for (const auto& key : keys) {
             if (key.kind != kind) continue;
-            auto field = sign_one(key, *input, body_sha256, now);
+            auto field = sign_one(key, *input, body_sha256, now, settings.expire);
             if (!field) return field.error();
             out.push_back(std::move(*field));
         }

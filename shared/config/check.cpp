@@ -125,6 +125,14 @@ void check_whole(const settings& s, const node& root, const report& to) {
             .add(place(root, "policyd", "ticket_key_retention"),
                  "is shorter than ticket_key_rotation; a key must outlive its use");
     const auto& f = s.contentfilter;
+    const auto& d = s.dkim;
+    const auto* const only = d.key_table.empty() ? "signing_table" : "key_table";
+    if (d.key_table.empty() != d.signing_table.empty())
+        to.at("dkim").at(only).add(place(root, "dkim", only),
+                                   "is of no use alone; name both key_table and signing_table");
+    if (d.expire != seconds{0} && d.expire < seconds{7 * 86400})
+        to.at("dkim").at("expire").add(place(root, "dkim", "expire"),
+                                       "is shorter than mail may lie in queues; 14 days or more, or 0 s");
     if (f.check_timeout >= f.deadline)
         to.at("contentfilter")
             .at("check_timeout")

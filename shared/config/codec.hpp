@@ -25,9 +25,12 @@ struct codec {
 /// What is wrong with a string, as "..; what would be right"; empty: nothing.
 using text_rule = std::string (*)(std::string_view);
 namespace rules {
-std::string line(std::string_view text);   ///< one printable line of at most 400 octets, or nothing
-std::string name(std::string_view text);   ///< letters, digits, '.', '_', '-'
-std::string domain(std::string_view text); ///< a domain name
+std::string line(std::string_view text);        ///< one printable line of at most 400 octets, or nothing
+std::string name(std::string_view text);        ///< letters, digits, '.', '_', '-'
+std::string policy_rule(std::string_view text); ///< the name of a rule of policyd (shared/core/rules.def)
+std::string check(std::string_view text);       ///< the name of a check of the filter (shared/core/checks.def)
+std::string domain(std::string_view text);      ///< a domain name
+std::string name_or_nothing(std::string_view text);
 std::string domain_or_nothing(std::string_view text);
 std::string address(std::string_view text); ///< local@domain
 std::string address_or_nothing(std::string_view text);
@@ -41,6 +44,7 @@ std::string map(std::string_view text);             ///< lmdb:, texthash:, regex
 std::string address_or_map(std::string_view text);  ///< "user@example.org", "@example.org", "@*.example.org", or a map
 std::string fingerprint(std::string_view text);     ///< hex octets with colons between
 std::string name_server(std::string_view text);     ///< an address, or address@port
+std::string dkim_table(std::string_view text);      ///< OpenDKIM's data set in a file, or nothing
 std::string lock_hook(std::string_view text);       ///< "notify", or "exec:/path arguments"
 } // namespace rules
 
@@ -144,9 +148,9 @@ codec<std::vector<Enum>> word_lists(word_rows<Enum> rows) {
             "a list of " + alternatives(known)};
 }
 
-/// NAME = word, for any names.
+/// NAME = word, for the names that `name_rule` takes.
 template <class Enum>
-codec<std::map<std::string, Enum>> word_tables(word_rows<Enum> rows) {
+codec<std::map<std::string, Enum>> word_tables(text_rule name_rule, word_rows<Enum> rows) {
     const auto known = words_of(rows);
     return {[=](const node& from, std::map<std::string, Enum>& into, const report& to) {
                 if (!from.is(node::kind::table))
@@ -154,6 +158,7 @@ codec<std::map<std::string, Enum>> word_tables(word_rows<Enum> rows) {
                 std::map<std::string, Enum> out;
                 for (const auto& [name, value] : from.members) {
                     const auto here = to.at(name);
+                    if (auto wrong = name_rule(name); !wrong.empty()) return here.add(value, std::move(wrong));
                     const auto* text = as_string(value, here);
                     if (text == nullptr) return;
                     const auto word = value_of(rows, *text);

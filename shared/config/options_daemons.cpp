@@ -141,8 +141,8 @@ const options<policyd_settings>& policyd_options() {
                "Where notices to abuse_address are handed in: Postfix's re-entry listener."),
         row<s>("incident", &s::incident, durations(minutes{1}, hours{24 * 7}),
                "Refusals of one account for one reason within this time are one incident with one reference."),
-        row<s>("on_error_of", &s::on_error_of, word_tables(error_policies),
-               "What trouble in one rule does in place of on_error, by the rule's name.", R"({ spf = "dunno" })"),
+        row<s>("on_error_of", &s::on_error_of, word_tables(rules::policy_rule, error_policies),
+               "What trouble in one rule does in place of on_error, by the rule's name.", R"({ limits = "dunno" })"),
         row<s>("durability", &s::durability, words(durabilities),
                "\"sync\" answers when what was counted is on disk; \"background\" brings it there every "
                "state.sync_interval."),

@@ -131,6 +131,21 @@ const options<dkim_settings>& dkim_options() {
         row<d>("signer", &d::signer, words(signers), "Who signs; \"libopendkim\" is slower, and there for comparison."),
         row<d>("min_rsa_bits", &d::min_rsa_bits, integers<std::size_t>(1024, 16'384),
                "RSA keys with fewer bits are not used."),
+        row<d>("key_table", &d::key_table, texts(rules::dkim_table, "a file"),
+               "OpenDKIM's KeyTable as it is: a path, \"file:\" and a path, or \"refile:\" and a path; with "
+               "signing_table.",
+               R"("/etc/opendkim/key.table")"),
+        row<d>("signing_table", &d::signing_table, texts(rules::dkim_table, "a file"),
+               "OpenDKIM's SigningTable as it is; where it names keys for an author, they sign and `directory` is not "
+               "asked.",
+               R"("refile:/etc/opendkim/signing.table")"),
+        row<d>("multiple_signatures", &d::multiple_signatures, booleans(),
+               "OpenDKIM's MultipleSignatures: every line of signing_table that matches signs, not only the first."),
+        row<d>(
+            "expire", &d::expire, durations(seconds{0}, hours{24 * 366}),
+            "Signatures expire (x=) after this time; 0 s: never. Longer than mail may be under way, 14 days or more."),
+        row<d>("watch_interval", &d::watch_interval, durations(seconds{1}, hours{24}),
+               "How often it is looked whether keys or tables changed; what changed is loaded without a restart."),
         row<d>("headers", &d::headers, text_lists(rules::header_name, "a list of header fields", 1),
                "Signed where they are present."),
         row<d>("oversign", &d::oversign, text_lists(rules::header_name, "a list of header fields"),

@@ -66,6 +66,34 @@ std::string name(std::string_view text) {
     return shown(text) + " is not a name; use up to 100 letters, digits, '.', '_' and '-'";
 }
 
+// The names stand in shared/core beside the reasons: vocabulary of the configuration, which both daemons and the
+// operator's command check alike.
+std::string policy_rule(std::string_view text) {
+    static const std::vector<std::string> known{
+#define POSTSLUICE_RULE(name) #name,
+#define POSTSLUICE_WAITING_RULE(name) #name,
+#define POSTSLUICE_MAP_RULE(name) #name,
+#include "shared/core/inbound.def"
+#include "shared/core/rules.def"
+#undef POSTSLUICE_RULE
+#undef POSTSLUICE_WAITING_RULE
+#undef POSTSLUICE_MAP_RULE
+    };
+    return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
+}
+std::string check(std::string_view text) {
+    static const std::vector<std::string> known{
+#define POSTSLUICE_CHECK(name, group) #name,
+#include "shared/core/checks.def"
+#undef POSTSLUICE_CHECK
+    };
+    return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
+}
+
+std::string name_or_nothing(std::string_view text) {
+    return text.empty() ? std::string{} : name(text);
+}
+
 std::string domain(std::string_view text) {
     return is_domain(text) ? std::string{} : shown(text) + R"( is not a domain; as in "example.org")";
 }
@@ -178,6 +206,19 @@ std::string name_server(std::string_view text) {
     const bool good = problem == std::errc{} && end == port.data() + port.size() && number > 0 && number < 65536;
     if (good && ip_address::parse(text.substr(0, at))) return {};
     return shown(text) + R"( is no name server; as in "127.0.0.1" or "127.0.0.1@5353")";
+}
+
+std::string dkim_table(std::string_view text) {
+    if (text.empty()) return {};
+    auto path = text;
+    for (const std::string_view kind : {"file:", "refile:"})
+        if (path.starts_with(kind)) {
+            path.remove_prefix(kind.size());
+            break;
+        }
+    if (path.starts_with('/') && !std::any_of(path.begin(), path.end(), is_control)) return {};
+    return shown(text) +
+           R"( is not a table that can be read here; use a file, as in "refile:/etc/opendkim/signing.table")";
 }
 
 std::string lock_hook(std::string_view text) {

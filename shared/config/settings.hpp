@@ -165,6 +165,10 @@ struct dkim_settings {
     std::filesystem::path directory = "/etc/postsluice/dkim"; ///< DOMAIN/SELECTOR.pem
     dkim_signer signer = dkim_signer::own;
     std::size_t min_rsa_bits = 1024;
+    std::string key_table, signing_table; ///< OpenDKIM's, "file:" or "refile:" and a path; empty: none
+    bool multiple_signatures = false;     ///< OpenDKIM's MultipleSignatures, for signing_table
+    seconds expire{0};                    ///< x= so long after t=; 0: no x=
+    seconds watch_interval{30};           ///< keys and tables are looked at so often
     /// Signed where present, in this order; those of `oversign` once more than they occur.
     std::vector<std::string> headers = {"From",
                                         "Sender",
@@ -247,6 +251,7 @@ struct profile {
     std::string subject_prefix; ///< put before the Subject of tagged mail; empty: none
     bool tag_header = true;     ///< X-Postsluice-Score on tagged mail
     std::vector<std::string> remove_headers;
+    std::string dkim_selector;     ///< of a domain's keys only that one signs, where it has it; empty: all
     byte_count max_message_size{}; ///< `size` check; 0: only the listener's bound
 };
 

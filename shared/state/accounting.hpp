@@ -146,6 +146,7 @@ struct data_answer {
 struct refusal {
     std::string account;
     reason why = reason::limit;
+    std::string rule;                                ///< of policyd's rules, which one
     std::string subject;                             ///< limit subject, sender address, ...
     std::string detail;                              ///< the reply's text
     std::string client, sender, recipient, queue_id; ///< of the latest

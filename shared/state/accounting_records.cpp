@@ -306,7 +306,7 @@ std::string encode(const refusal_event& event) {
     out.text(event.reference, max_text).time(event.first).time(event.last).number(event.count);
     out.text(w.account, max_text).text(to_string(w.why)).text(w.subject, max_text).text(w.detail, max_detail);
     out.text(w.client, max_text).text(w.sender, max_text).text(w.recipient, max_text).text(w.queue_id, max_text);
-    out.flag(w.observed);
+    out.flag(w.observed).text(w.rule, max_text);
     return out.take();
 }
 
@@ -327,6 +327,8 @@ std::optional<refusal_event> decode_refusal(std::string_view value) {
     e.what.recipient = in.text();
     e.what.queue_id = in.text();
     e.what.observed = in.flag();
+    if (in.complete()) return e; // written before the rule was
+    e.what.rule = in.text();
     if (!in.complete()) return std::nullopt;
     return e;
 }

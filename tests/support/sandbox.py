@@ -86,7 +86,7 @@ class Sandbox:
             return build, rules
         copies = self.path("bin")
         copies.mkdir()
-        for name in ("postsluice-policyd", "postsluice-contentfilter", "postsluice-scan-worker", "postsluice"):
+        for name in ("postsluice-policyd", "postsluice-contentfilter", "postsluice-scan-worker", "postsluice-spf-helper", "postsluice"):
             shutil.copy(build / name, copies / name)
             os.chmod(copies / name, 0o755)
         shutil.copytree(rules, self.path("rules.d"))
@@ -212,6 +212,7 @@ service stats {{
         for directory in ("state", "run"):
             self.path(directory).mkdir()
             os.chown(self.path(directory), self.uid, self.gid)
+        os.chmod(self.path("state"), 0o770)
         (etc / "conf.d/sandbox.toml").write_text(f"""
 hostname = "mail.example.org"
 [state]
@@ -229,6 +230,16 @@ directory = "{self.path('state/quarantine')}"
 [dkim]
 directory = "{etc}/dkim"
 """)
+        # The DNS is an nsd that a test starts there, or nobody: nothing is ever asked of the network. Recipients are made up,
+        # so that only a test that says so has them looked up.
+        made_up = "" if "valid_recipients" in overrides else '[profile.default]\nvalid_recipients = "ignore"\n'
+        (etc / "conf.d/dns.toml").write_text(f"""
+[dns]
+servers = ["{self.address}@5353"]
+timeout = "1 second"
+[spf]
+helper = "{self.build}/postsluice-spf-helper"
+{made_up}""")
         if overrides:
             (etc / "conf.d/test.toml").write_text(overrides)
         self.make_key("example.org", "rsa1", "rsa")

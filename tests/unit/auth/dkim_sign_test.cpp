@@ -219,7 +219,7 @@ BOOST_AUTO_TEST_CASE(what_was_never_loaded_or_hashed_is_an_error_of_ours) {
     const auto m = test::plain_message();
     const auto views = m.views();
     BOOST_TEST((sign({}, test::key_pair(), views, "short", test::some_time()).error().code == errc::internal));
-    const signing_key empty{"example.org", "s", algorithm::rsa_sha256, {}, nullptr, {}};
+    const signing_key empty{"example.org", "s", algorithm::rsa_sha256, {}, nullptr, {}, {}};
     BOOST_TEST((sign({}, {&empty, 1}, views, test::body_sha256(""), test::some_time()).error().code == errc::internal));
     BOOST_TEST((sign_with_libopendkim({}, {&empty, 1}, views, "", test::some_time()).error().code == errc::internal));
     BOOST_TEST(sign({}, {}, views, test::body_sha256(""), test::some_time()).value().empty());

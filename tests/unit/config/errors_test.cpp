@@ -116,6 +116,16 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
         {"[profile.default]\nfrom = []", "t.toml:2: profile.default.from: an empty list lets nobody send"},
         {"[profile.default]\nfrom = [\"example.org\"]", "t.toml:2: profile.default.from: \"example.org\" is neither an "
                                                         "address nor \"@domain\"; did you mean \"@example.org\"?"},
+        // names of rules and checks
+        {"[profile.default]\nobserve_rules = [\"limit\"]",
+         "t.toml:2: profile.default.observe_rules: \"limit\" is not known here; did you mean \"limits\"?"},
+        {"[policyd]\non_error_of = { from_adress = \"dunno\" }",
+         "t.toml:2: policyd.on_error_of.from_adress: \"from_adress\" is not known here; did you mean "
+         "\"from_address\"?"},
+        {"[policyd]\non_error_of = { limits = \"pass\" }",
+         "t.toml:2: policyd.on_error_of.limits: \"pass\" is not known here"},
+        {"[profile.default]\ndisabled_checks = [\"pattern\"]",
+         "t.toml:2: profile.default.disabled_checks: \"pattern\" is not known here; did you mean \"patterns\"?"},
         // profiles, accounts, assignments
         {"[profile.\"a b\"]\nmode = \"enforce\"", "t.toml:1: profile: \"a b\" is not a name"},
         {"[profile.a]\ninherits = \"defualt\"", "t.toml:2: profile.a.inherits: there is no such profile: \"defualt\" "

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that ask the DNS, with a real Postfix and a real nsd on loopback."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+from support import BUILD, Sandbox, SandboxCase
+
+# Not .test: libunbound answers for that one by itself, that it does not exist (RFC 6761 section 6.2).
+ZONE = """
+$ORIGIN .
+$TTL {ttl}
+@ IN SOA ns.example. hostmaster.example. 1 3600 600 86400 {ttl}
+@ IN NS ns.example.
+ns.example. IN A 127.0.0.1
+good.example. IN MX 10 mx.good.example.
+mx.good.example. IN A 192.0.2.1
+example.org. IN MX 10 mx.good.example.
+addr.example. IN A 192.0.2.2
+six.example. IN AAAA 2001:db8::2
+alias.example. IN CNAME good.example.
+null.example. IN MX 0 .
+text.example. IN TXT "nothing else"
+example.org. IN TXT "v=spf1 ip4:192.0.2.25 -all"
+half.example. IN TXT "v=spf1 ip4:192.0.2.25 -all"
+half.example. IN MX 10 mx.good.example.
+"""
+
+
+class Nsd:
+    """nsd with the root zone above, on `address`:5353."""
+
+    def __init__(self, directory, address, ttl=1):
+        self.directory, self.address, self.process = directory, address, None
+        directory.mkdir()
+        (directory / "root.zone").write_text(ZONE.format(ttl=ttl))
+        (directory / "nsd.conf").write_text(f"""
+server:
+  ip-address: {address}@5353
+  username: ""
+  chroot: ""
+  zonesdir: "{directory}"
+  database: ""
+  pidfile: "{directory}/nsd.pid"
+  xfrdfile: "{directory}/xfrd.state"
+  zonelistfile: "{directory}/zone.list"
+  server-count: 1
+remote-control:
+  control-enable: no
+zone:
+  name: "."
+  zonefile: "root.zone"
+""")
+
+    def start(self):
+        with open(self.directory / "log", "ab") as log:
+            self.process = subprocess.Popen(["/usr/sbin/nsd", "-d", "-c", self.directory / "nsd.conf"], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        Sandbox._wait(self.answers, "nsd", 20)
+
+    def answers(self):
+        """A question for good.example MX, by hand."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(0.2)
+            try:
+                probe.sendto(b"\0\1\0\0\0\1\0\0\0\0\0\0\4good\7example\0\0\x0f\0\1", (self.address, 5353))
+                return len(probe.recv(512)) > 30
+            except OSError:
+                return False
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+            self.process = None
+
+
+def profile(options, top=""):
+    """Alice's profile, with these options."""
+    return f'{top}\n[profile.asked]\ninherits = "default"\n{options}\n[[assign]]\nprofile = "asked"\nlogin = ["alice@example.org"]\n'
+
+
+class DnsCase(SandboxCase):
+    TTL = 1
+
+    @classmethod
+    def setUpClass(cls):
+        cls.box = Sandbox(BUILD, overrides=cls.OVERRIDES)
+        try:
+            cls.nsd = Nsd(cls.box.path("nsd"), cls.box.address, cls.TTL)
+            cls.nsd.start()
+            cls.box.start()
+        except BaseException:
+            cls.tearDownClass()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        if hasattr(cls, "nsd"):
+            cls.nsd.stop()
+        super().tearDownClass()
+
+    def rcpt(self, recipient, sender="alice@example.org"):
+        with self.box.submit_session("alice@example.org") as session:
+            self.assertEqual(session.mail(sender)[0], 250)
+            code, text = session.rcpt(recipient)
+            return code, text.decode()
+
+
+class Recipients(DnsCase):
+    OVERRIDES = profile('valid_recipients = "reject"')
+
+    def test_a_recipient_that_cannot_exist_is_refused(self):
+        for recipient, code, status in (("a@good.example", 250, ""), ("a@addr.example", 250, ""), ("a@six.example", 250, ""),
+                                        ("a@alias.example", 250, ""), ("a@[192.0.2.9]", 250, ""),
+                                        ("a@nowhere.example", 550, "5.1.2"), ("a@text.example", 550, "5.1.2"),
+                                        ("a@null.example", 556, "5.1.10")):
+            with self.subTest(recipient):
+                got, text = self.rcpt(recipient)
+                self.assertEqual(got, code, text)
+                self.assertIn(status, text)
+        self.assertIn("reason=recipient-invalid", self.box.daemon_log("policyd"))
+
+    def test_a_dns_that_is_down_refuses_no_recipient_and_soon_costs_no_wait(self):
+        self.nsd.stop()
+        try:
+            for n in range(4):
+                self.assertEqual(self.rcpt(f"a@down{n}.example")[0], 250)
+            begun = time.monotonic()
+            self.assertEqual(self.rcpt("a@down9.example")[0], 250)
+            self.assertLess(time.monotonic() - begun, 0.9)
+        finally:
+            self.nsd.start()
+
+
+class Counted(DnsCase):
+    OVERRIDES = profile('valid_recipients = "count"')
+
+    def test_count_refuses_nothing_and_says_so(self):
+        self.assertEqual(self.rcpt("a@nowhere.example")[0], 250)
+        self.assertIn("reason=recipient-invalid", self.box.daemon_log("policyd"))
+
+
+class Senders(DnsCase):
+    OVERRIDES = profile('valid_sender = true\nfrom = "any"\nvalid_recipients = "ignore"')
+
+    def test_a_sender_that_nobody_can_answer_is_refused(self):
+        for sender, code, status in (("a@good.example", 250, ""), ("", 250, ""), ("a@nowhere.example", 550, "5.1.8"),
+                                     ("a@text.example", 550, "5.1.8"), ("a@null.example", 550, "5.7.27")):
+            with self.subTest(sender):
+                got, text = self.rcpt("b@good.example", sender)
+                self.assertEqual(got, code, text)
+                self.assertIn(status, text)
+
+    def test_trouble_with_the_dns_is_on_error(self):
+        self.nsd.stop()
+        try:
+            code, text = self.rcpt("b@good.example", "a@down.example")
+            self.assertEqual(code, 451, text)
+        finally:
+            self.nsd.start()
+
+
+class SpfRequired(DnsCase):
+    OVERRIDES = profile('spf = "require"\nfrom = "any"\nvalid_recipients = "ignore"', 'outbound_addresses = ["192.0.2.25"]')
+
+    def test_only_senders_whose_record_permits_us(self):
+        self.assertEqual(self.rcpt("b@good.example")[0], 250)
+        code, text = self.rcpt("b@good.example", "a@text.example")
+        self.assertEqual(code, 550, text)
+        for words in ("5.7.23", "text.example", "192.0.2.25", "none"):
+            self.assertIn(words, text)
+
+    def test_spf_check_says_what_each_address_gets(self):
+        run = self.box.postsluice("spf", "check", "example.org")
+        self.assertEqual(run.returncode, 0, run)
+        self.assertRegex(run.stdout, r"192\.0\.2\.25 +pass")
+        run = self.box.postsluice("spf", "check", "example.org", "--ip", "2001:db8::25")
+        self.assertEqual(run.returncode, 1, run)
+        self.assertRegex(run.stdout, r"2001:db8::25 +fail")
+        self.assertNotEqual(self.box.postsluice("spf", "check", "example.org", "--ip", "x").returncode, 0)
+
+    def test_a_helper_that_was_killed_is_started_again(self):
+        policyd = self.box.processes["policyd"].pid
+        children = pathlib.Path(f"/proc/{policyd}/task/{policyd}/children").read_text().split()
+        self.assertTrue(children)
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        Sandbox._wait(lambda: self.box.postsluice("spf", "check", "example.org").returncode == 0, "another helper", 20)
+        after = pathlib.Path(f"/proc/{policyd}/task/{policyd}/children").read_text().split()
+        self.assertFalse(set(children) & set(after))
+
+
+class SpfWarned(DnsCase):
+    OVERRIDES = profile('spf = "warn"\nvalid_recipients = "ignore"', 'outbound_addresses = ["192.0.2.26"]')
+
+    def test_warn_never_refuses_and_speaks_once_it_knows(self):
+        def warned():
+            self.assertEqual(self.rcpt("b@good.example")[0], 250)
+            return "reason=spf-fail" in self.box.daemon_log("policyd")
+        Sandbox._wait(warned, "a warning", 30)
+
+
+if __name__ == "__main__":
+    unittest.main()
