@@ -51,16 +51,26 @@ boost::asio::awaitable<rule_answer> valid_recipient(const rule_context& context)
         co_return decision{};
     }
     const auto found = co_await dns::ask_mail_domain(*context.helpers.resolver, domain);
+    decision out;
     if (found) {
-        co_return judge(context, *found, domain);
-    }
-    if (found.error().code == errc::malformed) {
+        out = judge(context, *found, domain);
+    } else if (found.error().code == errc::malformed) {
         const std::string shown = printable(domain, 100);
-        co_return invalid(context, refusal_code::recipient_syntax, shown,
-                          "\"" + shown + "\" is no domain a recipient can have");
+        out = invalid(context, refusal_code::recipient_syntax, shown,
+                      "\"" + shown + "\" is no domain a recipient can have");
+    } else {
+        log::debug("recipient not looked up").kv("domain", domain).kv("why", found.error().message());
     }
-    log::debug("recipient not looked up").kv("domain", domain).kv("why", found.error().message());
-    co_return decision{};
+    if (out.kind == decision_kind::dunno) {
+        co_return out;
+    }
+    const auto counted = co_await count_invalid_recipient(context);
+    if (!counted) { // it is refused all the same
+        log::warning("invalid recipient not counted")
+            .kv("account", context.who.account)
+            .kv("why", counted.error().message());
+    }
+    co_return out;
 }
 
 } // namespace postsluice::policyd::rules

@@ -99,7 +99,9 @@ replay::replay(const config::settings& settings, const std::filesystem::path& sc
     store_ = std::make_unique<state::account_store>(*state_, *writer_, secret, time_);
     accounts_ = std::make_unique<state::accounting_lmdb>(
         *counters_, context_.get_executor(), secret, time_,
-        state::accounting_options{.lease = settings.policyd.lease,
+        state::accounting_options{.books = {.lease = settings.policyd.lease,
+                                            .new_recipients_after = settings.policyd.new_recipients_after,
+                                            .known_recipients = settings.policyd.known_recipients},
                                   .refusal_retention = settings.state.history_retention});
     tickets_ = need(account::ticket_ring::open(scratch / "ticket.keys"), "ticket.keys");
     (void)need(tickets_->rotate(time_.now(), ticket_life, ticket_life), "ticket.keys");
