@@ -160,7 +160,11 @@ std::string say_lock(const json& lock, instant now) {
     std::string text = "locked";
     if (kind == "timed") text += " until " + say_time(time_of(lock, "until"), now);
     if (kind == "permanent") text += " until somebody unlocks it";
-    if (kind == "manual") text += " by " + text_of(lock, "actor", "a person") + " until somebody unlocks it";
+    if (kind == "manual") {
+        const auto until = time_of(lock, "until");
+        text += " by " + text_of(lock, "actor", "a person");
+        text += until == instant{} ? " until somebody unlocks it" : " until " + say_time(until, now);
+    }
     if (const auto cause = text_of(lock, "cause"); !cause.empty()) text += ": " + cause;
     if (const auto reference = text_of(lock, "reference"); !reference.empty()) text += ", ref " + reference;
     return text;

@@ -5,6 +5,7 @@
 #include "contentfilter/server.hpp"
 #include "shared/daemon/daemon.hpp"
 #include "shared/log/log.hpp"
+#include "shared/maps/map_set.hpp"
 #include "shared/state/environments.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -143,16 +144,17 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
     act::quarantine kept{environments->quarantine(), environments->time(), settings->quarantine};
     if (const auto opened = run_to_end(kept.open()); !opened)
         throw std::runtime_error{"quarantine: " + opened.error().message()};
-    runner checks{filter.threads, load_resources(*settings)};
+    const auto maps = std::make_shared<maps::map_set>(context.get_executor());
+    runner checks{filter.threads, load_resources(*settings, maps)};
     counters counts;
 
     service all{{configuration, context.get_executor(), environments->time(), environments->accounts(),
                  environments->events(), environments->passed(), environments->tries(), kept, *tickets, counts,
                  [&](message_ptr what) { return checks.run(std::move(what)); },
-                 [&](const config::settings& now) { checks.swap_resources(load_resources(now)); },
+                 [&](const config::settings& now) { checks.swap_resources(load_resources(now, maps)); },
                  [&] { return checks.stuck(); }, find_mail_owner(),
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }}};
+                 [&] { return environments->shared().fill(); }, maps.get()}};
     if (!all.of().mail_owner) log::warning("there is no user \"postfix\": only root may send to us");
     const auto connections = std::make_shared<server>(context.get_executor(), all);
     for (const auto& one : listeners)

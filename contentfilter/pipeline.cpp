@@ -4,6 +4,7 @@
 
 #include "contentfilter/act/strike.hpp"
 #include "contentfilter/intake/received.hpp"
+#include "shared/account/locks.hpp"
 #include "shared/core/random.hpp"
 #include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
@@ -81,17 +82,36 @@ asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
     co_await act_on(w, std::move(v));
 }
 
-// What a locked account still had in the queue. Its mail to the abuse address passes: that is how it asks to be opened.
+namespace {
+
+// The same question that policyd asks at RCPT, of the same facts, as the ticket and the envelope tell them. Of mail
+// that passed before, and comes back without its ticket, only the account is known.
+result<bool> is_stopped(const pipeline::parts& of, const message& what, const std::string& account) {
+    const auto locks = of.accounts.locks();
+    if (!locks) return locks.error();
+    const bool same = account == what.sender.account;
+    const auto who = same ? what.sender.who : account::identity_of(*what.settings, account);
+    const auto client = what.sender.ticket ? std::string_view{what.sender.ticket->client} : std::string_view{};
+    const auto found =
+        account::find_lock(*what.settings, {who, client, what.envelope.sender.address}, **locks, of.time.now());
+    if (!found) return found.error();
+    return found->has_value();
+}
+
+} // namespace
+
+// What a locked account, or one of a locked domain, customer, client or sender, still had in the queue. Its mail to the
+// abuse address passes: that is how it asks to be opened.
 std::optional<verdict> pipeline::verdict_on_lock(const message& what, const std::string& account) {
     if (account == "-") return std::nullopt;
-    const auto lock = of_.accounts.read_lock(account);
-    if (!lock) {
+    const auto stopped = is_stopped(of_, what, account);
+    if (!stopped) {
         const auto on_error = what.settings->contentfilter.on_error;
-        log::error("lock not read").kv("account", account).kv("why", lock.error().message());
+        log::error("lock not read").kv("account", account).kv("why", stopped.error().message());
         if (on_error == config::filter_error_policy::pass) return std::nullopt;
         return verdict_of(kind_of(on_error), reason::state_unavailable, observes(what));
     }
-    if (!*lock || !is_locked(**lock, of_.time.now())) return std::nullopt;
+    if (!*stopped) return std::nullopt;
     const auto abuse = mail_address::from_internal(what.settings->abuse_address).key();
     const auto& recipients = what.envelope.recipients;
     if (!abuse.empty() &&

@@ -34,6 +34,10 @@
 
 #include <functional>
 
+namespace postsluice::maps {
+class map_set;
+}
+
 namespace postsluice::contentfilter {
 
 class pipeline {
@@ -49,6 +53,7 @@ public:
         std::function<std::shared_ptr<act::next_hop>()> hop;
         std::function<std::shared_ptr<const auth::key_table>()> keys;
         counters& counts;
+        maps::map_set* maps = nullptr; ///< where profiles name sender maps
     };
     explicit pipeline(parts of)
         : of_{std::move(of)} {}

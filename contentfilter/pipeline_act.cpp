@@ -53,7 +53,8 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
         w->answer(act::looping(w->reference));
         co_return;
     }
-    if (act::must_not_bounce(w->what(), v)) {
+    const bool silent = co_await act::must_not_bounce(w->j.what, v, of_.maps);
+    if (silent) {
         co_await keep(w, v, verdict_kind::quarantine, v.why);
         co_return;
     }

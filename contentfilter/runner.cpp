@@ -231,8 +231,10 @@ asio::awaitable<std::vector<finding>> runner::run(message_ptr what) {
     co_return job->take();
 }
 
-std::shared_ptr<const check_resources> load_resources(const config::settings& settings) {
+std::shared_ptr<const check_resources> load_resources(const config::settings& settings,
+                                                      std::shared_ptr<maps::map_set> maps) {
     auto resources = std::make_shared<check_resources>();
+    resources->maps = std::move(maps);
     std::vector<std::string> errors;
     auto rules = read_rule_files(settings.contentfilter.rule_files, errors);
     try {

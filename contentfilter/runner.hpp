@@ -34,7 +34,9 @@ private:
     std::unique_ptr<impl> impl_;
 };
 
-/// Loads rule files and starts the scan workers. Throws std::runtime_error naming file and line of every error.
-[[nodiscard]] std::shared_ptr<const check_resources> load_resources(const config::settings& settings);
+/// Loads rule files and starts the scan workers. Throws std::runtime_error naming file and line of every error. `maps`:
+/// those of the daemon, which outlive a reload.
+[[nodiscard]] std::shared_ptr<const check_resources> load_resources(const config::settings& settings,
+                                                                    std::shared_ptr<maps::map_set> maps = nullptr);
 
 } // namespace postsluice::contentfilter

@@ -23,7 +23,7 @@ service::service(parts of)
     , started_{of_.time.now()}
     , hop_{std::make_shared<act::next_hop>(of_.executor, *settings())}
     , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks, [this] { return hop(); },
-             [this] { return keys(); }, of_.counts}} {
+             [this] { return keys(); }, of_.counts, of_.maps}} {
     load_keys(*settings());
 }
 

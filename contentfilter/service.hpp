@@ -34,6 +34,7 @@ public:
         /// Health of the state directory, for `status`.
         std::function<bool()> healthy;
         std::function<double()> filter_fill, state_fill;
+        maps::map_set* maps = nullptr;
     };
     /// Loads the keys, and reports those that cannot be. Throws std::runtime_error where next_hop cannot be read.
     explicit service(parts of);

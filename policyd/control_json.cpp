@@ -80,7 +80,7 @@ json lock(std::string_view account, const lock_state& of, instant now) {
             {"locked", is_locked(of, now)},
             {"kind", to_string(of.kind)},
             {"since", time_or_null(of.since)},
-            {"until", of.kind == lock_kind::timed ? time_or_null(of.until) : json(nullptr)},
+            {"until", times_out(of) ? time_or_null(of.until) : json(nullptr)},
             {"cause", clean(of.cause)},
             {"actor", clean(of.actor)},
             {"reference", of.reference},
@@ -88,17 +88,18 @@ json lock(std::string_view account, const lock_state& of, instant now) {
 }
 
 json event(const lock_event& of) {
-    return {{"kind", to_string(of.kind)},
-            {"at", time_or_null(of.at)},
-            {"cause", clean(of.cause)},
-            {"actor", clean(of.actor)},
-            {"reference", of.reference},
-            {"until", of.after.kind == lock_kind::timed ? time_or_null(of.after.until) : json(nullptr)}};
+    return {
+        {"kind", to_string(of.kind)}, {"at", time_or_null(of.at)},
+        {"cause", clean(of.cause)},   {"actor", clean(of.actor)},
+        {"reference", of.reference},  {"until", times_out(of.after) ? time_or_null(of.after.until) : json(nullptr)}};
 }
 
 json strike_object(const strike& of) {
-    return {
-        {"kind", to_string(of.kind)}, {"at", time_or_null(of.at)}, {"weight", of.weight}, {"reference", of.reference}};
+    return {{"kind", to_string(of.kind)},
+            {"at", time_or_null(of.at)},
+            {"weight", of.weight},
+            {"reference", of.reference},
+            {"note", clean(of.note)}};
 }
 
 json refusal(const state::refusal_event& of) {

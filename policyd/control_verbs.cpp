@@ -4,8 +4,10 @@
 #include "config.h"
 #include "policyd/control_json.hpp"
 #include "policyd/service.hpp"
+#include "shared/account/locks.hpp"
 #include "shared/core/random.hpp"
 #include "shared/core/text.hpp"
+#include "shared/core/units.hpp"
 
 #include <algorithm>
 #include <unistd.h>
@@ -23,7 +25,9 @@ using arguments = std::shared_ptr<const json>;
 using answer = asio::awaitable<result<json>>;
 
 constexpr std::size_t most_listed = 10000, most_locked = 10000, most_refusals = 20, most_events = 50,
-                      most_notices = 1000;
+                      most_notices = 1000, most_history = 1000;
+constexpr seconds longest_lock{10 * 365 * 86400};
+constexpr std::uint32_t most_weight = 1000; // of one strike by a person
 
 // ---- arguments
 
@@ -62,6 +66,32 @@ result<std::string> account_argument(const config::settings& settings, const jso
         name += '@' + settings.default_domain;
     }
     return name;
+}
+
+// What can be locked: an account, or another scope ("domain:example.org").
+result<std::string> subject_argument(const config::settings& settings, const json& from) {
+    const auto given = text(from, "account", true);
+    if (!given) {
+        return given.error();
+    }
+    if (account::scope_of(to_lower(trim(*given))) == limit_scope::account) {
+        return account_argument(settings, from, true);
+    }
+    return account::parse_lock_subject(settings, *given);
+}
+
+/// Of "for": how long an operator locks; zero where it is not given.
+result<seconds> duration_argument(const json& from) {
+    const auto given = text(from, "for", false);
+    if (!given || given->empty()) {
+        return given ? result<seconds>{seconds{0}} : result<seconds>{given.error()};
+    }
+    const auto duration = parse_duration(*given);
+    if (!duration || *duration <= seconds{0} || *duration > longest_lock) {
+        return failure{errc::malformed,
+                       "\"" + printable(*given, 60) + "\" is not a time to lock for; as in \"2 hours\""};
+    }
+    return *duration;
 }
 
 // ---- pieces of answers
@@ -255,53 +285,127 @@ answer account_show(service& s, control::request_context, arguments given) {
     co_return out;
 }
 
+answer account_history(service& s, control::request_context, arguments given) {
+    const auto subject = subject_argument(*s.settings(), *given);
+    if (!subject) {
+        co_return subject.error();
+    }
+    auto lock = lock_of(s, *subject);
+    const auto history = s.of().store.history(*subject, std::min(number(*given, "most", most_events), most_history));
+    if (!lock || !history) {
+        co_return lock ? history.error() : lock.error();
+    }
+    json out{{"account", printable(*subject, 1000)}, {"events", json::array()}, {"strikes", json::array()}};
+    out["locked"] = lock->is_object() && lock->at("locked").get<bool>();
+    out["lock"] = std::move(*lock);
+    for (const auto& one : history->events) {
+        out["events"].push_back(cj::event(one));
+    }
+    for (const auto& one : history->strikes) {
+        out["strikes"].push_back(cj::strike_object(one));
+    }
+    co_return control::success(std::move(out));
+}
+
 answer account_lock(service& s, control::request_context by, arguments given) {
-    const auto account = account_argument(*s.settings(), *given, true);
+    const auto subject = subject_argument(*s.settings(), *given);
     auto words = text(*given, "why", false);
-    if (!account || !words) {
-        co_return account ? words.error() : account.error();
+    const auto duration = duration_argument(*given);
+    if (!subject || !words || !duration) {
+        co_return !subject ? subject.error() : !words ? words.error() : duration.error();
     }
     if (words->empty()) {
         *words = "locked by hand";
     }
     std::string reference = new_reference();
-    const auto now_is = co_await s.of().store.lock(*account, by.actor, *words, std::move(reference));
+    const auto now_is = co_await s.of().store.lock(*subject, by.actor, *words, std::move(reference), *duration);
     if (!now_is) {
         co_return now_is.error();
     }
-    co_return control::success({{"account", *account}, {"lock", cj::lock(*account, *now_is, s.of().time.now())}});
+    co_return control::success({{"account", *subject}, {"lock", cj::lock(*subject, *now_is, s.of().time.now())}});
 }
 
 answer account_unlock(service& s, control::request_context by, arguments given) {
-    const auto account = account_argument(*s.settings(), *given, true);
+    const auto subject = subject_argument(*s.settings(), *given);
     auto words = text(*given, "why", false);
-    if (!account || !words) {
-        co_return account ? words.error() : account.error();
+    if (!subject || !words) {
+        co_return subject ? words.error() : subject.error();
     }
-    const auto before = s.of().store.read_lock(*account);
-    const auto now_is = co_await s.of().store.unlock(*account, by.actor, *words);
+    const auto before = s.of().store.read_lock(*subject);
+    const auto now_is = co_await s.of().store.unlock(*subject, by.actor, *words);
     if (!now_is) {
         co_return now_is.error();
     }
     const bool was = before && before->has_value() && is_locked(**before, s.of().time.now());
     co_return control::success(
-        {{"account", *account}, {"lock", cj::lock(*account, *now_is, s.of().time.now())}, {"was_locked", was}});
+        {{"account", *subject}, {"lock", cj::lock(*subject, *now_is, s.of().time.now())}, {"was_locked", was}});
 }
 
 answer account_reset(service& s, control::request_context by, arguments given) {
-    const auto account = account_argument(*s.settings(), *given, true);
-    if (!account) {
-        co_return account.error();
+    const auto subject = subject_argument(*s.settings(), *given);
+    if (!subject) {
+        co_return subject.error();
     }
-    const auto opened = co_await s.of().store.reset(*account, by.actor);
+    const auto opened = co_await s.of().store.reset(*subject, by.actor);
     if (!opened) {
         co_return opened.error();
     }
-    const auto forgotten = co_await s.of().accounts.reset(*account);
-    if (!forgotten) {
-        co_return forgotten.error();
+    if (account::scope_of(*subject) == limit_scope::account) {
+        const auto forgotten = co_await s.of().accounts.reset(*subject);
+        if (!forgotten) {
+            co_return forgotten.error();
+        }
     }
-    co_return control::success({{"account", *account}});
+    co_return control::success({{"account", *subject}});
+}
+
+/// A strike that a person deals counts whatever came before it; other scopes than accounts have the default profile.
+result<strike> strike_of(const json& given, std::string_view actor) {
+    const auto kind_text = text(given, "kind", false);
+    const auto words = text(given, "why", false);
+    if (!kind_text || !words) {
+        return kind_text ? words.error() : kind_text.error();
+    }
+    std::string name = kind_text->empty() ? std::string{"manual"} : to_lower(*kind_text);
+    std::ranges::replace(name, '-', ' ');
+    const auto kind = parse_strike_kind(name);
+    if (!kind) {
+        return failure{errc::malformed, "\"" + printable(*kind_text, 60) +
+                                            "\" is no kind of strike: spam, phish, virus, limit, invalid-recipients, "
+                                            "stolen-password, complaint, manual"};
+    }
+    strike what{*kind, instant::max(), 1, {}, new_reference()}; // the store says when: now
+    what.weight = static_cast<std::uint32_t>(std::clamp<std::size_t>(number(given, "weight", 1), 1, most_weight));
+    what.note = std::string{actor} + (words->empty() ? "" : ": " + *words);
+    return what;
+}
+
+answer account_strike(service& s, control::request_context by, arguments given) {
+    const auto settings = s.settings();
+    const auto subject = subject_argument(*settings, *given);
+    auto what = strike_of(*given, by.actor);
+    if (!subject || !what) {
+        co_return subject ? what.error() : subject.error();
+    }
+    auto profile = settings->profiles.at("default");
+    if (account::scope_of(*subject) == limit_scope::account) {
+        profile = account::select_profile(*settings, account::identity_of(*settings, *subject));
+    }
+    const strike dealt = *what;
+    const auto outcome = co_await s.of().store.add_strike(*subject, std::move(*what), profile->lock);
+    if (!outcome) {
+        co_return outcome.error();
+    }
+    json events = json::array();
+    for (const auto& one : outcome->events) {
+        events.push_back(cj::event(one));
+    }
+    strike shown = dealt;
+    shown.at = s.of().time.now();
+    co_return control::success({{"account", *subject},
+                                {"strike", cj::strike_object(shown)},
+                                {"lock", cj::lock(*subject, outcome->state, s.of().time.now())},
+                                {"events", std::move(events)}});
 }
 
 answer limit_list(service& s, control::request_context, arguments given) {
@@ -357,6 +461,8 @@ void add_control_verbs(control::server& to, service& what) {
     add("why", &why);
     add("account list", &account_list);
     add("account show", &account_show);
+    add("account history", &account_history);
+    add("account strike", &account_strike);
     add("account lock", &account_lock);
     add("account unlock", &account_unlock);
     add("account reset", &account_reset);

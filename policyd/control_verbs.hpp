@@ -8,10 +8,12 @@
 // Objects that occur in several answers:
 //   USE     {"limit": "300 recipients per hour", "subject": "recipients per hour", "unit": "recipients","period": 3600,
 //            "count": 300 | null (unlimited), "used": 12, "frees": TIME, "frees_in": 0 (seconds until one more fits)}
-//   LOCK    {"account", "locked": true|false (now), "kind": "timed"|"permanent"|"manual"|"open", "since": TIME,
-//            "until": TIME | null, "cause", "actor", "reference", "automatic_unlocks_used": 0}
+//   SUBJECT what can be locked: an account, or "domain:example.org", "customer:acme", "client:192.0.2.7",
+//            "network:192.0.2.0/24", "sender:alice@example.org", "sender-domain:example.org"
+//   LOCK    {"account": SUBJECT, "locked": true|false (now), "kind": "timed"|"permanent"|"manual"|"open",
+//            "since": TIME, "until": TIME | null, "cause", "actor", "reference", "automatic_unlocks_used": 0}
 //   EVENT   {"kind": "locked"|..., "at": TIME, "cause", "actor", "reference", "until": TIME | null}   (lock_event)
-//   STRIKE  {"kind": "spam"|..., "at": TIME, "weight": 1, "reference"}
+//   STRIKE  {"kind": "spam"|..., "at": TIME, "weight": 1, "reference", "note": who dealt it and why, or empty}
 //   REFUSAL {"reference", "reason": "limit"|..., "sentence": what the reason means, "account",
 //            "subject": which limit, sender, lock; "detail": the reply's text,
 //            "client", "sender", "recipient", "queue_id" (all of the latest refusal),
@@ -40,9 +42,18 @@
 //                                 chosen_by "assign 2 (...)"|"default", from: FROM, observe, locked, lock: LOCK | null,
 //                                 use: [USE], refusals: [REFUSAL] (20 latest), events: [EVENT] (50 latest first),
 //                                 strikes: [STRIKE]
-// account lock    account, [why]  account, lock: LOCK; `why` is the operator's words
-// account unlock  account, [why]  account, lock: LOCK (kind "open"), was_locked
-// account reset   account         account; forgets use, strikes and unlocks, and opens the account
+// account history account (SUBJECT), [most=50 of at most 1000]
+//                                 account, locked, lock: LOCK | null, events: [EVENT] (latest first),
+//                                 strikes: [STRIKE] (latest first)
+// account strike  account (SUBJECT), [kind="manual"], [why], [weight=1]
+//                                 account, strike: STRIKE, lock: LOCK, events: [EVENT] what it brought about
+// account lock    account (SUBJECT), [why], [for: "2 hours"]
+//                                 account, lock: LOCK; `why` is the operator's words
+// account unlock  account (SUBJECT), [why]
+//                                 account, lock: LOCK (kind "open"), was_locked
+// account reset   account (SUBJECT)
+//                                 account; forgets use, strikes and unlocks, and opens the account; repairs a
+//                                 damaged record of its lock
 // limit list      [account]       without: profiles [{profile, limits: [LIMIT], from: FROM, observe,
 //                                 lock {after: ["5 spam in 10 minutes"], for: seconds, automatic_unlocks}}],
 //                                 assigns [{profile, login: [], account: []}];

@@ -2,10 +2,13 @@
 // postsluice-policyd: start, run, stop. The order of the start matters and stands in shared/daemon/daemon.hpp; parts
 // are declared so that whatever refers to another one ends before it.
 #include "policyd/control_verbs.hpp"
+#include "policyd/lock_hooks.hpp"
 #include "policyd/notices.hpp"
 #include "policyd/service.hpp"
+#include "shared/auth/batv.hpp"
 #include "shared/daemon/daemon.hpp"
 #include "shared/log/log.hpp"
+#include "shared/maps/map_set.hpp"
 #include "shared/state/environments.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -102,18 +105,27 @@ void run(const daemon::start& how, config::settings_ptr settings) {
         environments->make_accounting(context.get_executor(), {.lease = settings->policyd.lease,
                                                                .refusal_retention = settings->state.history_retention});
     const auto tickets = open_tickets(*settings, time);
+    const auto trends = environments->make_trends(*accounts);
+    const auto batv = need(auth::batv_keys::open(settings->batv, true), "batv.key_file");
     stored_lock_book locks{environments->accounts()};
     stored_outbox outbox{environments->accounts()};
 
-    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time}, settings};
+    maps::map_set maps{context.get_executor()};
+    rule_helpers helpers;
+    helpers.maps = &maps;
+    helpers.batv = batv.get();
+    helpers.trends = trends.get();
+    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, helpers}, settings};
     server connections{context, asks, settings->policyd};
     for (const int descriptor : listeners) {
         connections.listen(descriptor);
     }
     service all{{configuration, time, asks, connections, *accounts, environments->accounts(), *tickets,
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }}};
+                 [&] { return environments->shared().fill(); }, trends.get(), batv.get()}};
     notices mails{outbox, time, [&] { return asks.settings(); }};
+    stored_hook_outbox hook_calls{environments->accounts()};
+    lock_hooks programs{context.get_executor(), hook_calls, [&] { return asks.settings(); }};
     add_control_verbs(control, all);
 
     daemon::handle_signals(
@@ -129,6 +141,7 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     connections.start();
     asio::co_spawn(context, all.tend(), [](std::exception_ptr e) { log_end_of("tending", e); });
     asio::co_spawn(context, mails.run(), [](std::exception_ptr e) { log_end_of("notices", e); });
+    asio::co_spawn(context, programs.run(), [](std::exception_ptr e) { log_end_of("hooks", e); });
     daemon::notify("READY=1");
     log::info("started")
         .kv("mode", settings->mode == config::run_mode::observe ? "observe" : "enforce")

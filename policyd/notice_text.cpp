@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/notices.hpp"
 
+#include "shared/account/locks.hpp"
 #include "shared/core/mail_address.hpp"
 #include "shared/core/text.hpp"
 
@@ -79,17 +80,26 @@ std::string_view what_happened(lock_event_kind kind) noexcept {
         return "unlocked by hand";
     case lock_event_kind::locked_by_person:
         return "locked by hand";
+    case lock_event_kind::hook_failed:
+        return "changed, and a program of on_lock failed";
     case lock_event_kind::reset:
         break;
     }
     return "reset by hand";
 }
 
-std::string body(const state::notice& what) {
-    const lock_event& event = what.event;
-    const std::string account = printable(what.account);
-    const bool locked = event.after.kind != lock_kind::open;
-    std::string out = "The account " + account + " was " + std::string{what_happened(event.kind)} + ".\r\n\r\n";
+// "The account alice@example.org was locked.", "The domain example.org was unlocked by hand."
+std::string headline(const state::notice& what) {
+    std::string subject = account::describe_subject(printable(what.account));
+    if (what.event.kind == lock_event_kind::hook_failed) {
+        return "A program of on_lock failed for " + subject + ".\r\n\r\n";
+    }
+    subject.front() = 'T';
+    return subject + " was " + std::string{what_happened(what.event.kind)} + ".\r\n\r\n";
+}
+
+std::string facts(const lock_event& event) {
+    std::string out;
     const auto row = [&out](std::string_view name, std::string_view value) {
         if (!value.empty()) {
             out.append("  ").append(name).append(12 - name.size(), ' ').append(printable(value)).append("\r\n");
@@ -98,23 +108,36 @@ std::string body(const state::notice& what) {
     row("When:", to_iso8601(event.at));
     row("Cause:", event.cause);
     row("By:", event.actor);
-    if (locked) {
-        row("Until:", event.after.kind == lock_kind::timed
-                          ? to_iso8601(event.after.until) + "; it then unlocks by itself"
-                          : std::string{"a person unlocks it"});
+    if (event.after.kind != lock_kind::open) {
+        row("Until:", times_out(event.after) ? to_iso8601(event.after.until) + "; it then unlocks by itself"
+                                             : std::string{"a person unlocks it"});
     }
     row("Reference:", event.reference);
-    out += "\r\n";
-    if (locked) {
-        out += "While it is locked, its mail is refused, except to this address, and what it still\r\n"
-               "had in the queue is quarantined.\r\n\r\n";
+    return out + "\r\n";
+}
+
+std::string body(const state::notice& what) {
+    const lock_event& event = what.event;
+    const std::string key = printable(what.account);
+    const bool failed = event.kind == lock_event_kind::hook_failed;
+    const bool account = account::scope_of(key) == limit_scope::account;
+    const bool locked = event.after.kind != lock_kind::open;
+    std::string out = headline(what) + facts(event);
+    if (failed) {
+        out += "It is not tried again. What it said is in the log of postsluice-policyd (\"hook failed\").\r\n\r\n";
+    } else if (locked) {
+        out += account ? "While it is locked, its mail is refused, except to this address, and what it still\r\n"
+                         "had in the queue is quarantined.\r\n\r\n"
+                       : "While it is locked, mail of all accounts that belong to it is refused, except to this\r\n"
+                         "address, and what they still had in the queue is quarantined.\r\n\r\n";
     }
     if (!event.reference.empty()) {
         out += "  postsluice why " + printable(event.reference) + "\r\n      explains what led to it\r\n";
     }
-    out += "  postsluice account show " + account + "\r\n      shows its use, its strikes and its history\r\n";
+    out += account ? "  postsluice account show " + key + "\r\n      shows its use, its strikes and its history\r\n"
+                   : "  postsluice account history " + key + "\r\n      shows its strikes and its history\r\n";
     if (locked) {
-        out += "  postsluice unlock " + account + "\r\n      opens it\r\n";
+        out += "  postsluice unlock " + key + "\r\n      opens it\r\n";
     }
     return out;
 }
@@ -130,8 +153,8 @@ std::string render_notice(const state::notice& what, const config::settings& set
     std::string out;
     out += "From: Postsluice <postmaster@" + host + ">\r\n";
     out += "To: <" + mail_address::from_internal(settings.abuse_address).to_smtp() + ">\r\n";
-    out += "Subject: Postsluice: account " + ascii(what.account) + ' ' + std::string{what_happened(what.event.kind)} +
-           "\r\n";
+    const std::string subject = ascii(account::describe_subject(what.account)).substr(4); // without "the "
+    out += "Subject: Postsluice: " + subject + ' ' + std::string{what_happened(what.event.kind)} + "\r\n";
     out += "Date: " + mail_date(now) + "\r\n";
     out += "Message-ID: <notice." + std::to_string(what.id) + '.' + std::string{token} + '@' + host + ">\r\n";
     out += "Auto-Submitted: auto-generated\r\n"

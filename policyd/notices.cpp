@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/notices.hpp"
 
+#include "policyd/lock_hook_command.hpp"
 #include "shared/core/random.hpp"
 #include "shared/log/log.hpp"
 #include "shared/relay/relay.hpp"
@@ -60,7 +61,7 @@ asio::awaitable<void> notices::run() {
 
 asio::awaitable<seconds> notices::round() {
     const auto settings = settings_();
-    const auto all = from_.waiting(at_once);
+    auto all = from_.waiting(at_once);
     if (!all) {
         log::warning("notices cannot be read").kv("why", all.error().message());
         co_return last_retry;
@@ -68,6 +69,12 @@ asio::awaitable<seconds> notices::round() {
     if (all->empty()) {
         co_return look_every;
     }
+    for (const auto& one : *all) {
+        if (!wants_notice(*settings, one.account)) {
+            (void)co_await from_.sent(one.id);
+        }
+    }
+    std::erase_if(*all, [&settings](const auto& one) { return !wants_notice(*settings, one.account); });
     if (settings->abuse_address.empty()) {
         for (const auto& one : *all) {
             co_await drop(one, "no abuse_address is configured");

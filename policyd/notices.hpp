@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells abuse_address of every change of a lock: takes notices from the outbox of state/account_store and mails them
-// through policyd.notice_via, oldest first, one connection a round. A notice leaves the outbox when the next hop took
-// it, or when it is older than a queue's life (logged); until then it is tried again, at growing intervals that all
-// notices share, since they share the next hop. Where a crash falls between the two, a notice comes twice. Without an
-// abuse_address notices are dropped, and the log says so.
+// Tells abuse_address of every change of a lock, and of programs of on_lock that failed, where the profile's on_lock
+// says "notify": takes notices from the outbox of state/account_store and mails them through policyd.notice_via, oldest
+// first, one connection a round. A notice leaves the outbox when the next hop took it, or when it is older than a
+// queue's life (logged); until then it is tried again, at growing intervals that all notices share, since they share
+// the next hop. Where a crash falls between the two, a notice comes twice. Without an abuse_address notices are
+// dropped, and the log says so.
 //
 // The mail is plain: envelope sender <> (nothing comes back), text/plain, Auto-Submitted (RFC 3834).
 #pragma once

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/pipeline.hpp"
 
+#include "shared/core/account_name.hpp"
 #include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
 
@@ -20,6 +21,11 @@ bool observes(const config::settings& settings, const config::profile& profile) 
 
 bool to_abuse(const config::settings& settings, std::string_view recipient) noexcept {
     return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
+}
+
+account::client_facts facts_of(const request& what) noexcept {
+    return {what.sasl_username, what.client_address, std::nullopt, what.ccert_fingerprint,
+            what.ccert_pubkey_fingerprint};
 }
 
 bool passes(const rule_answer& answer) noexcept {
@@ -54,7 +60,8 @@ struct pipeline::round {
 pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_ptr settings)
     : executor_{std::move(executor)}
     , with_{with}
-    , settings_{std::move(settings)} {}
+    , settings_{std::move(settings)}
+    , strikes_{executor_, with_.locks} {}
 
 asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
     if (what.at == stage::other || what.instance.empty()) {
@@ -131,16 +138,20 @@ asio::awaitable<void> pipeline::release(transaction over, std::uint64_t connecti
 }
 
 asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const request& what, speaker& from) {
-    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
-    if (!who) {
+    auto known = account::identify(*settings, facts_of(what));
+    const bool ours = known.has_value();
+    account::identity who;
+    if (ours) {
+        who = std::move(*known);
+    } else {
         ++counters::of(counts_.decided, reason::not_ours);
-        co_return decision{};
+        who = account::identity_of(*settings, no_account);
     }
-    const auto profile = account::select_profile(*settings, *who);
+    const auto profile = account::select_profile(*settings, who);
     const rule_context context{what,
                                *settings,
                                *profile,
-                               *who,
+                               who,
                                with_.time.now(),
                                from.number,
                                observes(*settings, *profile),
@@ -150,9 +161,10 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
                                with_.helpers};
     round so_far;
     so_far.exempt = to_abuse(*settings, what.recipient);
-    for (const rule& r : all_rules()) {
+    const auto asked = ours ? all_rules() : inbound_rules();
+    for (const rule& r : asked) {
         rule_answer answer{decision{}};
-        if (r.judge != nullptr) {
+        if (r.at_once(context)) {
             answer = r.judge(context);
         } else {
             answer = co_await r.wait(context);
@@ -165,7 +177,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
             break;
         }
     }
-    if (!so_far.verdict.refuses()) {
+    if (ours && !so_far.verdict.refuses()) {
         ++counts_.accepted;
     }
     co_return std::move(so_far.verdict);
@@ -174,7 +186,7 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
 asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const request& what, speaker& from) {
     ++from.current.seen_by->data;
     from.current.data = true;
-    const auto who = account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt});
+    const auto who = account::identify(*settings, facts_of(what));
     if (!who) {
         ++counters::of(counts_.decided, reason::not_ours);
         co_return ticket_for(what, "-", {});
@@ -195,11 +207,17 @@ asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const
         round so_far;
         so_far.exempt = to_abuse(*settings, what.recipient); // there where it is the only one
         auto answer = co_await rules::limits_at_data(context);
+        if (!context.observe) {
+            strikes_.refused_by_others(context, std::exchange(from.current.refused_by_others, 0));
+        }
         if (!passes(answer)) {
             const bool over = co_await weigh(context, "limits", std::move(answer), so_far);
             if (over) {
                 co_return std::move(so_far.verdict);
             }
+        }
+        if (auto noted = rules::trend_at_data(context)) {
+            in_background(note(std::move(*noted)));
         }
     }
     ++counts_.accepted;
@@ -212,8 +230,7 @@ asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings,
     const bool nothing = uncounted(from.current);
     from.current.ended = true;
     from.current.reserved = false; // if this fails, the lease ends it, and charges
-    if (mode != config::accounting_mode::end_of_message || nothing ||
-        !account::identify(*settings, {what.sasl_username, what.client_address, std::nullopt})) {
+    if (mode != config::accounting_mode::end_of_message || nothing || !account::identify(*settings, facts_of(what))) {
         co_return;
     }
     const auto done =
@@ -223,7 +240,8 @@ asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings,
     }
 }
 
-// Takes an answer other than "pass" into the round. True: that is the decision, ask no further.
+// Takes an answer other than "pass" into the round. True: that is the decision, ask no further. Hold and warn leave an
+// event and a log line as refusals do.
 asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_view rule, rule_answer answer,
                                       round& so_far) {
     decision d;
@@ -233,6 +251,10 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
         d = trouble(context.settings, context.what, rule, answer.error());
     }
     if (!d.refuses()) {
+        if (so_far.exempt || d.kind == decision_kind::dunno) {
+            co_return false;
+        }
+        co_await report(context, d);
         const bool heavier = so_far.verdict.kind == decision_kind::dunno ||
                              (so_far.verdict.kind == decision_kind::warn && d.kind == decision_kind::hold);
         if (heavier && !context.observe) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a request to a decision: identify -> profile -> rules -> decision at RCPT, reconciliation and ticket at DATA,
+// From a request to a decision: identify -> profile -> rules -> decision at RCPT (for clients that are no account of
+// ours the inbound rules), reconciliation and ticket at DATA,
 // settlement at END-OF-MESSAGE (always DUNNO there: Postfix before 3.7.22 lets a client go on after a refusal), DUNNO
 // and no charge elsewhere. One place each for: observe mode, abuse_address, what trouble with state does (on_error),
-// references and events, counters, the strike that a limit refusal is. Runs on the event loop's thread; touches no
+// references and events, counters, the strikes that refusals are. Runs on the event loop's thread; touches no
 // socket.
 //
 // abuse_address is always reachable: for that recipient no refusal and no failure counts. Where it fits it is charged
@@ -12,11 +13,10 @@
 #include "policyd/counters.hpp"
 #include "policyd/hooks.hpp"
 #include "policyd/rules/rule.hpp"
+#include "policyd/strikes.hpp"
 #include "shared/account/ticket.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
-
-#include <set>
 
 namespace postsluice::policyd {
 
@@ -65,8 +65,8 @@ private:
     void begin(const request& what, speaker& from);
     bool conclude(const transaction& over);
     void in_background(boost::asio::awaitable<void> what); ///< nobody waits for it; it begins at once
+    boost::asio::awaitable<void> note(boost::asio::awaitable<result<void>> what);
     boost::asio::awaitable<void> release(transaction over, std::uint64_t connection);
-    void strike_for(const rule_context& context, const decision& d);
     static bool comes_before(const request& what, const transaction& current) noexcept;
 
     boost::asio::any_io_executor executor_;
@@ -74,7 +74,7 @@ private:
     config::settings_ptr settings_;
     counters counts_;
     hook_table hooks_;
-    std::set<std::string, std::less<>> struck_; // references that were struck for: once per incident
+    strikes strikes_;
 };
 
 } // namespace postsluice::policyd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What comes of an answer: events, references, log lines, strikes, on_error, tickets.
+// What comes of an answer: events, references, log lines, on_error, tickets; strikes are in strikes.cpp.
 #include "policyd/pipeline.hpp"
 
 #include "shared/log/log.hpp"
@@ -7,18 +7,19 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 
-#include <algorithm>
-
 namespace postsluice::policyd {
 
 namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t struck_most = 4096;
-
 void log_refusal(const rule_context& context, const decision& d) {
-    log::info(context.observe ? "would refuse" : "refused")
+    const bool refused = d.refuses();
+    const char* const did = context.observe                 ? (refused ? "would refuse" : "would hold or warn")
+                            : refused                       ? "refused"
+                            : d.kind == decision_kind::hold ? "held"
+                                                            : "warned";
+    log::info(did)
         .kv("reason", to_string(d.why))
         .kv("account", context.who.account)
         .kv("what", d.subject)
@@ -30,21 +31,6 @@ void log_refusal(const rule_context& context, const decision& d) {
         .kv("instance", context.what.instance)
         .kv("text", d.text)
         .kv("ref", d.reference);
-}
-
-asio::awaitable<void> strike_job(lock_book& locks, std::string account, strike what, lock_policy policy) {
-    const auto done = co_await locks.add(account, std::move(what), std::move(policy));
-    if (!done) {
-        log::warning("strike not recorded").kv("account", account).kv("why", done.error().message());
-        co_return;
-    }
-    for (const auto& event : done->events) {
-        log::warning("lock")
-            .kv("account", account)
-            .kv("event", to_string(event.kind))
-            .kv("cause", event.cause)
-            .kv("ref", event.reference);
-    }
 }
 
 void log_escaped(std::exception_ptr error) noexcept {
@@ -88,29 +74,17 @@ asio::awaitable<void> pipeline::report(const rule_context& context, decision& d)
         log::warning("refusal not recorded").kv("account", context.who.account).kv("why", reference.error().message());
     }
     log_refusal(context, d);
-    if (d.why == reason::limit && !context.observe && !d.reference.empty()) {
-        strike_for(context, d);
+    if (!context.observe) {
+        strikes_.refused(context, d);
     }
 }
 
-// A limit refusal is a strike, once per incident, where the profile asks for it. The reply does not wait for it.
-void pipeline::strike_for(const rule_context& context, const decision& d) {
-    const auto& after = context.profile.lock.after;
-    if (std::ranges::none_of(after, [](const lock_trigger& t) { return t.kind == strike_kind::limit; })) {
-        return;
+asio::awaitable<void> pipeline::note(asio::awaitable<result<void>> what) {
+    const auto done = co_await std::move(what);
+    if (!done) {
+        ++counts_.trouble;
+        log::warning("trend not noted").kv("why", done.error().message());
     }
-    if (struck_.size() >= struck_most) {
-        struck_.clear(); // the digest still tells repetitions within the hour
-    }
-    if (!struck_.insert(d.reference).second) {
-        return;
-    }
-    strike what;
-    what.kind = strike_kind::limit;
-    what.at = context.now;
-    what.digest = d.subject + ' ' + d.reference;
-    what.reference = d.reference;
-    in_background(strike_job(context.locks, context.who.account, std::move(what), context.profile.lock));
 }
 
 // The one place where policyd.on_error is applied.

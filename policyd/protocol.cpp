@@ -25,14 +25,27 @@ enum known_name : std::size_t {
     n_size,
     n_sasl_username,
     n_policy_context,
+    n_ccert_fingerprint,
+    n_ccert_pubkey_fingerprint,
     n_unknown
 };
 
 constexpr std::array members = {
-    &attributes::request,        &attributes::protocol_state, &attributes::client_address, &attributes::server_address,
-    &attributes::server_port,    &attributes::sender,         &attributes::recipient,      &attributes::recipient_count,
-    &attributes::queue_id,       &attributes::instance,       &attributes::size,           &attributes::sasl_username,
+    &attributes::request,
+    &attributes::protocol_state,
+    &attributes::client_address,
+    &attributes::server_address,
+    &attributes::server_port,
+    &attributes::sender,
+    &attributes::recipient,
+    &attributes::recipient_count,
+    &attributes::queue_id,
+    &attributes::instance,
+    &attributes::size,
+    &attributes::sasl_username,
     &attributes::policy_context,
+    &attributes::ccert_fingerprint,
+    &attributes::ccert_pubkey_fingerprint,
 };
 static_assert(members.size() == n_unknown);
 
@@ -67,6 +80,10 @@ known_name name_of(std::string_view name) noexcept {
         }
     case 15:
         return is("recipient_count", n_recipient_count);
+    case 17:
+        return is("ccert_fingerprint", n_ccert_fingerprint);
+    case 24:
+        return is("ccert_pubkey_fingerprint", n_ccert_pubkey_fingerprint);
     default:
         return n_unknown;
     }

@@ -26,7 +26,8 @@ namespace postsluice::policyd {
 /// What we read of a request, as Postfix sent it; what was absent is empty.
 struct attributes {
     std::string_view request, protocol_state, client_address, server_address, server_port, sender, recipient,
-        recipient_count, queue_id, instance, size, sasl_username, policy_context;
+        recipient_count, queue_id, instance, size, sasl_username, policy_context, ccert_fingerprint,
+        ccert_pubkey_fingerprint;
 };
 
 struct protocol_bounds {
@@ -55,7 +56,7 @@ public:
     [[nodiscard]] bool idle() const noexcept { return begin_ == end_; }
 
 private:
-    static constexpr std::size_t known = 13;
+    static constexpr std::size_t known = 15;
     struct field { // where a value lies, from the start of the request: survives a buffer that moves
         std::uint32_t at = 0, size = 0;
         bool there = false;

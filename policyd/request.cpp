@@ -63,6 +63,8 @@ result<request> read_request(const attributes& raw) {
     out.instance = raw.instance;
     out.sasl_username = raw.sasl_username;
     out.policy_context = raw.policy_context;
+    out.ccert_fingerprint = raw.ccert_fingerprint;
+    out.ccert_pubkey_fingerprint = raw.ccert_pubkey_fingerprint;
     if (!read_number(raw.recipient_count, out.recipient_count)) {
         return failure{errc::malformed, "recipient_count is not a number"};
     }

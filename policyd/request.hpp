@@ -19,6 +19,8 @@ struct request {
     stage at = stage::other; ///< `other`: CONNECT, EHLO, MAIL, VRFY, ETRN and whatever a later Postfix invents
     std::string_view client_address, server_address, server_port, sender, recipient, queue_id, instance, sasl_username,
         policy_context;
+    /// Of the TLS client certificate and of its public key; empty: the client presented none.
+    std::string_view ccert_fingerprint, ccert_pubkey_fingerprint;
     std::uint32_t recipient_count = 0;
     std::uint64_t size = 0; ///< octets; 0: not known
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/service.hpp"
 
+#include "shared/auth/batv.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -28,6 +29,7 @@ std::vector<config::config_error> service::reload() {
     if (errors.empty()) {
         const auto now_in_force = of_.configuration.get();
         of_.asks.use(now_in_force);
+        use_batv(now_in_force->batv);
         log::open("postsluice-policyd", now_in_force->log.destination, now_in_force->log.level);
         log::info("configuration reloaded");
         return errors;
@@ -60,6 +62,12 @@ asio::awaitable<void> service::tend_once(bool thoroughly) {
         co_return;
     }
     rotate_ticket_key();
+    if (of_.trends != nullptr) {
+        const auto dropped = co_await of_.trends->sweep(swept_at_once);
+        if (!dropped) {
+            log::warning("trends not swept").kv("why", dropped.error().message());
+        }
+    }
     const auto over = co_await of_.store.expire(settings()->state.history_retention);
     if (!over) {
         log::warning("locks not looked at").kv("why", over.error().message());
@@ -70,6 +78,15 @@ asio::awaitable<void> service::tend_once(bool thoroughly) {
             .kv("account", one.account)
             .kv("now", to_string(one.lock.kind))
             .kv("cause", one.lock.cause);
+    }
+}
+
+void service::use_batv(const config::batv_settings& settings) {
+    if (of_.batv == nullptr) {
+        return;
+    }
+    if (const auto used = of_.batv->use(settings); !used) {
+        log::error("BATV keys: the old ones stay in use").kv("why", used.error().message());
     }
 }
 

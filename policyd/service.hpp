@@ -23,6 +23,8 @@ public:
         /// Health of the state directory, for `status`.
         std::function<bool()> healthy;
         std::function<double()> counters_fill, state_fill;
+        state::trend_store* trends = nullptr;
+        auth::batv_keys* batv = nullptr;
     };
     explicit service(parts of);
 
@@ -41,6 +43,7 @@ public:
 
 private:
     void rotate_ticket_key();
+    void use_batv(const config::batv_settings& settings);
     parts of_;
     instant started_;
 };

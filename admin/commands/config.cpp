@@ -4,6 +4,7 @@
 #include "admin/context.hpp"
 #include "admin/human.hpp"
 #include "shared/core/text.hpp"
+#include "shared/maps/map_set.hpp"
 
 #include <algorithm>
 #include <ostream>
@@ -18,7 +19,10 @@ json as_json(const config::config_error& e) {
 }
 
 int check(context& ctx, const arguments&) {
-    const auto loaded = config::load(ctx.config_file());
+    auto loaded = config::load(ctx.config_file());
+    if (loaded.settings)
+        for (auto& one : maps::problems(*loaded.settings))
+            loaded.errors.push_back({ctx.config_file().string(), 0, "", std::move(one)});
     const bool good = loaded.errors.empty() && loaded.settings != nullptr;
     if (ctx.json()) {
         json errors = json::array();

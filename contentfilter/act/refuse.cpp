@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/act/refuse.hpp"
 
+#include "shared/account/sender_permission.hpp"
+
 #include <algorithm>
 
 namespace postsluice::contentfilter::act {
@@ -42,12 +44,14 @@ smtp::reply looping(std::string_view reference) {
                             with_reference("Mail loop: the message passed this filter too often", reference));
 }
 
-bool must_not_bounce(const message& what, const verdict& v) {
-    const auto& sender = what.sender;
-    if (v.why == reason::virus || v.strikes == strike_kind::virus) return true;
-    const auto& address = what.envelope.sender.address;
-    if (address.is_null() || sender.account == "-" || sender.by == sender_identity::proof::none) return true;
-    return !account::may_use(*sender.profile, sender.who, address);
+boost::asio::awaitable<bool> must_not_bounce(message_ptr what, const verdict& v, maps::map_set* maps) {
+    const auto& sender = what->sender;
+    if (v.why == reason::virus || v.strikes == strike_kind::virus) co_return true;
+    const auto& address = what->envelope.sender.address;
+    if (address.is_null() || sender.account == "-" || sender.by == sender_identity::proof::none) co_return true;
+    const account::sender_question ask{*what->settings, *sender.profile, sender.who, maps};
+    const auto allowed = co_await account::sender_permission_waiting(ask, address);
+    co_return !allowed || !*allowed;
 }
 
 void drop_recipients(smtp::envelope& from, const std::vector<bool>& before) {

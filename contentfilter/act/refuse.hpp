@@ -10,6 +10,12 @@
 #include "shared/smtp/reply.hpp"
 #include "shared/smtp/server.hpp"
 
+#include <boost/asio/awaitable.hpp>
+
+namespace postsluice::maps {
+class map_set;
+}
+
 namespace postsluice::contentfilter::act {
 
 [[nodiscard]] smtp::reply refused(const config::settings& settings, std::string_view reference); ///< 550 5.7.1
@@ -22,8 +28,8 @@ namespace postsluice::contentfilter::act {
 [[nodiscard]] smtp::reply looping(std::string_view reference);     ///< 554 5.4.6
 
 /// Not a bounce but the quarantine: a virus, a null reverse-path, one that the account may not use, or a sender whom
-/// nothing proves.
-[[nodiscard]] bool must_not_bounce(const message& what, const verdict& v);
+/// nothing proves. Asks the account's sender maps where it has some; a map that cannot be asked proves nothing.
+boost::asio::awaitable<bool> must_not_bounce(message_ptr what, const verdict& v, maps::map_set* maps);
 
 /// Takes out the recipients for which `before` is true.
 void drop_recipients(smtp::envelope& from, const std::vector<bool>& before);

@@ -15,6 +15,10 @@
 #include <string_view>
 #include <vector>
 
+namespace postsluice::maps {
+class map_set;
+}
+
 namespace postsluice::contentfilter {
 
 namespace mime {
@@ -27,6 +31,7 @@ class scan_workers;
 struct check_resources {
     std::shared_ptr<const pattern_database> patterns;
     std::shared_ptr<scan_workers> workers;
+    std::shared_ptr<maps::map_set> maps;
 };
 
 struct check_context {

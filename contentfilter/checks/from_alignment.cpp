@@ -7,9 +7,11 @@
 // A message of an unknown account ("-") is not checked: there is nothing to align with.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/mime/fields.hpp"
+#include "shared/account/sender_permission.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace postsluice::contentfilter::checks {
 
@@ -56,6 +58,25 @@ std::string address_within(std::string_view display) {
     return {};
 }
 
+bool has(const std::vector<finding>& found, std::string_view symbol) {
+    return std::any_of(found.begin(), found.end(), [&](const auto& f) { return f.symbol == symbol; });
+}
+
+/// A map that cannot be asked is this check's temporary error.
+boost::asio::awaitable<bool> may_use(check_context context, mail_address address) {
+    if (address.is_null()) co_return false;
+    const auto& sender = context.message->sender;
+    auto* maps = context.resources ? context.resources->maps.get() : nullptr;
+    const account::sender_question ask{*context.message->settings, *sender.profile, sender.who, maps};
+    result<bool> allowed = false;
+    if (account::permission_waits(*sender.profile))
+        allowed = co_await account::sender_permission_waiting(ask, std::move(address));
+    else
+        allowed = account::sender_permission(ask, address);
+    if (!allowed) throw std::runtime_error{allowed.error().message()};
+    co_return *allowed;
+}
+
 } // namespace
 
 boost::asio::awaitable<std::vector<finding>> from_alignment(check_context context) {
@@ -77,8 +98,11 @@ boost::asio::awaitable<std::vector<finding>> from_alignment(check_context contex
         mailboxes += list->size();
         for (const auto& box : *list) {
             const auto address = address_of(box.address);
-            if (ruled && (address.is_null() || !account::may_use(*sender.profile, sender.who, address)))
-                found.push_back(forbidden(box.address));
+            // One stranger is enough: a list of a thousand asks no map a thousand times.
+            if (ruled && !has(found, "FROM_FORBIDDEN")) {
+                const bool allowed = co_await may_use(context, address);
+                if (!allowed) found.push_back(forbidden(box.address));
+            }
             const auto shown = address_within(box.display);
             if (!shown.empty() && shown != address.key())
                 found.push_back(headers_finding("DISPLAY_NAME_ADDRESS", 3, shown));

@@ -50,7 +50,8 @@ std::string_view to_string(sender_identity::proof by) noexcept {
     return "none";
 }
 
-sender_identity sender_of(const config::settings& settings, const std::string& account, const std::string& login) {
+sender_identity sender_of(const config::settings& settings, const std::string& account,
+                          std::optional<std::string_view> login) {
     sender_identity out;
     out.account = account.empty() ? "-" : account;
     if (out.account == "-") {

@@ -27,9 +27,10 @@ struct identity_facts {
 
 [[nodiscard]] sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope,
                                               const identity_facts& facts);
-/// The sender of a message that was identified before (quarantine), or is asked about (`message test`).
+/// The sender of a message that was identified before (quarantine), or is asked about (`message test`). `login` as in
+/// account::identity_of().
 [[nodiscard]] sender_identity sender_of(const config::settings& settings, const std::string& account,
-                                        const std::string& login = {});
+                                        std::optional<std::string_view> login = std::nullopt);
 
 /// The queue ID that Postfix gave the message: XFORWARD IDENT; "-" where there is none.
 [[nodiscard]] std::string queue_id_of(const smtp::envelope& envelope);

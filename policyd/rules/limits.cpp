@@ -89,6 +89,7 @@ boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context) 
         co_return answer.error();
     }
     context.current.reserved = !settles || (answer->breach && !context.observe);
+    context.current.refused_by_others = answer->refunded;
     if (answer->breach) {
         co_return refuse_breach(*answer->breach, context.now);
     }

@@ -10,7 +10,16 @@ namespace {
 constexpr std::array registered = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
 #define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
+#define POSTSLUICE_MAP_RULE(name) rule{#name, &rules::name, &rules::name##_waiting, &rules::name##_waits},
 #include "policyd/rules/rules.def"
+#undef POSTSLUICE_RULE
+#undef POSTSLUICE_WAITING_RULE
+#undef POSTSLUICE_MAP_RULE
+};
+constexpr std::array inbound = {
+#define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
+#define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
+#include "policyd/rules/inbound.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
 };
@@ -20,6 +29,9 @@ static_assert(registered.back().name == "limits", "what charges comes last");
 
 std::span<const rule> all_rules() noexcept {
     return registered;
+}
+std::span<const rule> inbound_rules() noexcept {
+    return inbound;
 }
 
 } // namespace postsluice::policyd

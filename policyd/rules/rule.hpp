@@ -12,6 +12,7 @@
 #include "shared/account/identify.hpp"
 #include "shared/config/settings.hpp"
 #include "shared/state/accounting.hpp"
+#include "shared/state/trend_store.hpp"
 
 #include <span>
 
@@ -34,6 +35,15 @@ struct rule_helpers {
     dns::resolver* resolver = nullptr;
     auth::spf_checker* spf = nullptr;
     auth::batv_keys* batv = nullptr;
+    state::trend_store* trends = nullptr;
+};
+
+/// What `trend` noted of the recipients of a message, until DATA tells that it is one.
+struct trend_notes {
+    static constexpr std::size_t most = 1000; ///< more are counted, but not known again
+    std::vector<std::uint64_t> recipients;    ///< keyed hashes, each once
+    std::uint32_t fresh = 0;                  ///< those of them that were new to the account
+    bool observed = false;                    ///< DATA was there
 };
 
 /// What a connection knows of the transaction it last spoke for.
@@ -42,8 +52,10 @@ struct transaction {
     struct hook* seen_by = nullptr; ///< the place in Postfix's configuration it comes from (pipeline)
     bool reserved = false; ///< accounting holds something for it through this connection, which an abort would release
     bool counted = false;  ///< a recipient was counted
-    std::uint32_t exempt = 0; ///< recipients that passed though a rule refused: abuse_address
+    std::uint32_t exempt = 0;            ///< recipients that passed though a rule refused: abuse_address
+    std::uint32_t refused_by_others = 0; ///< recipients that passed here and that DATA lacks
     bool data = false, ended = false;
+    trend_notes trend;
 };
 
 /// Everything a rule may look at. Lives in the frame of the coroutine that asks.
@@ -65,24 +77,40 @@ using rule_answer = result<decision>;
 
 struct rule {
     std::string_view name;
-    rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set
+    rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set, or both and `waits`
     boost::asio::awaitable<rule_answer> (*wait)(const rule_context&) = nullptr;
+    bool (*waits)(const rule_context&) noexcept = nullptr; ///< which of the two to ask
+    [[nodiscard]] bool at_once(const rule_context& c) const {
+        return judge != nullptr && (waits == nullptr || !waits(c));
+    }
 };
 
 /// All rules, in the order of rules.def.
 [[nodiscard]] std::span<const rule> all_rules() noexcept;
+/// Those that are asked of clients that are no account of ours, in the order of inbound.def. Their context has the
+/// account "-", the profile "default" and nothing to charge.
+[[nodiscard]] std::span<const rule> inbound_rules() noexcept;
 
 namespace rules {
 
 #define POSTSLUICE_RULE(name) rule_answer name(const rule_context&);
 #define POSTSLUICE_WAITING_RULE(name) boost::asio::awaitable<rule_answer> name(const rule_context&);
+#define POSTSLUICE_MAP_RULE(name)                                                                                      \
+    bool name##_waits(const rule_context&) noexcept;                                                                   \
+    rule_answer name(const rule_context&);                                                                             \
+    boost::asio::awaitable<rule_answer> name##_waiting(const rule_context&);
+#include "policyd/rules/inbound.def"
 #include "policyd/rules/rules.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE
+#undef POSTSLUICE_MAP_RULE
 
 /// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused
 /// refunded.
 boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context);
+/// The other half of `trend`, at DATA: takes note of the message, without delay for its reply. nullopt: nothing to
+/// note.
+std::optional<boost::asio::awaitable<result<void>>> trend_at_data(const rule_context& context);
 /// The limits of a profile under the key of an account.
 [[nodiscard]] state::counted_limits limits_of(const config::profile& profile, std::string_view account);
 

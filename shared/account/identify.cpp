@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/account/identify.hpp"
 
+#include "shared/account/scopes.hpp"
+#include "shared/core/account_name.hpp"
 #include "shared/core/text.hpp"
+#include "shared/maps/address_query.hpp"
 
 #include <algorithm>
 
@@ -11,6 +14,23 @@ namespace {
 
 using config::account_entry;
 using config::from_rule;
+
+/// What Postfix never splits (split_addr.c), in lower case already.
+bool keeps_extension(std::string_view delimiters, std::string_view local) {
+    if (local == "postmaster" || local == "mailer-daemon" || local == "double-bounce") return true;
+    const bool dash = delimiters.find('-') != std::string_view::npos;
+    return dash && (local.starts_with("owner-") || (local.size() > 8 && local.ends_with("-request")));
+}
+
+/// "bob+lists@example.org" without "+lists"; in lower case already.
+std::string without_extension(const config::settings& settings, std::string address) {
+    const auto& delimiters = settings.recipient_delimiter;
+    const auto at = address.rfind('@');
+    if (delimiters.empty() || at == std::string::npos) return address;
+    const auto cut = std::string_view{address}.substr(0, at).find_first_of(delimiters);
+    if (cut == std::string_view::npos || cut == 0 || keeps_extension(delimiters, address.substr(0, at))) return address;
+    return address.erase(cut, at - cut);
+}
 
 /// Case-folded, without outer blanks and a final dot, default_domain appended. Empty for an empty login.
 std::string qualified_login(const config::settings& settings, std::string_view login) {
@@ -39,32 +59,49 @@ const account_entry* entry_named(const config::settings& settings, std::string_v
     return found == settings.accounts.end() ? nullptr : &*found;
 }
 
-/// `bare` is the login as it came: a login without a domain is a domain account where it is listed as one.
-const account_entry* entry_of_login(const config::settings& settings, std::string_view login, std::string_view bare) {
-    for (const auto& entry : settings.accounts) {
-        if (matches_any(entry.login, login) || matches_any(entry.login, bare)) return &entry;
-        if (entry.login.empty() && entry.network.empty() && qualified_login(settings, entry.name) == login)
-            return &entry;
-    }
-    return nullptr;
+/// It lists nothing: it is the login of its own name.
+bool is_login(const account_entry& entry) {
+    return entry.login.empty() && entry.network.empty() && entry.certificate.empty();
 }
 
-constexpr std::string_view login_prefix = "login:", uid_prefix = "uid:";
+struct listed_login {
+    const account_entry* entry = nullptr;
+    std::string login;
+};
+
+/// The first [[account]] that lists the login: without its extension, with it, or as it came (a login without a domain
+/// is a domain account where it is listed as one).
+listed_login entry_of_login(const config::settings& settings, const std::string& login, const std::string& whole,
+                            const std::string& bare) {
+    for (const auto& entry : settings.accounts) {
+        for (const auto* form : {&login, &whole, &bare}) {
+            const bool by_name = is_login(entry) && form != &bare && qualified_login(settings, entry.name) == *form;
+            if (by_name || matches_any(entry.login, *form)) return {&entry, *form};
+        }
+    }
+    return {};
+}
 
 std::optional<identity> identify_login(const config::settings& settings, std::string_view sasl_username) {
     const auto bare = to_lower(trim(sasl_username));
-    auto login = qualified_login(settings, bare);
+    const auto whole = qualified_login(settings, bare);
+    auto login = without_extension(settings, whole);
     if (login.empty()) return std::nullopt;
-    if (const auto* entry = entry_of_login(settings, login, bare)) {
-        // Listed without its domain only: then it has none.
-        if (!matches_any(entry->login, login) && matches_any(entry->login, bare)) login = bare;
-        return identity{to_lower(entry->name), std::move(login), entry};
-    }
-    // "-" is what a ticket says of a client that is not ours.
-    const bool taken = entry_named(settings, login) != nullptr || login.starts_with(uid_prefix) ||
-                       login.starts_with(login_prefix) || login == "-";
+    if (auto listed = entry_of_login(settings, login, whole, bare); listed.entry != nullptr)
+        return identity{to_lower(listed.entry->name), std::move(listed.login), listed.entry, {}};
+    const bool taken = entry_named(settings, login) != nullptr || is_reserved_name(login);
     auto account = taken ? std::string{login_prefix} + login : login;
     return identity{std::move(account), std::move(login), nullptr, {}};
+}
+
+std::optional<identity> identify_certificate(const config::settings& settings, const client_facts& facts) {
+    for (const auto& entry : settings.accounts)
+        for (const std::string_view fingerprint : entry.certificate) {
+            if (fingerprint.empty()) continue;
+            if (iequals(fingerprint, facts.certificate) || iequals(fingerprint, facts.public_key))
+                return identity{to_lower(entry.name), {}, &entry, {}};
+        }
+    return std::nullopt;
 }
 
 std::optional<identity> identify_network(const config::settings& settings, std::string_view client_address) {
@@ -73,8 +110,21 @@ std::optional<identity> identify_network(const config::settings& settings, std::
     for (const auto& entry : settings.accounts)
         if (std::any_of(entry.network.begin(), entry.network.end(),
                         [&address](const auto& n) { return n.contains(*address); }))
-            return identity{to_lower(entry.name), {}, &entry};
+            return identity{to_lower(entry.name), {}, &entry, {}};
     return std::nullopt;
+}
+
+std::optional<identity> identify_by(config::account_source source, const config::settings& settings,
+                                    const client_facts& facts) {
+    switch (source) {
+    case config::account_source::sasl:
+        return identify_login(settings, facts.sasl_username);
+    case config::account_source::certificate:
+        return identify_certificate(settings, facts);
+    case config::account_source::network:
+        break;
+    }
+    return identify_network(settings, facts.client_address);
 }
 
 /// The exact logins that an entry lists: what its own addresses are where the login is not known.
@@ -150,8 +200,9 @@ bool allowed(const from_rule& rule, const identity& who, const mail_address& add
     case from_rule::kind::list:
         return std::any_of(rule.entries.begin(), rule.entries.end(),
                            [&](const auto& e) { return listed(e, address, key); });
-    case from_rule::kind::map:
-        break; // asked elsewhere
+    case from_rule::kind::map: // what its maps say is asked in sender_permission.hpp
+        return std::any_of(rule.entries.begin(), rule.entries.end(),
+                           [&](const auto& e) { return !maps::names_map(e) && listed(e, address, key); });
     }
     return false;
 }
@@ -184,7 +235,9 @@ std::vector<std::string> describe_pieces(const from_rule& rule, const identity& 
             out.push_back("anything at " + domain);
         break;
     case from_rule::kind::list:
+    case from_rule::kind::map:
         for (const std::string_view entry : rule.entries) {
+            if (maps::names_map(entry)) continue; // a path is nothing for senders to know
             if (entry.starts_with("@*."))
                 out.push_back("anything below " + std::string{entry.substr(3)});
             else if (entry.starts_with('@'))
@@ -193,10 +246,8 @@ std::vector<std::string> describe_pieces(const from_rule& rule, const identity& 
                 out.emplace_back(entry);
         }
         break;
-    case from_rule::kind::map:
-        out.emplace_back("what " + std::string{rule.entries.front()} + " says");
-        break;
     }
+    if (rule.what == from_rule::kind::map) out.emplace_back("any address that this server's sender maps give to it");
     return out;
 }
 
@@ -224,7 +275,11 @@ choice choose(const config::settings& settings, const identity& who) {
         for (const auto& pattern : assign.login)
             if (!who.login.empty() && matches(pattern, who.login)) return {i + 1, "login " + pattern};
         for (const auto& pattern : assign.account)
-            if (matches(pattern, who.account)) return {i + 1, "account " + pattern};
+            if (names_account(pattern, who)) return {i + 1, "account " + pattern};
+        if (assign.customer.empty()) continue;
+        if (const auto* customer = customer_of(settings, who))
+            for (const auto& pattern : assign.customer)
+                if (matches(pattern, to_lower(customer->name))) return {i + 1, "customer " + pattern};
     }
     return {};
 }
@@ -232,33 +287,40 @@ choice choose(const config::settings& settings, const identity& who) {
 } // namespace
 
 std::optional<identity> identify(const config::settings& settings, const client_facts& facts) {
-    for (const auto source : settings.identify) {
-        auto found = source == config::account_source::sasl ? identify_login(settings, facts.sasl_username)
-                                                            : identify_network(settings, facts.client_address);
-        if (found) return found;
-    }
+    for (const auto source : settings.identify)
+        if (auto found = identify_by(source, settings, facts)) return found;
     if (facts.local_uid) return local_user(settings, std::string{uid_prefix} + std::to_string(*facts.local_uid));
     return std::nullopt;
 }
 
-identity identity_of(const config::settings& settings, std::string_view account, std::string_view login) {
-    identity out{to_lower(trim(account)), to_lower(trim(login)), nullptr, {}};
+identity identity_of(const config::settings& settings, std::string_view account,
+                     std::optional<std::string_view> login) {
+    identity out{to_lower(trim(account)), to_lower(trim(login.value_or(""))), nullptr, {}};
     if (out.account.starts_with(uid_prefix)) return local_user(settings, out.account);
-    if (out.account.empty() || out.account == "-") return {out.account, {}, nullptr, {}};
     if (out.account.starts_with(login_prefix))
         return {out.account, out.account.substr(login_prefix.size()), nullptr, {}};
+    if (out.account.empty() || is_reserved_name(out.account)) return {out.account, {}, nullptr, {}};
     out.entry = entry_named(settings, out.account);
-    if (!out.login.empty()) return out;
+    if (!out.login.empty() || (login && out.entry != nullptr)) return out;
     if (out.entry == nullptr) {
         out.login = out.account = qualified_login(settings, out.account);
         return out;
     }
     const auto logins = exact_logins(*out.entry);
-    if (out.entry->login.empty() && out.entry->network.empty())
+    if (is_login(*out.entry))
         out.login = qualified_login(settings, out.account);
     else if (logins.size() == 1 && out.entry->login.size() == 1)
         out.login = to_lower(logins.front());
     return out;
+}
+
+std::string recipient_key(const config::settings& settings, const mail_address& recipient) {
+    return without_extension(settings, recipient.key());
+}
+
+bool names_account(std::string_view pattern, const identity& who) {
+    const bool named = who.entry != nullptr || who.account.starts_with(uid_prefix);
+    return (named || pattern.find('@') != std::string_view::npos) && matches(pattern, who.account);
 }
 
 std::shared_ptr<const config::profile> select_profile(const config::settings& settings, const identity& who) {
@@ -276,6 +338,10 @@ std::string explain_profile(const config::settings& settings, const identity& wh
 
 bool may_use(const config::profile& profile, const identity& who, const mail_address& address) {
     return address.is_null() || allowed(profile.from, who, address);
+}
+
+bool is_listed(std::string_view entry, const mail_address& address) {
+    return listed(entry, address, address.key());
 }
 
 bool may_use_in_header(const config::profile& profile, const identity& who, const mail_address& address) {

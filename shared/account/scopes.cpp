@@ -50,9 +50,8 @@ const config::customer_entry* customer_of(const config::settings& settings, cons
         const bool by_domain =
             !domain.empty() && std::any_of(one.domains.begin(), one.domains.end(),
                                            [&](const auto& pattern) { return domain_matches(pattern, domain); });
-        const bool by_account = std::any_of(one.account.begin(), one.account.end(), [&](const auto& pattern) {
-            return glob_match(to_lower(pattern), who.account);
-        });
+        const bool by_account = std::any_of(one.account.begin(), one.account.end(),
+                                            [&](const auto& pattern) { return names_account(pattern, who); });
         if (by_domain || by_account) return &one;
     }
     return nullptr;

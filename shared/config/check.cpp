@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/config/reader.hpp"
+#include "shared/core/account_name.hpp"
 #include "shared/core/mail_address.hpp"
 #include "shared/core/text.hpp"
 
@@ -22,8 +23,13 @@ bool any_matches(const std::vector<std::string>& patterns, const std::string& na
 /// The profile of an account whose login is not known, as account::select_profile() finds it.
 std::string profile_by_network(const settings& s, const account_entry& entry) {
     const auto name = to_lower(entry.name);
-    for (const auto& assign : s.assigns)
+    const auto customer = std::find_if(s.customers.begin(), s.customers.end(),
+                                       [&name](const auto& c) { return any_matches(c.account, name); });
+    const auto customer_name = customer == s.customers.end() ? std::string{} : to_lower(customer->name);
+    for (const auto& assign : s.assigns) {
         if (any_matches(assign.account, name)) return assign.profile;
+        if (!customer_name.empty() && any_matches(assign.customer, customer_name)) return assign.profile;
+    }
     return "default";
 }
 
@@ -37,18 +43,42 @@ bool has_own(const account_entry& entry, bool whole_address) {
 
 /// An own-* rule for an account that has nothing of its own would refuse all its mail.
 void check_own(const settings& s, const account_entry& entry, const node& where, const report& to) {
-    if (entry.network.empty()) return;
+    if (entry.network.empty() && entry.certificate.empty()) return;
     const auto found = s.profiles.find(profile_by_network(s, entry));
     if (found == s.profiles.end()) return;
     const auto rule = found->second->from.what;
     const bool address = rule == from_rule::kind::own_address;
     if ((!address && rule != from_rule::kind::own_domain) || has_own(entry, address)) return;
     const auto* member = address ? "aliases" : "domains";
-    to.at(member).add(where, quote(entry.name) + " is known by its network and has no " +
-                                 (address ? "address" : "domain") + " of its own, but its profile " +
-                                 quote(found->first) +
-                                 " says from = " + (address ? R"("own-address")" : R"("own-domain")") + "; give it " +
-                                 member + ", or assign it a profile with another from");
+    to.at(member).add(where,
+                      quote(entry.name) + " is known by its " + (entry.network.empty() ? "certificate" : "network") +
+                          " and has no " + (address ? "address" : "domain") + " of its own, but its profile " +
+                          quote(found->first) + " says from = " + (address ? R"("own-address")" : R"("own-domain")") +
+                          "; give it " + member + ", or assign it a profile with another from");
+}
+
+template <class Entry>
+std::vector<std::string> names_of(const std::vector<Entry>& entries) {
+    std::vector<std::string> out;
+    for (const auto& entry : entries)
+        if (!entry.name.empty()) out.push_back(entry.name);
+    return out;
+}
+
+/// A name in full must be one that is there; a glob may match nobody yet, and a login or uid needs no [[account]].
+void check_named(const std::vector<std::string>& wanted, const std::string& kind, const std::vector<std::string>& names,
+                 const node& where, const report& to) {
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const auto& name = wanted[i];
+        const bool sender = kind == "account" && (name.find('@') != std::string::npos || is_reserved_name(name));
+        const bool known = std::any_of(names.begin(), names.end(), [&](const auto& n) { return iequals(n, name); });
+        if (known || sender || name.find('*') != std::string::npos) continue;
+        const auto* list = where.find(kind);
+        const auto& place = list != nullptr && i < list->items.size() ? list->items[i] : where;
+        to.at(kind).add(
+            place, "there is no such " + kind + ": " +
+                       (names.empty() ? quote(name) + "; there are no [[" + kind + "]]" : not_one_of(name, names)));
+    }
 }
 
 void check_assign(const settings& s, const assign_entry& entry, const node& where, const report& to) {
@@ -61,8 +91,24 @@ void check_assign(const settings& s, const assign_entry& entry, const node& wher
             names.push_back(name);
         to.at("profile").add(*profile, "there is no such profile: " + not_one_of(entry.profile, names));
     }
-    if (where.find("login") == nullptr && where.find("account") == nullptr)
-        to.add(where, "assigns to nobody; name a login or an account");
+    check_named(entry.account, "account", names_of(s.accounts), where, to);
+    check_named(entry.customer, "customer", names_of(s.customers), where, to);
+    if (where.find("login") == nullptr && where.find("account") == nullptr && where.find("customer") == nullptr)
+        to.add(where, "assigns to nobody; name a login, an account or a customer");
+}
+
+void check_customer(const settings& s, std::size_t which, const std::vector<const node*>& tables, const report& to) {
+    const auto& entry = s.customers[which];
+    const auto& where = *tables[which];
+    if (where.find("name") == nullptr) to.at("name").add(where, "is missing; a customer needs a name");
+    for (std::size_t i = 0; i < which; ++i)
+        if (!entry.name.empty() && iequals(s.customers[i].name, entry.name))
+            to.at("name").add(*where.find("name"), quote(entry.name) + " is the name of another customer, in line " +
+                                                       std::to_string(tables[i]->find("name")->line) +
+                                                       "; choose another, or make the two one");
+    check_named(entry.account, "account", names_of(s.accounts), where, to);
+    if (where.find("domains") == nullptr && where.find("account") == nullptr)
+        to.add(where, "is nobody; name its domains or accounts");
 }
 
 } // namespace
@@ -86,7 +132,8 @@ void check_whole(const settings& s, const node& root, const report& to) {
 }
 
 void check_accounts(const settings& s, const std::vector<const node*>& accounts,
-                    const std::vector<const node*>& assigns, const std::vector<bool>& sound, const report& to) {
+                    const std::vector<const node*>& customers, const std::vector<const node*>& assigns,
+                    const std::vector<bool>& sound, const report& to) {
     for (std::size_t i = 0; i < accounts.size(); ++i) {
         const auto& entry = s.accounts[i];
         const auto here = to.at("account");
@@ -99,6 +146,8 @@ void check_accounts(const settings& s, const std::vector<const node*>& accounts,
                                         std::to_string(accounts[j]->find("name")->line) + "; choose another");
         if (sound[i]) check_own(s, entry, *accounts[i], here);
     }
+    for (std::size_t i = 0; i < customers.size(); ++i)
+        check_customer(s, i, customers, to.at("customer"));
     for (std::size_t i = 0; i < assigns.size(); ++i)
         check_assign(s, s.assigns[i], *assigns[i], to.at("assign"));
 }

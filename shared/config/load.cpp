@@ -100,7 +100,7 @@ settings read_settings(const node& root, bool whole, const report& to) {
     if (!whole) return out;
     if (!profiles_sound) sound.assign(sound.size(), false);
     check_whole(out, root, to);
-    check_accounts(out, accounts, assigns, sound, to);
+    check_accounts(out, accounts, customers, assigns, sound, to);
     return out;
 }
 

@@ -53,7 +53,7 @@ options<p> policy_rows() {
         row<p>(
             "on_lock", &p::on_lock, text_lists(rules::lock_hook, "\"notify\", or \"exec:\" and a command"),
             "What a lock and an unlock cause: a mail to abuse_address, a program (no shell; {account} and the like are "
-            "replaced).",
+            "replaced). A program whose line names neither {event} nor {state} runs for locks only.",
             R"(["notify", "exec:/usr/local/bin/disable-login {account}"])"),
         row<p>("when_locked", &p::when_locked, words(locked_replies),
                "What a locked account is told: come back later, or a refusal for good."),

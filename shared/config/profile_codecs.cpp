@@ -26,6 +26,12 @@ const word_rows<forced_verdict> verdicts = {
     {forced_verdict::hold, "hold"},     {forced_verdict::quarantine, "quarantine"},
     {forced_verdict::reject, "reject"}, {forced_verdict::discard, "discard"}};
 
+/// "type:name": a colon before any '@'.
+bool names_map(std::string_view text) noexcept {
+    const auto colon = text.find(':');
+    return colon != std::string_view::npos && colon < text.find('@');
+}
+
 template <class T>
 std::string print_strings(const std::vector<T>& values) {
     std::vector<std::string> out;
@@ -64,6 +70,7 @@ void read_limits(const node& from, std::vector<limit>& into, const report& to) {
 }
 
 std::string wrong_from_entry(const std::string& text) {
+    if (names_map(text)) return rules::map(text);
     const auto at = text.rfind('@');
     if (at == std::string::npos && rules::domain(text).empty())
         return quote(printable(text, 60)) + " is neither an address nor \"@domain\"; did you mean " +
@@ -75,30 +82,39 @@ std::string wrong_from_entry(const std::string& text) {
            R"( is no sender; as in "user@example.org", "@example.org" or "@*.example.org")";
 }
 
-void read_from(const node& from, from_rule& into, const report& to) {
-    if (from.is(node::kind::string)) {
-        const auto word = value_of(from_words, from.text);
-        if (word)
-            into = {*word, {}};
-        else if (from.text.find(":/") != std::string::npos || from.text.starts_with("socketmap:")) {
-            if (const auto wrong = rules::map(from.text); !wrong.empty()) return to.add(from, wrong);
-            into = {from_rule::kind::map, {from.text}};
-        } else if (from.text.find('@') != std::string::npos)
-            to.add(from, "addresses and domains stand in a list; write [" + quote(from.text) + "]");
-        else
-            to.add(from, not_one_of(from.text, words_of(from_words)));
-        return;
+void read_from_word(const node& from, from_rule& into, const report& to) {
+    if (const auto word = value_of(from_words, from.text)) {
+        into = {*word, {}};
+    } else if (names_map(from.text)) {
+        if (const auto wrong = rules::map(from.text); !wrong.empty()) return to.add(from, wrong);
+        into = {from_rule::kind::map, {from.text}};
+    } else if (from.text.find('@') != std::string::npos) {
+        to.add(from, "addresses and domains stand in a list; write [" + quote(from.text) + "]");
+    } else {
+        to.add(from, not_one_of(from.text, words_of(from_words)));
     }
+}
+
+/// One map in the list makes it a list with maps: its addresses and domains first, then all maps as one.
+void read_from(const node& from, from_rule& into, const report& to) {
+    if (from.is(node::kind::string)) return read_from_word(from, into, to);
     from_rule out{from_rule::kind::list, {}};
     const bool good = for_each_string(from, to, [&out](const std::string& text) {
-        out.entries.push_back(to_lower(text));
+        if (names_map(text)) out.what = from_rule::kind::map;
+        out.entries.push_back(names_map(text) ? text : to_lower(text));
         return wrong_from_entry(text);
     });
     if (good && out.entries.empty())
         to.add(from, "an empty list lets nobody send; use " + alternatives(words_of(from_words)) +
-                         " or a list of addresses and domains");
+                         " or a list of addresses, domains and maps");
     else if (good)
         into = std::move(out);
+}
+
+std::string print_from(const from_rule& rule) {
+    if (rule.what == from_rule::kind::map && rule.entries.size() == 1) return quote(rule.entries.front());
+    const bool list = rule.what == from_rule::kind::list || rule.what == from_rule::kind::map;
+    return list ? quote_list(rule.entries) : quote(word_of(from_words, rule.what));
 }
 
 /// An action or score may be absent: then the check or rule file decides, and nothing is printed.
@@ -184,12 +200,8 @@ codec<std::vector<lock_trigger>> trigger_lists() {
 }
 
 codec<from_rule> from_rules() {
-    return {read_from,
-            [](const from_rule& rule) {
-                return rule.what == from_rule::kind::list ? quote_list(rule.entries)
-                                                          : quote(word_of(from_words, rule.what));
-            },
-            alternatives(words_of(from_words)) + ", or a list of addresses and domains"};
+    return {read_from, print_from,
+            alternatives(words_of(from_words)) + ", a map, or a list of addresses, domains and maps"};
 }
 
 codec<limit_action> limit_actions() {
@@ -204,7 +216,8 @@ codec<limit> trend_floors() {
                 if (!parsed)
                     to.add(from, parsed.error().detail);
                 else if (parsed->period != seconds{86400} || parsed->scope != limit_scope::account ||
-                         parsed->then != limit_action::defer || !parsed->except_to.empty())
+                         parsed->then != limit_action::defer || !parsed->except_to.empty() ||
+                         (parsed->unit != limit_unit::messages && parsed->unit != limit_unit::recipients))
                     to.add(from, R"(is no volume of a day; write it as in "50 messages")");
                 else
                     into = *parsed;

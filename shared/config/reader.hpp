@@ -45,10 +45,11 @@ void read_table(const node& from, Section& into, const options<Section>& rows, c
 /// from them, are there all the same, so that what refers to them is not reported as well.
 void read_profiles(const node* profiles, settings& into, const report& to);
 
-/// What no single row can say: it needs two values, or another section. `accounts` and `assigns` are the tables the
-/// entries were read from, in order. An account of which something was wrong is not looked at (`sound`).
+/// What no single row can say: it needs two values, or another section. `accounts`, `customers` and `assigns` are the
+/// tables the entries were read from, in order. An account of which something was wrong is not looked at (`sound`).
 void check_whole(const settings& s, const node& root, const report& to);
 void check_accounts(const settings& s, const std::vector<const node*>& accounts,
-                    const std::vector<const node*>& assigns, const std::vector<bool>& sound, const report& to);
+                    const std::vector<const node*>& customers, const std::vector<const node*>& assigns,
+                    const std::vector<bool>& sound, const report& to);
 
 } // namespace postsluice::config

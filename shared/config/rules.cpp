@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/config/codec.hpp"
+#include "shared/core/account_name.hpp"
 #include "shared/core/mail_address.hpp"
 #include "shared/core/text.hpp"
 
@@ -89,15 +90,15 @@ std::string login(std::string_view text) {
     return {};
 }
 
-// The prefixes and the dash are what the daemons call senders that no [[account]] names.
 std::string account_name(std::string_view text) {
-    if (text.empty()) return "an account needs a name";
+    if (text.empty()) return "a name is needed";
     if (text.size() > 200 || text != trim(text) || std::any_of(text.begin(), text.end(), is_control))
         return shown(text) + " is not a name; one printable word of up to 200 octets is meant";
-    if (text == "-" || istarts_with(text, "uid:") || istarts_with(text, "login:"))
-        return shown(text) +
-               R"( means something else already; choose a name that is not "-" and does not begin with "uid:" or "login:")";
-    return {};
+    if (!is_reserved_name(text)) return {};
+    const auto colon = text.find(':');
+    return shown(text) + " means something else already; choose a name that " +
+           (colon == std::string_view::npos ? R"(is not "-")"
+                                            : "does not begin with " + quote(to_lower(text.substr(0, colon + 1))));
 }
 
 std::string endpoint(std::string_view text) {

@@ -39,6 +39,26 @@ void open_account(lock_state& state, instant at, std::string actor, std::string 
     state.cause = std::move(cause);
 }
 
+// By its policy: for a time, or for good where the automatic unlocks are used up.
+void lock_account(lock_step& step, const lock_policy& policy, std::string cause, std::string reference, instant now) {
+    const bool for_good = step.state.unlocks_used >= policy.automatic_unlocks;
+    step.state.kind = for_good ? lock_kind::permanent : lock_kind::timed;
+    step.state.since = now;
+    step.state.until = for_good ? instant{} : now + policy.duration;
+    step.state.cause = std::move(cause);
+    step.state.actor = ourselves;
+    step.state.reference = std::move(reference);
+    transition(step, for_good ? lock_event_kind::made_permanent : lock_event_kind::locked, now);
+}
+
+// What was recorded by a clock that was ahead of this one. Two processes of a boot have the same clock.
+void take_over_time(lock_state& state, instant now) {
+    state.counted_from = std::min(state.counted_from, now);
+    if (state.since <= now) return;
+    if (times_out(state)) state.until = now + (state.until - state.since);
+    state.since = now;
+}
+
 } // namespace
 
 std::string to_string(const lock_trigger& trigger) {
@@ -78,6 +98,8 @@ std::string_view to_string(lock_event_kind kind) noexcept {
         return "locked-by-person";
     case lock_event_kind::reset:
         return "reset";
+    case lock_event_kind::hook_failed:
+        return "hook-failed";
     }
     return "?";
 }
@@ -85,24 +107,21 @@ std::ostream& operator<<(std::ostream& out, lock_event_kind kind) {
     return out << to_string(kind);
 }
 
+bool times_out(const lock_state& state) noexcept {
+    return state.kind == lock_kind::timed || (state.kind == lock_kind::manual && state.until != instant{});
+}
+
 bool is_locked(const lock_state& state, instant now) noexcept {
-    switch (state.kind) {
-    case lock_kind::open:
-        return false;
-    case lock_kind::timed:
-        return now < state.until;
-    case lock_kind::permanent:
-    case lock_kind::manual:
-        return true;
-    }
-    return true;
+    if (state.kind == lock_kind::open) return false;
+    return !times_out(state) || now < state.until;
 }
 
 lock_step advance(lock_state state, instant now) {
     lock_step step{std::move(state), {}};
-    if (step.state.kind != lock_kind::timed || now < step.state.until) return step;
-    const instant over = step.state.until; // it opened then, whenever somebody looks
-    ++step.state.unlocks_used;
+    take_over_time(step.state, now);
+    if (!times_out(step.state) || now < step.state.until) return step;
+    const instant over = step.state.until;                              // it opened then, whenever somebody looks
+    if (step.state.kind == lock_kind::timed) ++step.state.unlocks_used; // a person's lock is not held against anybody
     open_account(step.state, over, std::string{ourselves}, "the time of the lock is over");
     transition(step, lock_event_kind::unlocked_by_time, over);
     return step;
@@ -112,26 +131,24 @@ lock_step apply_strike(lock_state state, const lock_policy& policy, std::span<co
                        const strike& latest, instant now) {
     lock_step step = advance(std::move(state), now);
     if (step.state.kind != lock_kind::open) return step;
+    if (!policy.at_once.empty()) {
+        lock_account(step, policy, policy.at_once, latest.reference, now);
+        return step;
+    }
     const auto met = std::find_if(policy.after.begin(), policy.after.end(), [&](const lock_trigger& trigger) {
         return trigger.kind == latest.kind && complete(trigger, strikes, step.state.counted_from, now);
     });
     if (met == policy.after.end()) return step;
-    const bool for_good = step.state.unlocks_used >= policy.automatic_unlocks;
-    step.state.kind = for_good ? lock_kind::permanent : lock_kind::timed;
-    step.state.since = now;
-    step.state.until = for_good ? instant{} : now + policy.duration;
-    step.state.cause = to_string(*met);
-    step.state.actor = ourselves;
-    step.state.reference = latest.reference;
-    transition(step, for_good ? lock_event_kind::made_permanent : lock_event_kind::locked, now);
+    lock_account(step, policy, to_string(*met), latest.reference, now);
     return step;
 }
 
-lock_step lock_by_person(lock_state state, std::string actor, std::string why, std::string reference, instant now) {
+lock_step lock_by_person(lock_state state, std::string actor, std::string why, std::string reference, instant now,
+                         seconds duration) {
     lock_step step = advance(std::move(state), now);
     step.state.kind = lock_kind::manual;
     step.state.since = now;
-    step.state.until = {};
+    step.state.until = duration > seconds{0} ? now + duration : instant{};
     step.state.cause = std::move(why);
     step.state.actor = std::move(actor);
     step.state.reference = std::move(reference);
@@ -141,7 +158,10 @@ lock_step lock_by_person(lock_state state, std::string actor, std::string why, s
 
 lock_step unlock_by_person(lock_state state, std::string actor, std::string why, instant now) {
     lock_step step = advance(std::move(state), now);
-    if (step.state.kind == lock_kind::open && step.state.unlocks_used == 0) return step;
+    if (step.state.kind == lock_kind::open && step.state.unlocks_used == 0) {
+        step.state.counted_from = now;
+        return step;
+    }
     step.state.unlocks_used = 0;
     open_account(step.state, now, std::move(actor), std::move(why));
     transition(step, lock_event_kind::unlocked_by_person, now);

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "shared/config/load.hpp"
 #include "shared/daemon/daemon.hpp"
+#include "shared/maps/map_set.hpp"
 
 #include <getopt.h>
 #include <unistd.h>
@@ -37,7 +38,12 @@ int usage_error(std::string_view program, std::string_view what) {
 }
 
 int check_config(const std::filesystem::path& file) {
-    if (!load_or_explain(file)) return exit_config;
+    const auto settings = load_or_explain(file);
+    if (!settings) return exit_config;
+    const auto wrong = maps::problems(*settings);
+    for (const auto& one : wrong)
+        std::cerr << file.string() << ": " << one << '\n';
+    if (!wrong.empty()) return exit_config;
     std::cout << file.string() << ": no errors\n";
     return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What passes with time in the account store, and the outbox of notices.
+// What passes with time in the account store, and the outboxes of notices and hook calls.
 #include "shared/state/account_records.hpp"
 
 #include <memory>
@@ -17,8 +17,13 @@ struct expiry {
     std::vector<std::string> timed_out;     ///< lock keys
     std::vector<std::string> stale_strikes; ///< strike keys
     std::vector<std::string> old_history;   ///< keys of the order of forgetting
-    std::vector<std::uint64_t> old_notices;
+    std::vector<std::string> old_letters;   ///< keys of notices and hook calls
 };
+
+bool wants_advance(const lock_state& lock, instant now) {
+    const bool over = times_out(lock) && lock.until <= now;
+    return over || lock.since > now || lock.counted_from > now; // or the clock went back
+}
 
 // Read first: most of the time there is nothing to write.
 result<expiry> find_expired(store& where, instant now, seconds retention) {
@@ -27,7 +32,7 @@ result<expiry> find_expired(store& where, instant now, seconds retention) {
     expiry e;
     txn->scan("K", {}, [&](std::string_view key, std::string_view value) {
         const auto record = decode_lock(value);
-        if (record && record->lock.kind == lock_kind::timed && record->lock.until <= now) e.timed_out.emplace_back(key);
+        if (record && wants_advance(record->lock, now)) e.timed_out.emplace_back(key);
         return e.timed_out.size() < max_expired;
     });
     txn->scan("S", {}, [&](std::string_view key, std::string_view value) {
@@ -43,11 +48,16 @@ result<expiry> find_expired(store& where, instant now, seconds retention) {
         return e.old_history.size() < max_expired;
     });
     txn->scan("N", {}, [&](std::string_view key, std::string_view value) {
-        const auto id = from_big_endian(key.substr(1));
-        const auto n = decode_notice(id, value);
+        const auto n = decode_notice(from_big_endian(key.substr(1)), value);
         if (n && n->event.at > now - retention) return false;
-        e.old_notices.push_back(id);
-        return e.old_notices.size() < max_expired;
+        e.old_letters.emplace_back(key);
+        return e.old_letters.size() < max_expired;
+    });
+    txn->scan("P", {}, [&](std::string_view key, std::string_view value) {
+        const auto c = decode_hook_call(from_big_endian(key.substr(1)), value);
+        if (c && c->event.at > now - retention) return false;
+        e.old_letters.emplace_back(key);
+        return e.old_letters.size() < 2 * max_expired;
     });
     return e;
 }
@@ -59,9 +69,9 @@ result<void> expire_locks(write_txn& txn, const expiry& e, instant now, std::vec
         auto record = value ? decode_lock(*value) : std::nullopt;
         if (!record) continue;
         auto step = advance(record->lock, now);
-        if (step.events.empty()) continue;
+        if (step.events.empty() && step.state == record->lock) continue;
         if (auto put = store_transition(txn, key, record->account, step.state, step.events); !put) return put;
-        opened.push_back({std::move(record->account), std::move(step.state)});
+        if (!step.events.empty()) opened.push_back({std::move(record->account), std::move(step.state)});
     }
     return {};
 }
@@ -80,8 +90,8 @@ result<void> forget_records(write_txn& txn, const expiry& e, instant now) {
         if (key.size() <= 9 + hashed_size) continue;
         if (auto gone = txn.erase(key.substr(9)); !gone) return gone;
     }
-    for (const auto id : e.old_notices) {
-        if (auto gone = txn.erase("N" + big_endian(id)); !gone) return gone;
+    for (const auto& key : e.old_letters) {
+        if (auto gone = txn.erase(key); !gone) return gone;
     }
     return {};
 }
@@ -93,7 +103,7 @@ asio::awaitable<result<std::vector<locked_account>>> account_store::expire(secon
     auto due = find_expired(store_, now, retention);
     if (!due) co_return due.error();
     auto opened = std::make_shared<std::vector<locked_account>>();
-    if (due->timed_out.empty() && due->stale_strikes.empty() && due->old_history.empty() && due->old_notices.empty()) {
+    if (due->timed_out.empty() && due->stale_strikes.empty() && due->old_history.empty() && due->old_letters.empty()) {
         co_return *opened;
     }
     writer::operation op = [opened, now, e = std::move(*due)](write_txn& txn) -> result<void> {
@@ -132,6 +142,52 @@ asio::awaitable<result<void>> account_store::notice_failed(std::uint64_t id) {
         if (!n) return {};
         ++n->attempts;
         return txn.put(key, encode_notice(*n));
+    };
+    co_return co_await writer_.run(std::move(op));
+}
+
+result<std::vector<hook_call>> account_store::hook_calls(std::size_t most) {
+    const auto txn = store_.read();
+    if (!txn) return txn.error();
+    std::vector<hook_call> out;
+    if (most == 0) return out;
+    txn->scan("P", {}, [&](std::string_view key, std::string_view value) {
+        if (auto c = decode_hook_call(from_big_endian(key.substr(1)), value)) out.push_back(std::move(*c));
+        return out.size() < most;
+    });
+    if (txn->damaged()) return damaged("hook call");
+    return out;
+}
+
+asio::awaitable<result<void>> account_store::hook_call_now(hook_call what) {
+    writer::operation op = [what = std::move(what)](write_txn& txn) -> result<void> {
+        const auto key = "P" + big_endian(what.id);
+        return txn.get(key) ? txn.put(key, encode_hook_call(what)) : result<void>{};
+    };
+    co_return co_await writer_.run(std::move(op));
+}
+
+asio::awaitable<result<void>> account_store::hook_calls_over(std::vector<std::uint64_t> ids) {
+    writer::operation op = [ids = std::move(ids)](write_txn& txn) -> result<void> {
+        txn.use_reserve();
+        for (const auto id : ids) {
+            if (auto gone = txn.erase("P" + big_endian(id)); !gone) return gone;
+        }
+        return {};
+    };
+    co_return co_await writer_.run(std::move(op));
+}
+
+asio::awaitable<result<void>> account_store::hook_failed(std::string account, std::string words,
+                                                         std::string reference) {
+    writer::operation op = [lock_key = key('K', account), account, words = std::move(words),
+                            reference = std::move(reference), now = clock_.now()](write_txn& txn) -> result<void> {
+        const auto value = txn.get(lock_key);
+        auto record = value ? decode_lock(*value) : std::nullopt;
+        lock_event event{lock_event_kind::hook_failed, now, words, "postsluice", reference, {}};
+        if (record) event.after = std::move(record->lock);
+        const auto stored = store_event(txn, lock_key, account, event);
+        return stored ? result<void>{} : result<void>{stored.error()};
     };
     co_return co_await writer_.run(std::move(op));
 }

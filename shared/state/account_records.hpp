@@ -7,7 +7,9 @@
 //   H <hash of account> <time, descending> <number>  history: one lock_event
 //   D <time, ascending> <the history's key>          when to forget it
 //   N <number, big-endian>                           notice, in the order of sending
+//   P <number, big-endian>                           hook_call, in the order of the transitions
 //   M                                                the next number
+//   L                                                number of changes to K records: whether to read them again
 #pragma once
 
 #include "shared/state/account_store.hpp"
@@ -29,10 +31,18 @@ struct lock_record {
 [[nodiscard]] std::string encode_notice(const notice& n);
 [[nodiscard]] std::optional<notice> decode_notice(std::uint64_t id, std::string_view value);
 
+[[nodiscard]] std::string encode_hook_call(const hook_call& c);
+[[nodiscard]] std::optional<hook_call> decode_hook_call(std::uint64_t id, std::string_view value);
+
 [[nodiscard]] failure damaged(std::string_view what);
-/// The new lock, its history and its notices. `lock_key`: K and the account's hash.
+/// The new lock, its history, its notices and hook calls. `lock_key`: K and the account's hash.
 [[nodiscard]] result<void> store_transition(write_txn& txn, const std::string& lock_key, const std::string& account,
                                             const lock_state& lock, const std::vector<lock_event>& events);
+/// An event into history and notices; `id`: its number.
+[[nodiscard]] result<std::uint64_t> store_event(write_txn& txn, const std::string& lock_key, const std::string& account,
+                                                const lock_event& event);
+/// How often K records changed.
+[[nodiscard]] std::uint64_t read_changes(const read_txn& txn);
 /// Leaves the strikes that are remembered.
 void forget_old(std::vector<strike>& strikes, instant now);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/state/account_store.hpp"
 
+#include "shared/log/log.hpp"
 #include "shared/state/account_records.hpp"
 
 #include <algorithm>
@@ -34,15 +35,19 @@ result<void> strike_account(write_txn& txn, const std::string& lock_key, const s
     auto lock = load_lock(txn, lock_key);
     if (!lock) return lock.error();
     auto strikes = load_strikes(txn, strikes_key);
-    if (!strikes) return strikes.error();
+    outcome.forgot = !strikes;
+    if (!strikes) strikes = std::vector<strike>{};
+    compact_strikes(*strikes, now, lock->counted_from);
     forget_old(*strikes, now);
-    outcome.counted =
-        std::none_of(strikes->begin(), strikes->end(), [&](const auto& s) { return same_proof(s, what); });
+    outcome.counted = !policy.at_once.empty() || std::none_of(strikes->begin(), strikes->end(),
+                                                              [&](const auto& s) { return same_proof(s, what); });
+    const lock_state before = *lock;
     lock_step step;
     if (outcome.counted) {
         const auto later = std::upper_bound(strikes->begin(), strikes->end(), what,
                                             [](const strike& a, const strike& b) { return a.at < b.at; });
         strikes->insert(later, what);
+        compact_strikes(*strikes, now, lock->counted_from);
         forget_old(*strikes, now);
         if (auto put = txn.put(strikes_key, encode_strikes(*strikes)); !put) return put;
         step = apply_strike(std::move(*lock), policy, *strikes, what, now);
@@ -51,7 +56,8 @@ result<void> strike_account(write_txn& txn, const std::string& lock_key, const s
     }
     outcome.state = step.state;
     outcome.events = step.events;
-    return step.events.empty() ? result<void>{} : store_transition(txn, lock_key, account, step.state, step.events);
+    if (step.events.empty() && step.state == before) return {};
+    return store_transition(txn, lock_key, account, step.state, step.events);
 }
 
 } // namespace
@@ -93,6 +99,46 @@ result<std::vector<locked_account>> account_store::locked(std::size_t most) {
     return out;
 }
 
+result<std::shared_ptr<const lock_set>> account_store::load_locks(const read_txn& txn) const {
+    std::vector<locked_account> all;
+    std::set<std::string, std::less<>> unreadable;
+    txn.scan("K", {}, [&](std::string_view place, std::string_view value) {
+        auto record = decode_lock(value);
+        if (!record)
+            unreadable.emplace(place);
+        else if (record->lock.kind != lock_kind::open)
+            all.push_back({std::move(record->account), std::move(record->lock)});
+        return true;
+    });
+    if (txn.damaged()) return damaged("lock");
+    if (!unreadable.empty()) {
+        log::error("lock records are damaged: on_error decides for their accounts; postsluice account reset repairs")
+            .kv("records", unreadable.size());
+    }
+    auto place_of = [secret = secret_](std::string_view account) { return hashed_key('K', secret, {account}); };
+    return std::make_shared<const lock_set>(std::move(all), std::move(unreadable), std::move(place_of));
+}
+
+// Most commits to the environment are not about locks (quarantine, strikes): the record L tells.
+result<std::shared_ptr<const lock_set>> account_store::locks() {
+    const auto version = store_.version();
+    if (!version) return version.error();
+    const std::lock_guard hold{mutex_};
+    if (locks_ && seen_ == *version) return locks_;
+    const auto txn = store_.read();
+    if (!txn) return txn.error();
+    const auto changes = read_changes(*txn);
+    if (txn->damaged()) return damaged("lock");
+    if (!locks_ || seen_.opening != version->opening || changes != changes_seen_) {
+        auto loaded = load_locks(*txn);
+        if (!loaded) return loaded.error();
+        locks_ = std::move(*loaded);
+        changes_seen_ = changes;
+    }
+    seen_ = *version;
+    return locks_;
+}
+
 result<account_history> account_store::history(std::string_view account, std::size_t most) {
     const auto txn = store_.read();
     if (!txn) return txn.error();
@@ -126,29 +172,38 @@ asio::awaitable<result<strike_outcome>> account_store::add_strike(std::string ac
     };
     const auto done = co_await writer_.run(std::move(op));
     if (!done) co_return done.error();
+    if (outcome->forgot) log::error("strikes damaged: they count anew").kv("account", account);
     co_return *outcome;
 }
 
+// What a person does: needs nothing of what was before, so it also repairs a record that cannot be read.
 asio::awaitable<result<lock_state>> account_store::change(std::string account, step_function step) {
-    auto after = std::make_shared<lock_state>();
-    writer::operation op = [after, step = std::move(step), k = key('K', account),
+    struct outcome {
+        lock_state after;
+        bool repaired = false;
+    };
+    auto made = std::make_shared<outcome>();
+    writer::operation op = [made, step = std::move(step), k = key('K', account),
                             account](write_txn& txn) -> result<void> {
         auto lock = load_lock(txn, k);
-        if (!lock) return lock.error();
-        *after = std::move(*lock);
-        const auto events = step(txn, *after);
+        made->repaired = !lock;
+        const lock_state before = lock ? *lock : lock_state{};
+        made->after = before;
+        const auto events = step(txn, made->after);
         if (!events) return events.error();
-        return events->empty() ? result<void>{} : store_transition(txn, k, account, *after, *events);
+        if (events->empty() && made->after == before && !made->repaired) return {};
+        return store_transition(txn, k, account, made->after, *events);
     };
     const auto done = co_await writer_.run(std::move(op));
     if (!done) co_return done.error();
-    co_return *after;
+    if (made->repaired) log::warning("a damaged lock record was replaced").kv("account", account);
+    co_return made->after;
 }
 
 asio::awaitable<result<lock_state>> account_store::lock(std::string account, std::string actor, std::string why,
-                                                        std::string reference) {
+                                                        std::string reference, seconds duration) {
     step_function step = [=, now = clock_.now()](write_txn&, lock_state& lock) -> result<std::vector<lock_event>> {
-        auto done = lock_by_person(std::move(lock), actor, why, reference, now);
+        auto done = lock_by_person(std::move(lock), actor, why, reference, now, duration);
         lock = std::move(done.state);
         return std::move(done.events);
     };

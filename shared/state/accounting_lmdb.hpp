@@ -13,6 +13,7 @@
 #include "shared/state/completion.hpp"
 #include "shared/state/ledger.hpp"
 #include "shared/state/store.hpp"
+#include "shared/state/turn.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -26,7 +27,7 @@ struct accounting_options {
     seconds refusal_retention{90 * 86400};
 };
 
-class accounting_lmdb final : public accounting {
+class accounting_lmdb final : public accounting, public turn {
 public:
     accounting_lmdb(store& where, asio::any_io_executor loop, std::string hash_secret, const clock& time,
                     accounting_options options = {});
@@ -50,6 +51,9 @@ public:
     /// Newest first; an empty account: all.
     result<std::vector<refusal_event>> refusals(std::string_view account, std::size_t most) override;
     asio::awaitable<result<void>> reset(std::string account) override;
+
+    asio::awaitable<result<void>> write_in_turn(std::function<result<void>(write_txn&)> change) override;
+    result<void> read_in_turn(const std::function<void(const read_txn&)>& look) override;
 
 private:
     template <class Answer, class Verb>

@@ -87,4 +87,17 @@ result<std::vector<refusal_event>> accounting_lmdb::refusals(std::string_view ac
     });
 }
 
+asio::awaitable<result<void>> accounting_lmdb::write_in_turn(std::function<result<void>(write_txn&)> change) {
+    const auto done = in_turn<void>([&change](ledger& books) { return change(books.txn()); });
+    if (!done) co_return done.error();
+    co_return co_await committed();
+}
+
+result<void> accounting_lmdb::read_in_turn(const std::function<void(const read_txn&)>& look) {
+    return reading([&look](const read_txn& txn) -> result<void> {
+        look(txn);
+        return {};
+    });
+}
+
 } // namespace postsluice::state

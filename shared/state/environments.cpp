@@ -86,4 +86,10 @@ std::unique_ptr<accounting> environments::make_accounting(asio::any_io_executor 
     return std::make_unique<accounting_lmdb>(hot(), std::move(loop), secret_, clock_, options);
 }
 
+std::unique_ptr<trend_store> environments::make_trends(accounting& beside) {
+    auto* const turns = dynamic_cast<turn*>(&beside);
+    require(turns != nullptr, "trends are written in the accounting's turn");
+    return make_trend_store(*turns, secret_, clock_);
+}
+
 } // namespace postsluice::state

@@ -16,6 +16,7 @@
 #include "shared/state/maintenance.hpp"
 #include "shared/state/passages.hpp"
 #include "shared/state/quarantine_index.hpp"
+#include "shared/state/trend_store.hpp"
 
 namespace postsluice::state {
 
@@ -51,6 +52,8 @@ public:
     /// policyd only (asserted), once; it must end before this and before the loop's context.
     [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop,
                                                               accounting_options options = {});
+    /// policyd only; beside the accounting that make_accounting() made, which must outlive it.
+    [[nodiscard]] std::unique_ptr<trend_store> make_trends(accounting& beside);
 
 private:
     explicit environments(const std::filesystem::path& directory)

@@ -189,6 +189,14 @@ public:
         return std::min(1.0, static_cast<double>(used) / static_cast<double>(e.usable_pages));
     }
 
+    result<store_version> version() override {
+        const auto e = acquire(*core_);
+        if (!e) return e.error();
+        MDB_envinfo info{};
+        if (const int rc = ::mdb_env_info((*e)->env, &info); rc != 0) return (*e)->note(rc, "info");
+        return store_version{(*e)->opening, info.me_last_txnid};
+    }
+
 private:
     static result<void> copy_into(environment& e, int fd) {
         int rc = ::mdb_env_copyfd2(e.env, fd, MDB_CP_COMPACT);

@@ -42,6 +42,13 @@ struct store_options {
     std::uint32_t schema = 1; ///< our schema number of this environment
 };
 
+/// Tells whether anything was committed since: equal versions, equal contents.
+struct store_version {
+    std::uint64_t opening = 0; ///< another one after each opening of an environment
+    std::uint64_t commits = 0; ///< of all processes
+    bool operator==(const store_version&) const = default;
+};
+
 class store;
 
 class read_txn {
@@ -100,6 +107,8 @@ public:
     virtual void tend() = 0;
     /// Part of the map in use, 0..1.
     [[nodiscard]] virtual double fill() = 0;
+    /// Costs no transaction.
+    [[nodiscard]] virtual result<store_version> version() = 0;
 
 protected:
     [[nodiscard]] static read_txn make_read(std::unique_ptr<read_txn::impl> i);

@@ -20,6 +20,7 @@ struct environment {
     MDB_dbi table = 0;
     std::filesystem::path directory;
     ino_t inode = 0;                   ///< of data.mdb
+    std::uint64_t opening = 0;         ///< its number in this process
     std::size_t usable_pages = 0;      ///< above it only the reserve is left
     std::atomic<bool> corrupt{false};  ///< damaged pages were met
     std::atomic<bool> unusable{false}; ///< MDB_PANIC, or replaced on disk

@@ -263,6 +263,8 @@ result<std::shared_ptr<environment>> open_environment(const store_options& optio
     if (rc != 0) return to_failure(rc, "open", directory);
     if (auto known = check_schema(options, found); !known) return known.error();
     e->inode = inode_of(data);
+    static std::atomic<std::uint64_t> openings{0};
+    e->opening = ++openings;
     return e;
 }
 

@@ -111,10 +111,91 @@ BOOST_AUTO_TEST_CASE(the_order_of_the_sources_is_the_configured_one) {
     BOOST_TEST(account_of(settings(), {"", "", 0}) == "uid:0");
 }
 
+BOOST_AUTO_TEST_CASE(a_certificate_is_an_account_only_where_it_is_listed) {
+    auto s = settings();
+    s.accounts.push_back({"relay", {}, {}, {"relay.example"}, {}, {"AA:BB:cc:01", "12:34:56:78"}});
+    const auto by = [&s](std::string_view certificate, std::string_view key) {
+        client_facts facts{"", "203.0.113.1", {}};
+        facts.certificate = certificate;
+        facts.public_key = key;
+        return account_of(s, facts);
+    };
+    BOOST_TEST(by("aa:bb:CC:01", "99:99") == "relay");
+    BOOST_TEST(by("99:99", "12:34:56:78") == "relay"); // the key's own fingerprint
+    BOOST_TEST(by("99:99", "99:99") == "(none)");
+    BOOST_TEST(by("", "") == "(none)");
+    BOOST_TEST(by("AA:BB:CC", "") == "(none)");
+    s.accounts.back().certificate = {""}; // the configuration refuses it; it means nobody all the same
+    BOOST_TEST(by("", "") == "(none)");
+}
+
+BOOST_AUTO_TEST_CASE(the_default_order_is_login_certificate_network) {
+    auto s = settings();
+    s.accounts.push_back({"relay", {}, {}, {}, {}, {"AA:BB"}});
+    client_facts all{"alice", "192.0.2.1", {}, "aa:bb", ""};
+    BOOST_TEST(account_of(s, all) == "alice@example.org");
+    all.sasl_username = {};
+    BOOST_TEST(account_of(s, all) == "relay");
+    all.certificate = {};
+    BOOST_TEST(account_of(s, all) == "shop");
+    all = {"alice", "192.0.2.1", {}, "aa:bb", ""};
+    s.identify = {config::account_source::certificate};
+    BOOST_TEST(account_of(s, all) == "relay");
+    s.identify = {config::account_source::network, config::account_source::certificate, config::account_source::sasl};
+    BOOST_TEST(account_of(s, all) == "shop");
+    all.client_address = "203.0.113.1";
+    BOOST_TEST(account_of(s, all) == "relay");
+}
+
+BOOST_AUTO_TEST_CASE(an_extension_is_not_another_account_or_recipient) {
+    auto s = settings();
+    const std::pair<std::string_view, std::string> off[] = {{"alice+x@example.org", "alice+x@example.org"}};
+    for (const auto& [login, account] : off)
+        BOOST_TEST(account_of(s, {login, "", {}}) == account);
+    s.recipient_delimiter = "+";
+    s.accounts.push_back({"robot", {"build+robot@example.org"}, {}, {}, {}});
+    struct row {
+        std::string_view login;
+        std::string account, kept;
+    };
+    const row rows[] = {
+        {"alice+x@example.org", "alice@example.org", "alice@example.org"},
+        {"Alice+X+Y", "alice@example.org", "alice@example.org"},
+        {"+alice@example.org", "+alice@example.org", "+alice@example.org"},
+        {"team+x@example.org", "team", "team@example.org"},
+        {"news+x@lists.example.org", "team", "news@lists.example.org"},
+        {"boss+x", "boss@example.org", "boss@example.org"},
+        {"build+robot@example.org", "robot", "build+robot@example.org"}, // listed so
+        {"build@example.org", "build@example.org", "build@example.org"},
+        {"customer.example", "hosting", "customer.example"},
+        {"alice@sub+x.example", "alice@sub+x.example", "alice@sub+x.example"},
+    };
+    for (const auto& [login, account, kept] : rows)
+        BOOST_TEST_CONTEXT(login) {
+            const auto who = identify(s, {login, "", {}}).value();
+            BOOST_TEST(who.account == account);
+            BOOST_TEST(who.login == kept);
+        }
+    const auto key = [&s](std::string_view address) { return recipient_key(s, mail_address::from_internal(address)); };
+    BOOST_TEST(key("Friend+Birthday@Example.NET") == "friend@example.net");
+    BOOST_TEST(key("owner-list@example.net") == "owner-list@example.net");
+    s.recipient_delimiter = "-+";
+    BOOST_TEST(key("friend-a+b@example.net") == "friend@example.net");
+    BOOST_TEST(key("friend+a-b@example.net") == "friend@example.net");
+    for (const std::string_view whole : {"owner-list@example.net", "list-request@example.net",
+                                         "mailer-daemon@example.net", "double-bounce@example.net", "-x@example.net"})
+        BOOST_TEST(key(whole) == whole);
+    BOOST_TEST(key("postmaster") == "postmaster");
+    BOOST_TEST(key("") == "");
+}
+
 BOOST_AUTO_TEST_CASE(no_login_takes_the_key_of_another_account) {
     auto s = settings();
     s.default_domain.clear();
-    for (const std::string login : {"shop", "SHOP", "uid:1000", "login:shop", "-"}) {
+    for (const std::string login :
+         {"shop", "SHOP", "uid:1000", "login:shop", "-", "domain:example.org", "customer:acme", "client:192.0.2.1",
+          "network:192.0.2.0/24", "sender:alice@example.org", "Sender-Domain:example.org", "server:", "cert:aa:bb",
+          "account:alice@example.org"}) {
         const auto who = identify(s, {login, "", {}});
         BOOST_TEST_REQUIRE(who.has_value());
         BOOST_TEST(who->account.starts_with("login:"), who->account);
@@ -128,10 +209,10 @@ BOOST_AUTO_TEST_CASE(no_login_takes_the_key_of_another_account) {
 
 BOOST_AUTO_TEST_CASE(an_account_found_again_by_name_and_login_is_the_same) {
     const auto s = settings();
-    for (const client_facts facts :
+    for (const client_facts& facts :
          {client_facts{"alice", "", {}}, client_facts{"team", "", {}}, client_facts{"news@lists.example.org", "", {}},
           client_facts{"customer.example", "", {}}, client_facts{"boss", "", {}}, client_facts{"", "192.0.2.1", {}},
-          client_facts{"", "", 1000}, client_facts{"@", "", {}}}) {
+          client_facts{"", "", 1000}, client_facts{"@", "", {}}, client_facts{"sender:a@b.example", "", {}}}) {
         const auto who = identify(s, facts).value();
         const auto again = identity_of(s, who.account, who.login);
         BOOST_TEST(again.account == who.account);
@@ -139,6 +220,44 @@ BOOST_AUTO_TEST_CASE(an_account_found_again_by_name_and_login_is_the_same) {
         BOOST_TEST((again.entry == who.entry), who.account);
         BOOST_TEST((select_profile(s, again) == select_profile(s, who)));
     }
+}
+
+BOOST_AUTO_TEST_CASE(an_account_of_one_login_that_came_by_its_network_gets_no_login_in_the_filter) {
+    auto s = settings();
+    s.accounts = {{"printer", {"print@example.org"}, {net("192.0.2.9")}, {}, {}}};
+    s.assigns = {{"news", {"print@example.org"}, {}}};
+    const auto who = identify(s, {"", "192.0.2.9", {}}).value();
+    const auto again = identity_of(s, who.account, who.login); // what the ticket carries
+    BOOST_TEST(again.login == "");
+    BOOST_TEST(select_profile(s, again)->name == select_profile(s, who)->name);
+    BOOST_TEST(identity_of(s, "printer").login == "print@example.org"); // an operator means the login
+}
+
+BOOST_AUTO_TEST_CASE(a_profile_may_be_assigned_to_a_customer) {
+    auto s = settings();
+    s.customers = {{"Acme", {"acme.example"}, {"shop"}}, {"other", {"other.example"}, {}}};
+    s.assigns = {{"news", {}, {}, {"ac*"}}};
+    const auto profile = [&s](const client_facts& facts) {
+        return select_profile(s, identify(s, facts).value())->name;
+    };
+    BOOST_TEST(profile({"bob@acme.example", "", {}}) == "news");
+    BOOST_TEST(profile({"", "192.0.2.1", {}}) == "news");
+    BOOST_TEST(profile({"bob@other.example", "", {}}) == "default");
+    BOOST_TEST(profile({"bob@nobody.example", "", {}}) == "default");
+    BOOST_TEST(explain_profile(s, identify(s, {"bob@acme.example", "", {}}).value()) == "assign 1 (customer ac*)");
+}
+
+BOOST_AUTO_TEST_CASE(a_login_that_matches_a_glob_of_account_names_is_none_of_them) {
+    auto s = settings();
+    s.assigns = {{"news", {}, {"sho*"}}, {"news", {}, {"*@vip.example"}}};
+    s.default_domain.clear();
+    const auto profile = [&s](const client_facts& facts) {
+        return select_profile(s, identify(s, facts).value())->name;
+    };
+    BOOST_TEST(profile({"", "192.0.2.1", {}}) == "news");
+    BOOST_TEST(profile({"shoplifter@example.net", "", {}}) == "default");
+    BOOST_TEST(profile({"shoplifter", "", {}}) == "default");
+    BOOST_TEST(profile({"bob@vip.example", "", {}}) == "news"); // with an '@' logins are meant
 }
 
 BOOST_AUTO_TEST_CASE(an_operator_may_name_an_account_in_short) {

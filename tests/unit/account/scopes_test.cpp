@@ -64,7 +64,10 @@ BOOST_AUTO_TEST_CASE(a_customer_is_found_by_domain_below_it_or_account) {
     };
     BOOST_TEST(customer("a@acme.example", "a@acme.example"));
     BOOST_TEST(customer("a@x.y.acme.example", "a@x.y.acme.example"));
-    BOOST_TEST(customer("acme-relay", ""));
+    const config::account_entry relay{"acme-relay", {}, {}, {}, {}};
+    BOOST_TEST((account::customer_of(settings, {"acme-relay", "", &relay, {}}) != nullptr));
+    BOOST_TEST(!customer("acme-relay@other.example", "acme-relay@other.example")); // reads like one of its accounts
+    BOOST_TEST(!customer("acme-relay", "acme-relay"));
     BOOST_TEST(!customer("a@notacme.example", "a@notacme.example"));
     BOOST_TEST(!customer("uid:1000", ""));
 }

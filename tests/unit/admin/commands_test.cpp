@@ -343,7 +343,11 @@ BOOST_AUTO_TEST_CASE(why_answers_from_one_daemon_while_the_other_is_down) {
 
 BOOST_AUTO_TEST_CASE(account_verbs_ask_for_what_was_said_and_short_forms_are_the_same) {
     const json open = {{"account", "bob@example.org"}, {"was_locked", true}, {"lock", {{"locked", false}}}};
-    both daemons{{{"account lock", {{"account", "bob@example.org"}, {"lock", lock_timed}}},
+    const json locked = {{"account", "bob@example.org"}, {"lock", {{"locked", true}, {"kind", "manual"}}}},
+               struck = {{"account", "bob@example.org"}, {"strike", {{"kind", "complaint"}}}, {"lock", lock_timed}};
+    both daemons{{{"account lock", locked},
+                  {"account strike", struck},
+                  {"account history", {{"account", "bob@example.org"}, {"locked", true}, {"lock", lock_timed}}},
                   {"account unlock", open},
                   {"account reset", open}},
                  {}};
@@ -359,6 +363,15 @@ BOOST_AUTO_TEST_CASE(account_verbs_ask_for_what_was_said_and_short_forms_are_the
               bob_why,
               "is locked until somebody unlocks it"},
           row{{"lock", "bob@example.org", "--why", "phone call"}, bob_why, "is locked until somebody unlocks it"},
+          row{{"lock", "domain:example.org", "--for", "2 hours"},
+              {{"account", "domain:example.org"}, {"for", "2 hours"}},
+              "is locked until somebody unlocks it"},
+          row{{"account", "strike", "bob@example.org", "--kind", "complaint", "--weight", "3", "--why", "called"},
+              {{"account", "bob@example.org"}, {"kind", "complaint"}, {"weight", 3}, {"why", "called"}},
+              "A strike for complaint is held against bob@example.org; it is locked until 2026-01-01 00:20:00Z"},
+          row{{"account", "history", "bob@example.org"},
+              {{"account", "bob@example.org"}, {"most", 50}},
+              "bob@example.org is locked until 2026-01-01 00:20:00Z"},
           row{{"unlock", "bob@example.org"}, bob, "is open again"},
           row{{"account", "unlock", "bob@example.org"}, bob, "is open again"},
           row{{"account", "reset", "bob@example.org"}, bob, "are forgotten"}}) {

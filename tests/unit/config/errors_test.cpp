@@ -109,6 +109,10 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
          "t.toml:2: profile.default.from: \"own-domian\" is not known here; did you mean \"own-domain\"?"},
         {"[profile.default]\nfrom = \"a@example.org\"",
          "t.toml:2: profile.default.from: addresses and domains stand in a list; write [\"a@example.org\"]"},
+        {"[profile.default]\nfrom = \"hash:/etc/postfix/x\"",
+         "t.toml:2: profile.default.from: \"hash:/etc/postfix/x\" is not a map of a type that is read here"},
+        {"[profile.default]\nfrom = [\"@example.org\", \"lmdb:x\"]",
+         "t.toml:2: profile.default.from: \"lmdb:x\" has no absolute path"},
         {"[profile.default]\nfrom = []", "t.toml:2: profile.default.from: an empty list lets nobody send"},
         {"[profile.default]\nfrom = [\"example.org\"]", "t.toml:2: profile.default.from: \"example.org\" is neither an "
                                                         "address nor \"@domain\"; did you mean \"@example.org\"?"},
@@ -118,6 +122,30 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
                                                 "is not known here; did you mean \"default\"?"},
         {"[[account]]\nnetwork = [\"192.0.2.1\"]\ndomains = [\"a.example\"]", "t.toml:1: account.name: is missing"},
         {"[[account]]\nname = \"uid:5\"", "t.toml:2: account.name: \"uid:5\" means something else already"},
+        {"[[account]]\nname = \"Domain:example.org\"", "t.toml:2: account.name: \"Domain:example.org\" means something "
+                                                       "else already; choose a name that does not begin with "
+                                                       "\"domain:\""},
+        {"[[account]]\nname = \"-\"", "t.toml:2: account.name: \"-\" means something else already; choose a name that "
+                                      "is not \"-\""},
+        {"[[customer]]\nname = \"sender-domain:x\"\ndomains = [\"a.example\"]",
+         "t.toml:2: customer.name: \"sender-domain:x\" means something else already"},
+        {"[[customer]]\ndomains = [\"a.example\"]", "t.toml:1: customer.name: is missing"},
+        {"[[customer]]\nname = \"acme\"", "t.toml:1: customer: is nobody; name its domains or accounts"},
+        {"[[customer]]\nname = \"acme\"\ndomains = [\"a.example\"]\n[[customer]]\nname = \"Acme\"\ndomains = "
+         "[\"b.example\"]",
+         "t.toml:5: customer.name: \"Acme\" is the name of another customer, in line 2"},
+        {"[[account]]\nname = \"press\"\n[[customer]]\nname = \"acme\"\naccount = [\n\"uid:7\", \"p*\",\n\"pres\"]",
+         "t.toml:7: customer.account: there is no such account: \"pres\" is not known here; did you mean \"press\"?"},
+        {"[[assign]]\nprofile = \"default\"\naccount = [\"shop\"]",
+         "t.toml:3: assign.account: there is no such account: \"shop\"; there are no [[account]]"},
+        {"[[customer]]\nname = \"acme\"\ndomains = [\"a.example\"]\n[[assign]]\nprofile = \"default\"\ncustomer = "
+         "[\"ACME\", \"acne\"]",
+         "t.toml:6: assign.customer: there is no such customer: \"acne\" is not known here; did you mean \"acme\"?"},
+        {"[[account]]\nname = \"press\"\ncertificate = [\""
+         "AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99\"]",
+         "t.toml:1: account.domains: \"press\" is known by its certificate and has no domain of its own"},
+        {"[[account]]\nname = \"press\"\ncertificate = [\"\"]",
+         "t.toml:3: account.certificate: \"\" is no fingerprint"},
         {"[[account]]\nname = \"a\"\n[[account]]\nname = \"A\"",
          "t.toml:4: account.name: \"A\" is the name of another account, in line 2"},
         {"[[account]]\nname = \"shop\"\nnetwork = [\"192.0.2.1\"]",

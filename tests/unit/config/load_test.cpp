@@ -4,6 +4,8 @@
 
 #include "fixture.hpp"
 
+#include "shared/config/print.hpp"
+
 using namespace postsluice;
 using namespace postsluice::config;
 using namespace postsluice::config::testing;
@@ -134,6 +136,24 @@ symbols = { gtube = { score = 4.5 }, EICAR = { enabled = false } }
     BOOST_TEST(c.symbols.at("GTUBE").score.value() == 4.5);
     BOOST_TEST((c.symbols.at("GTUBE").action == forced_verdict::reject));
     BOOST_TEST(!c.symbols.at("EICAR").enabled);
+}
+
+BOOST_AUTO_TEST_CASE(from_names_a_map_or_a_list_with_maps) {
+    const auto s = good(R"(
+[profile.one]
+from = "lmdb:/etc/postfix/Sender_Login_Maps"
+[profile.mixed]
+from = ["Boss@example.org", "texthash:/etc/postfix/X", "socketmap:unix:/run/maps:logins", "@example.net"]
+)");
+    const auto& one = *s->profiles.at("one");
+    BOOST_TEST((one.from == from_rule{from_rule::kind::map, {"lmdb:/etc/postfix/Sender_Login_Maps"}}));
+    const auto& mixed = *s->profiles.at("mixed");
+    BOOST_TEST((mixed.from == from_rule{from_rule::kind::map,
+                                        {"boss@example.org", "texthash:/etc/postfix/X",
+                                         "socketmap:unix:/run/maps:logins", "@example.net"}}));
+    const auto again = good(print_settings(*s));
+    BOOST_TEST((again->profiles.at("one")->from == one.from));
+    BOOST_TEST((again->profiles.at("mixed")->from == mixed.from));
 }
 
 BOOST_AUTO_TEST_CASE(a_profile_that_inherits_from_nobody_has_its_own_limits_only) {

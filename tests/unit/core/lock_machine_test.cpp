@@ -178,10 +178,121 @@ BOOST_AUTO_TEST_CASE(a_persons_lock_on_a_lock_that_is_over_records_both) {
                 kinds{lock_event_kind::locked, lock_event_kind::unlocked_by_time, lock_event_kind::locked_by_person}));
 }
 
-BOOST_AUTO_TEST_CASE(unlocking_an_open_account_changes_nothing) {
-    const auto step = unlock_by_person({}, "anna", "", start);
-    BOOST_TEST(step.events.empty());
-    BOOST_TEST((step.state == lock_state{}));
+BOOST_AUTO_TEST_CASE(unlocking_an_open_account_tells_nobody_and_lets_strikes_begin_anew) {
+    account a;
+    for (int i = 0; i < 4; ++i)
+        a.strike_at(start, strike_kind::spam);
+    a.take(unlock_by_person(a.state, "anna", "", start + minutes{1}));
+    BOOST_TEST(a.events.empty());
+    a.strike_at(start + minutes{2}, strike_kind::spam);
+    BOOST_TEST(a.state.kind == lock_kind::open);
+}
+
+BOOST_AUTO_TEST_CASE(a_persons_lock_for_a_time_ends_and_uses_up_nothing) {
+    account a;
+    a.take(lock_by_person({}, "anna", "until tomorrow", "T", start, hours{2}));
+    BOOST_TEST(is_locked(a.state, start + hours{2} - milliseconds{1}));
+    BOOST_TEST(!is_locked(a.state, start + hours{2}));
+    a.take(advance(a.state, start + hours{3}));
+    BOOST_TEST((a.kinds() == kinds{lock_event_kind::locked_by_person, lock_event_kind::unlocked_by_time}));
+    BOOST_TEST(a.state.unlocks_used == 0U);
+    a.strike_at(start + hours{4}, strike_kind::virus);
+    BOOST_TEST(a.state.kind == lock_kind::timed);
+}
+
+BOOST_AUTO_TEST_CASE(what_locks_at_once_needs_no_trigger) {
+    account a;
+    lock_policy p{{}, minutes{30}, 1, "300 recipients per hour then lock"};
+    a.strike_at(start, strike_kind::limit, 1, p);
+    BOOST_TEST(a.state.kind == lock_kind::timed);
+    BOOST_TEST(a.state.cause == "300 recipients per hour then lock");
+    a.strike_at(start + minutes{1}, strike_kind::limit, 1, p);
+    BOOST_TEST(a.events.size() == 1U); // locked is locked
+    a.strike_at(start + hours{1}, strike_kind::limit, 1, p);
+    BOOST_TEST(a.state.kind == lock_kind::permanent);
+}
+
+// Every state, every act.
+BOOST_AUTO_TEST_CASE(transitions) {
+    using state = lock_kind;
+    using event = lock_event_kind;
+    const instant now = start + minutes{5};
+    const auto in = [](state kind, instant until = {}, std::uint32_t used = 0) {
+        return lock_state{kind, start, until, used, {}, "c", "a", "r"};
+    };
+    const auto virus = [now](lock_state from) {
+        const std::vector<strike> one{{strike_kind::virus, now, 1, {}, "REF"}};
+        return apply_strike(std::move(from), policy, one, one.back(), now);
+    };
+    const auto pass = [now](lock_state from) { return advance(std::move(from), now); };
+    const auto lock = [now](lock_state from) { return lock_by_person(std::move(from), "anna", "w", "T", now); };
+    const auto unlock = [now](lock_state from) { return unlock_by_person(std::move(from), "anna", "w", now); };
+    const auto reset = [now](lock_state from) { return reset_by_person(std::move(from), "anna", now); };
+    const instant later = start + minutes{30}, over = start + minutes{1};
+    struct row {
+        const char* name;
+        lock_step step;
+        state kind;
+        kinds events;
+        std::uint32_t used;
+    };
+    const row table[] = {
+        {"open, strike", virus(in(state::open)), state::timed, {event::locked}, 0},
+        {"open, last strike", virus(in(state::open, {}, 1)), state::permanent, {event::made_permanent}, 1},
+        {"open, time", pass(in(state::open)), state::open, {}, 0},
+        {"open, lock", lock(in(state::open)), state::manual, {event::locked_by_person}, 0},
+        {"open, unlock", unlock(in(state::open, {}, 1)), state::open, {event::unlocked_by_person}, 0},
+        {"open, reset", reset(in(state::open)), state::open, {event::reset}, 0},
+        {"timed, strike", virus(in(state::timed, later)), state::timed, {}, 0},
+        {"timed, time", pass(in(state::timed, later)), state::timed, {}, 0},
+        {"timed, over", pass(in(state::timed, over)), state::open, {event::unlocked_by_time}, 1},
+        {"timed, over, strike",
+         virus(in(state::timed, over)),
+         state::permanent,
+         {event::unlocked_by_time, event::made_permanent},
+         1},
+        {"timed, lock", lock(in(state::timed, later)), state::manual, {event::locked_by_person}, 0},
+        {"timed, unlock", unlock(in(state::timed, later, 1)), state::open, {event::unlocked_by_person}, 0},
+        {"timed, reset", reset(in(state::timed, later)), state::open, {event::reset}, 0},
+        {"permanent, strike", virus(in(state::permanent, {}, 1)), state::permanent, {}, 1},
+        {"permanent, time", pass(in(state::permanent, {}, 1)), state::permanent, {}, 1},
+        {"permanent, lock", lock(in(state::permanent, {}, 1)), state::manual, {event::locked_by_person}, 1},
+        {"permanent, unlock", unlock(in(state::permanent, {}, 1)), state::open, {event::unlocked_by_person}, 0},
+        {"permanent, reset", reset(in(state::permanent, {}, 1)), state::open, {event::reset}, 0},
+        {"manual, strike", virus(in(state::manual)), state::manual, {}, 0},
+        {"manual, time", pass(in(state::manual)), state::manual, {}, 0},
+        {"manual, its time over", pass(in(state::manual, over)), state::open, {event::unlocked_by_time}, 0},
+        {"manual, unlock", unlock(in(state::manual)), state::open, {event::unlocked_by_person}, 0},
+        {"manual, reset", reset(in(state::manual)), state::open, {event::reset}, 0},
+    };
+    for (const auto& r : table) {
+        BOOST_TEST_CONTEXT(r.name) {
+            account a;
+            a.take(r.step);
+            BOOST_TEST(a.state.kind == r.kind);
+            BOOST_TEST((a.kinds() == r.events));
+            BOOST_TEST(a.state.unlocks_used == r.used);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_clock_that_went_back_neither_opens_nor_locks_for_years) {
+    const instant past = start - hours{24 * 365};
+    account a;
+    a.strike_at(start, strike_kind::virus);
+    a.take(advance(a.state, past));
+    BOOST_TEST(a.events.size() == 1U);
+    BOOST_TEST(is_locked(a.state, past + minutes{29}));
+    BOOST_TEST(!is_locked(a.state, past + minutes{30})); // its whole time, no more
+    account manual;
+    manual.take(lock_by_person({}, "anna", "", "", start));
+    manual.take(advance(manual.state, past));
+    BOOST_TEST(is_locked(manual.state, start + hours{24 * 365}));
+    account opened;
+    opened.take(unlock_by_person(a.state, "anna", "", start));
+    opened.strike_at(past, strike_kind::virus); // after the unlock, though its clock says otherwise
+    BOOST_TEST(opened.state.kind == lock_kind::timed);
+    BOOST_TEST(opened.state.unlocks_used == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_opens_and_forgets) {
@@ -221,8 +332,8 @@ BOOST_AUTO_TEST_CASE(one_message_within_the_hour_is_one_proof) {
 BOOST_AUTO_TEST_CASE(triggers_print_as_they_are_configured) {
     BOOST_TEST(to_string(policy.after[0]) == "1 virus");
     BOOST_TEST(to_string(policy.after[2]) == "5 spam in 10 minutes");
-    for (const auto kind :
-         {strike_kind::spam, strike_kind::phish, strike_kind::virus, strike_kind::limit, strike_kind::manual}) {
+    for (int i = 0; i <= static_cast<int>(last_strike_kind); ++i) {
+        const auto kind = static_cast<strike_kind>(i);
         BOOST_TEST((parse_strike_kind(to_string(kind)) == kind));
     }
     BOOST_TEST(!parse_strike_kind("Spam").has_value());

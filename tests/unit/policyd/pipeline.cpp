@@ -114,7 +114,7 @@ BOOST_FIXTURE_TEST_CASE(a_settled_transaction_is_not_released_and_costs_no_verb,
 }
 
 BOOST_FIXTURE_TEST_CASE(a_refused_transaction_leaves_nothing_to_release, rig) {
-    locks.locks["alice@example.org"] = {lock_kind::manual, time.now(), {}, 0, {}, "", "root", ""};
+    locks.book["alice@example.org"] = {lock_kind::manual, time.now(), {}, 0, {}, "", "root", ""};
     (void)ask(rcpt("1.1", "a@example.net"));
     close(first);
     BOOST_TEST(accounts.calls.empty());
@@ -242,8 +242,8 @@ BOOST_FIXTURE_TEST_CASE(accounting_by_recipient_charges_for_good, rig) {
 }
 
 BOOST_FIXTURE_TEST_CASE(the_first_refusal_wins_and_nothing_is_charged, rig) {
-    locks.locks["alice@example.org"] = {lock_kind::permanent,   time.now(),   {}, 1, {},
-                                        "5 spam in 10 minutes", "postsluice", "E"};
+    locks.book["alice@example.org"] = {lock_kind::permanent,   time.now(),   {}, 1, {},
+                                       "5 spam in 10 minutes", "postsluice", "E"};
     request forged = rcpt("1.1", "a@example.net");
     forged.sender = "boss@bank.example";
     const auto answer = ask(forged);
@@ -336,7 +336,7 @@ BOOST_FIXTURE_TEST_CASE(observe_mode_reports_the_first_refusal_only, rig) {
         s.mode = config::run_mode::observe;
         p.limits[0].count = 0;
     });
-    locks.locks["alice@example.org"] = {lock_kind::permanent, time.now(), {}, 1, {}, "1 virus", "postsluice", "E"};
+    locks.book["alice@example.org"] = {lock_kind::permanent, time.now(), {}, 1, {}, "1 virus", "postsluice", "E"};
     request forged = rcpt("1.1", "a@example.net");
     forged.sender = "boss@bank.example";
     BOOST_TEST(wire(forged) == dunno);
@@ -355,7 +355,7 @@ BOOST_FIXTURE_TEST_CASE(observe_mode_refuses_nothing_when_state_is_broken_either
 // ---- abuse_address
 
 BOOST_FIXTURE_TEST_CASE(the_abuse_address_is_reachable_whatever_is_against_it, rig) {
-    locks.locks["alice@example.org"] = {lock_kind::permanent, time.now(), {}, 1, {}, "1 virus", "postsluice", "E"};
+    locks.book["alice@example.org"] = {lock_kind::permanent, time.now(), {}, 1, {}, "1 virus", "postsluice", "E"};
     request what = rcpt("1.1", "Abuse@Example.ORG");
     what.sender = "boss@bank.example";
     BOOST_TEST(wire(what) == dunno);

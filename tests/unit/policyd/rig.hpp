@@ -255,19 +255,24 @@ private:
 
 class memory_locks final : public lock_book {
 public:
-    std::map<std::string, lock_state, std::less<>> locks;
+    std::map<std::string, lock_state, std::less<>> book;
     std::vector<std::pair<std::string, strike>> strikes;
+    std::vector<lock_policy> policies; // of the strikes
     std::optional<failure> broken;
 
-    result<std::optional<lock_state>> read(std::string_view account) override {
+    result<std::shared_ptr<const state::lock_set>> locks() override {
         if (broken) {
             return *broken;
         }
-        const auto at = locks.find(account);
-        return at == locks.end() ? std::optional<lock_state>{} : std::optional<lock_state>{at->second};
+        std::vector<state::locked_account> all;
+        for (const auto& [key, lock] : book) {
+            all.push_back({key, lock});
+        }
+        return std::make_shared<const state::lock_set>(std::move(all));
     }
-    asio::awaitable<result<state::strike_outcome>> add(std::string account, strike what, lock_policy) override {
+    asio::awaitable<result<state::strike_outcome>> add(std::string account, strike what, lock_policy policy) override {
         strikes.emplace_back(std::move(account), std::move(what));
+        policies.push_back(std::move(policy));
         co_return state::strike_outcome{};
     }
 };

@@ -14,7 +14,7 @@ BOOST_AUTO_TEST_CASE(limits_come_last_and_every_rule_answers_one_way) {
     BOOST_TEST(all.back().name == "limits");
     for (const auto& r : all) {
         BOOST_TEST_CONTEXT(r.name) {
-            BOOST_TEST((r.judge == nullptr) != (r.wait == nullptr));
+            BOOST_TEST(((r.judge == nullptr) != (r.wait == nullptr)) == (r.waits == nullptr));
         }
     }
 }
@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(lock_says_until_when_and_keeps_an_operators_words) {
         BOOST_TEST_CONTEXT(row.what) {
             rig r;
             r.configure([&](config::settings&, config::profile& p) { p.when_locked = row.reply; });
-            r.locks.locks["alice@example.org"] = row.state;
+            r.locks.book["alice@example.org"] = row.state;
             BOOST_TEST(r.wire(rcpt("1.1", "a@example.net")) == row.expected);
         }
     }

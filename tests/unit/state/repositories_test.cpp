@@ -89,7 +89,8 @@ BOOST_AUTO_TEST_CASE(a_strike_that_completes_a_trigger_locks_with_history_and_no
     BOOST_TEST((*lock == outcome.state));
     BOOST_TEST(o.accounts.locked(9)->at(0).account == alice);
     const auto history = o.accounts.history(alice, 9).value();
-    BOOST_TEST(history.strikes.size() == 3U);
+    BOOST_REQUIRE(history.strikes.size() == 1U); // without digests, within a second
+    BOOST_TEST(history.strikes[0].weight == 3U);
     BOOST_TEST((history.events == outcome.events));
     const auto notices = o.accounts.notices(9).value();
     BOOST_REQUIRE(notices.size() == 1U);
@@ -170,7 +171,7 @@ BOOST_AUTO_TEST_CASE(old_strikes_history_and_notices_are_forgotten) {
 BOOST_AUTO_TEST_CASE(remembered_strikes_are_bounded) {
     office o;
     for (int i = 0; i < 1100; ++i) {
-        auto work = o.accounts.add_strike(alice, {strike_kind::limit, o.clock.now(), 1, {}, std::to_string(i)}, policy);
+        auto work = o.accounts.add_strike(alice, {strike_kind::limit, o.clock.now(), 1, std::to_string(i), {}}, policy);
         boost::asio::co_spawn(o.io, std::move(work),
                               [](std::exception_ptr, result<strike_outcome> r) { BOOST_TEST(r.has_value()); });
     }
@@ -188,7 +189,9 @@ BOOST_AUTO_TEST_CASE(damaged_records_are_errors) {
         BOOST_TEST(o.accounts.history(alice, 9).error().code == errc::corrupt);
         BOOST_TEST(o.accounts.locked(9)->empty());
         BOOST_TEST(o.accounts.notices(9)->empty());
-        BOOST_TEST(run(o.io, o.accounts.lock(alice, "anna", "", "")).error().code == errc::corrupt);
+        BOOST_TEST(run(o.io, o.accounts.add_strike(alice, {strike_kind::virus, o.clock.now(), 1, {}, ""}, policy))
+                       .error()
+                       .code == errc::corrupt);
     }
 }
 
