@@ -8,7 +8,7 @@
 BUILD ?= build
 SHELL := /bin/bash
 
-ifeq ($(filter clean distclean help demo check packages-%,$(MAKECMDGOALS)),$(MAKECMDGOALS))
+ifeq ($(filter clean distclean help demo check bench-policy packages-%,$(MAKECMDGOALS)),$(MAKECMDGOALS))
 ifneq ($(MAKECMDGOALS),)
 no_config := yes
 endif
@@ -133,10 +133,28 @@ $(foreach l,$(UNIT_LAYERS),$(eval $(call unit_rule,$(l))))
 .PHONY: unit
 unit: $(UNIT_TESTS) ## build the unit tests
 
+# One fuzz target per tests/fuzz/*.cpp but the driver. FUZZ_ENGINE=-fsanitize=fuzzer (CXX=clang++) instead of the driver.
+FUZZ_TARGETS := $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.cpp))))
+FUZZERS      := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz-%)
+FUZZ_SECONDS ?= 60
+$(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/tests/fuzz/main.o) \
+    $(BUILD)/policyd/protocol.o $(BUILD)/policyd/request.o $(BUILD)/libpostsluice.a
+	@echo "LD  $@"; $(CXX) -o $@ $^ $(ALL_LDFLAGS) $(FUZZ_ENGINE) $(LIBS_shared)
+# Make would take these for intermediate files, and build them anew each time.
+.SECONDARY: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%.o)
+
+.PHONY: fuzz fuzzers fuzz-run
+fuzzers: $(FUZZERS)
+fuzz: ## each fuzz target for FUZZ_SECONDS (60) under the sanitizers
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g" -j$$(nproc) fuzz-run
+fuzz-run: $(FUZZERS) # what fuzz calls, in its build
+	@cd $(BUILD)/tests && for t in $(FUZZ_TARGETS); do echo "fuzz-$$t"; \
+	    nice -n 19 ./fuzz-$$t --seconds $(FUZZ_SECONDS) --random $${RANDOM} $(CURDIR)/tests/corpus/fuzz/$$t || exit 1; done
+
 .PHONY: check
 check: ## install what is missing, build, lint, and run all tests; ends with "N passed, N failed"
 	@tests/support/install-packages check
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit fuzzers
 	@$(AS_ROOT) tests/support/run-tests --build $(BUILD)
 
 .PHONY: demo
@@ -148,7 +166,7 @@ demo: ## the main job end to end, in a scratch directory (KEEP=1 leaves it runni
 .PHONY: sanitize
 sanitize: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tests/support/install-packages check
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g" -j$$(nproc) all unit
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g" -j$$(nproc) all unit fuzzers
 	@$(AS_ROOT) tests/support/run-tests --build build/sanitize --no-lint
 
 .PHONY: lint
@@ -170,6 +188,11 @@ format: ## clang-format every source in place
 .PHONY: bench
 bench: all $(BUILD)/tests/bench/policy-load ## policy requests per second and filtered messages per second, with their ceilings
 	@tests/bench/run --build $(BUILD)
+.PHONY: bench-policy
+bench-policy: ## policyd beside postfwd, policyd-rate-limit and its ceiling (QUICK=1: one short round)
+	@tests/support/install-packages bench
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/postsluice-policyd $(BUILD)/tests/bench/policy-load
+	@$(AS_ROOT) tests/bench/policy --build $(BUILD) $(if $(QUICK),--quick)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 	@$(CXX) -o $@ $^ $(ALL_LDFLAGS)
 

@@ -3,10 +3,26 @@
 
 #include "shared/core/text.hpp"
 
+#include <algorithm>
+#include <stdexcept>
+
+// toml++ has assertions that text can break ("[", a line end, a quote): an error of the file, not the daemon's end.
+// They are not to become assumptions either, whatever the build says.
+namespace postsluice::config {
+struct toml_gave_up : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+[[noreturn]] inline void toml_give_up() {
+    throw toml_gave_up{"it cannot be read"};
+}
+} // namespace postsluice::config
+#undef NDEBUG
+#define TOML_ASSERT(condition)                                                                                         \
+    do {                                                                                                               \
+        if (!(condition)) postsluice::config::toml_give_up();                                                          \
+    } while (false)
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
-
-#include <algorithm>
 
 namespace postsluice::config {
 namespace {
@@ -91,6 +107,11 @@ std::optional<node> parse_document(std::string_view text, const std::string& fil
         errors.push_back({file, static_cast<unsigned>(e.source().begin.line), "",
                           "this is not TOML: " + printable(e.description(), 300) +
                               "; mend this first, the rest of the file was not read"});
+        return std::nullopt;
+    } catch (const toml_gave_up&) {
+        errors.push_back({file, 0, "",
+                          "this is not TOML, and the parser cannot say in which line; check headers of sections and "
+                          "quotes, the file was not read"});
         return std::nullopt;
     }
 }

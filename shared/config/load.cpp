@@ -140,7 +140,7 @@ std::string config_error::message() const {
     std::string out = file;
     if (line > 0) out += ":" + std::to_string(line);
     if (!key.empty()) out += ": " + printable(key, 200);
-    return out + ": " + text;
+    return out + ": " + printable(text, 1000); // it may quote what the file says, which may be anything
 }
 
 load_result load(const fs::path& file) {

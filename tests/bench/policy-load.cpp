@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A closed-loop load generator for policy servers: K connections, one request in flight on each, the attribute list of
 // Postfix 3.7 at RCPT with a new instance and recipient every time, N accounts round robin; with --data each message is
-// RCPT, DATA, END-OF-MESSAGE. And the ceiling to compare with: --serve-dunno answers every request DUNNO without
-// reading it. One thread, epoll, nothing of ours linked in, so that it measures any policy server alike.
+// two RCPT, DATA, END-OF-MESSAGE, of one instance; --random takes the accounts in pseudo-random order; --requests ends
+// after so many answers instead (to make accounts known). And the ceiling to compare with: --serve-dunno answers every
+// request DUNNO without reading it. One thread, epoll, nothing of ours linked in, so that it measures any policy server
+// alike.
 //
-//   policy-load --target ADDRESS [--connections 10] [--seconds 4] [--accounts 1000] [--data] [--warm-up 0.5]
+//   policy-load --target ADDRESS [--connections 10] [--seconds 4] [--accounts 1000] [--data] [--random] [--warm-up 0.5]
+//               [--requests N]
 //   policy-load --serve-dunno ADDRESS          until killed
 //   ADDRESS: unix:/path or inet:127.0.0.1:10040
 //
@@ -42,8 +45,8 @@ struct options {
     std::string target, serve;
     int connections = 10;
     double seconds = 4, warm_up = 0.5;
-    std::uint64_t accounts = 1000;
-    bool data = false;
+    std::uint64_t accounts = 1000, requests = 0;
+    bool data = false, random = false;
 };
 
 struct address {
@@ -190,8 +193,8 @@ private:
 
 struct connection {
     int fd = -1;
-    int stage = 0; // 0 RCPT, 1 DATA, 2 END-OF-MESSAGE
-    std::uint64_t message = 0;
+    int stage = 0; // 0 and 1 RCPT, 2 DATA, 3 END-OF-MESSAGE
+    std::uint64_t message = 0, account = 0;
     steady::time_point asked;
     std::string got;
 };
@@ -212,21 +215,32 @@ private:
     const options& options_;
     histogram latencies_;
     std::string text_;
-    std::uint64_t next_message_ = static_cast<std::uint64_t>(::getpid()) << 32U;
+    const std::uint64_t first_message_ = static_cast<std::uint64_t>(::getpid()) << 32U;
+    std::uint64_t next_message_ = first_message_;
     std::uint64_t answers_ = 0, dunno_ = 0, prepend_ = 0, refused_ = 0, broken_ = 0;
 };
 
+// splitmix64: accounts in an order that no cache foresees, the same in every run but for the process's number.
+std::uint64_t scatter(std::uint64_t x) {
+    x += 0x9E3779B97F4A7C15ULL;
+    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9ULL;
+    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBULL;
+    return x ^ (x >> 31U);
+}
+
 // The 29 attributes of Postfix 3.7, in its order.
 void load::write_request(connection& c) {
-    static constexpr std::array stages = {"RCPT", "DATA", "END-OF-MESSAGE"};
+    static constexpr std::array stages = {"RCPT", "RCPT", "DATA", "END-OF-MESSAGE"};
     if (c.stage == 0) {
         c.message = next_message_++;
+        c.account = (options_.random ? scatter(c.message) : c.message - first_message_) % options_.accounts;
     }
     const auto n = static_cast<unsigned long long>(c.message);
-    const auto user = static_cast<unsigned long long>(c.message % options_.accounts);
+    const auto user = static_cast<unsigned long long>(c.account);
     std::array<char, 128> recipient{}, queue{};
-    if (c.stage == 0) {
-        std::snprintf(recipient.data(), recipient.size(), "r%llu@example.net", n);
+    const bool rcpt = c.stage < 2;
+    if (rcpt) {
+        std::snprintf(recipient.data(), recipient.size(), "r%llu.%d@example.net", n, c.stage);
     } else {
         std::snprintf(queue.data(), queue.size(), "4%09llX", n & 0xFFFFFFFFFULL);
     }
@@ -241,10 +255,10 @@ void load::write_request(connection& c) {
         "etrn_domain=\nstress=\nsasl_method=PLAIN\nsasl_username=user%05llu@example.com\nsasl_sender=\nccert_subject=\n"
         "ccert_issuer=\nccert_fingerprint=\nccert_pubkey_fingerprint=\nencryption_protocol=\nencryption_cipher=\n"
         "encryption_keysize=0\npolicy_context=\n\n",
-        stages.at(static_cast<std::size_t>(c.stage)), user, recipient.data(), c.stage == 0 ? 0 : 1, queue.data(), n,
-        c.stage == 2 ? 2048 : 0, user);
+        stages.at(static_cast<std::size_t>(c.stage)), user, recipient.data(), rcpt ? 0 : 2, queue.data(), n,
+        c.stage == 3 ? 2048 : 0, user);
     text_.resize(static_cast<std::size_t>(size));
-    c.stage = options_.data ? (c.stage + 1) % 3 : 0;
+    c.stage = options_.data ? (c.stage + 1) % 4 : 0;
 }
 
 void load::ask(connection& c) {
@@ -274,7 +288,7 @@ bool load::take(connection& c) {
 }
 
 void load::judge(std::string_view reply) {
-    if (reply == "action=DUNNO\n\n") {
+    if (reply == "action=DUNNO\n\n" || reply == "action=dunno\n\n") {
         ++dunno_;
     } else if (reply.starts_with("action=PREPEND ")) {
         ++prepend_;
@@ -308,8 +322,8 @@ int load::run() {
     const auto end = warm + in_seconds(options_.seconds);
     bool measuring = false;
     std::array<epoll_event, 1024> events{};
-    for (auto now = began; now < end; now = steady::now()) {
-        if (!measuring && now >= warm) {
+    for (auto now = began; options_.requests != 0 ? answers_ < options_.requests : now < end; now = steady::now()) {
+        if (!measuring && now >= warm && options_.requests == 0) {
             measuring = true;
             began = now;
             latencies_.clear();
@@ -348,6 +362,10 @@ bool parse(int argc, char** argv, options& out) {
             out.data = true;
             continue;
         }
+        if (name == "--random") {
+            out.random = true;
+            continue;
+        }
         if (i + 1 == argc) {
             return false;
         }
@@ -362,6 +380,8 @@ bool parse(int argc, char** argv, options& out) {
             out.seconds = std::atof(value.c_str());
         } else if (name == "--warm-up") {
             out.warm_up = std::atof(value.c_str());
+        } else if (name == "--requests") {
+            out.requests = std::strtoull(value.c_str(), nullptr, 10);
         } else if (name == "--accounts") {
             out.accounts = std::strtoull(value.c_str(), nullptr, 10);
         } else {
@@ -377,7 +397,7 @@ int main(int argc, char** argv) {
     options o;
     if (!parse(argc, argv, o)) {
         std::fprintf(stderr, "usage: policy-load --target ADDRESS [--connections K] [--seconds S] [--accounts N] "
-                             "[--data] [--warm-up S]\n"
+                             "[--data] [--random] [--warm-up S] [--requests N]\n"
                              "       policy-load --serve-dunno ADDRESS\n");
         return 2;
     }

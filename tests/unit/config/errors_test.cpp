@@ -242,6 +242,7 @@ BOOST_AUTO_TEST_CASE(text_that_is_not_toml_is_one_error_with_its_line) {
         {"\n\n[policyd\nmax_line = 1", "t.toml:3: this is not TOML: "},
         {"hostname = \"a\"\nhostname = \"b\"\n", "t.toml:2: this is not TOML: "},
         {"contact = \"\xff\"", "t.toml:1: this is not TOML: "},
+        {"[\n\"a", "t.toml: this is not TOML"}, // toml++ asserts that this cannot be
     };
     for (const auto& row : table) {
         BOOST_TEST_CONTEXT(row.text) {

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""policyd's bad days: whatever happens to its state directory, its peers or itself, it answers from the closed set, admits no
+more than the limit, and says what is wrong."""
+
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from support import BUILD, Sandbox, sanitized
+
+CLOSED_SET = re.compile(rb"action=(DUNNO|(450 4\.7\.1|550 5\.7\.1|451 4\.3\.0) [ -~]+|PREPEND [!-9;-~]+: [ -~]+|HOLD [ -~]+|WARN [ -~]+)\n\n")
+LIMIT = 20
+PROFILE = """
+[profile.few]
+inherits = "default"
+limits = ["%d recipients per day"]
+[[assign]]
+profile = "few"
+login = ["*"]
+""" % LIMIT
+
+
+def request(login, number, state="RCPT", instance=None):
+    return (f"request=smtpd_access_policy\nprotocol_state={state}\nprotocol_name=ESMTP\nclient_address=127.0.0.1\nclient_name=unknown\n"
+            f"server_port=587\nhelo_name=vm\nsender={login}\nrecipient={f'r{number}@example.net' if state == 'RCPT' else ''}\n"
+            f"recipient_count={0 if state == 'RCPT' else 1}\nqueue_id=\ninstance={instance or f'{os.getpid():x}.{number:x}.0'}\nsize=0\n"
+            f"sasl_method=PLAIN\nsasl_username={login}\n\n").encode()
+
+
+class Client:
+    """Postfix's side of one connection."""
+
+    def __init__(self, box, timeout=15):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        try:
+            self.socket.connect(str(box.path("queue/postsluice/policyd")))
+        except OSError:
+            self.socket.close()
+            raise
+
+    def answer(self):
+        got = b""
+        while not got.endswith(b"\n\n"):
+            part = self.socket.recv(4096)
+            if not part:
+                return got
+            got += part
+        return got
+
+    def ask(self, *arguments, **more):
+        self.socket.sendall(request(*arguments, **more))
+        return self.answer()
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class BadDay(unittest.TestCase):
+    def setUp(self):
+        self.box = Sandbox(BUILD, overrides=PROFILE)
+        self.addCleanup(self.box.stop, keep=bool(os.environ.get("POSTSLUICE_KEEP")))
+
+    def ask(self, login, number, **more):
+        with Client(self.box) as client:
+            got = client.ask(login, number, **more)
+        self.assertRegex(got, CLOSED_SET)
+        return got
+
+    def message(self, login, number):
+        """One whole transaction; whether its recipient was admitted and DATA went through."""
+        with Client(self.box) as client:
+            for state in ("RCPT", "DATA", "END-OF-MESSAGE"):
+                got = client.ask(login, number, state=state)
+                if not got:
+                    return False
+                self.assertRegex(got, CLOSED_SET)
+                if re.match(rb"action=[45]", got):
+                    return False
+        return True
+
+    def policyd(self):
+        return self.box.processes["policyd"]
+
+
+class State(BadDay):
+    def test_state_deleted_under_the_daemon(self):
+        self.box.start_daemon("policyd")
+        self.assertTrue(self.message("a@example.org", 1))
+        for entry in self.box.path("state").iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for number in range(2, 2 * LIMIT):  # the open files live on: it answers, and counts on
+            self.message("a@example.org", number)
+        self.assertRegex(self.ask("a@example.org", 999), rb"action=45[01] ")
+        self.assertIsNone(self.policyd().poll())
+
+    def test_state_read_only_at_start_is_refused_with_its_name(self):
+        state = self.box.path("state")
+        os.chown(state, 0, 0)
+        os.chmod(state, 0o555)
+        with self.assertRaises(Exception):
+            self.box.start_daemon("policyd")
+        self.assertIn(str(state), self.box.daemon_log("policyd"))
+
+    def test_state_full(self):
+        state = self.box.path("state")
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=3m,uid={self.box.uid},gid={self.box.gid},mode=0700", "none", state], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("no tmpfs can be mounted here: " + mounted.stderr.decode())
+        try:
+            try:
+                self.box.start_daemon("policyd")
+            except Exception:  # no room even to begin: then it has to say so
+                self.assertRegex(self.box.daemon_log("policyd"), r"(?i)no space|full|room")
+                return
+            with open(state / "filler", "wb", buffering=0) as filler:
+                try:
+                    while filler.write(b"x" * 4096):
+                        pass
+                except OSError:
+                    pass
+            for number in range(400):  # new accounts need room: each gets an answer, and none kills the daemon
+                self.ask(f"user{number}@example.org", number)
+            self.assertIsNone(self.policyd().poll(), self.box.daemon_log("policyd")[-2000:])
+            (state / "filler").unlink()
+            self.box.wait_until(lambda: self.ask("later@example.org", 1).startswith(b"action=DUNNO"), "an admission after room is back", 20)
+        finally:
+            self.box.stop_daemon("policyd")
+            subprocess.run(["umount", state], check=True)
+
+
+class WriterLock(BadDay):
+    def test_whoever_sleeps_on_the_writer_lock_of_the_shared_state_does_not_silence_policyd(self):
+        """A stopped contentfilter in the middle of a write, made certain: LMDB's own mdb_load begins a write transaction and gets
+        no data, and is stopped."""
+        self.box.start_daemon("policyd")
+        self.assertTrue(self.message("a@example.org", 1))
+        holder = subprocess.Popen(["mdb_load", str(self.box.path("state/state"))], stdin=subprocess.PIPE)
+        holder.stdin.write(b"VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\n")
+        holder.stdin.flush()
+        try:
+            self.box.wait_until(lambda: self.is_locked(), "the writer lock", 10)
+            holder.send_signal(signal.SIGSTOP)
+            for number in range(2, 12):
+                began = time.monotonic()
+                self.ask("a@example.org", number)
+                self.ask(f"new{number}@example.org", number)
+                self.assertLess(time.monotonic() - began, 5)
+            self.assertIsNone(self.policyd().poll())
+        finally:
+            holder.kill()
+            holder.wait()
+            holder.stdin.close()
+        self.assertTrue(self.message("a@example.org", 100), "and goes on when the lock is free")
+
+    def is_locked(self):
+        """Nobody else gets a write transaction within a second."""
+        probe = subprocess.Popen(["mdb_load", str(self.box.path("state/state"))], stdin=subprocess.PIPE)
+        try:
+            probe.communicate(b"VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\nDATA=END\n", timeout=1)
+            return False
+        except subprocess.TimeoutExpired:
+            return True
+        finally:
+            probe.kill()
+            probe.wait()
+
+
+class Connections(BadDay):
+    def test_5000_idle_connections(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < 12000:
+            self.skipTest(f"RLIMIT_NOFILE is {hard}")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (12000, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        path = self.box.config_file
+        path.write_text(path.read_text().replace("[policyd]\n", "[policyd]\nmax_connections = 6000\n", 1))
+        self.box.start_daemon("policyd")
+        before = self.anonymous()
+        clients = [Client(self.box) for _ in range(5000)]
+        try:
+            for number, client in enumerate(clients[::50]):
+                self.assertRegex(client.ask(f"user{number}@example.org", number), CLOSED_SET)
+            each = (self.anonymous() - before) / len(clients)
+            if not sanitized():
+                self.assertLess(each, 8192, "octets of memory a connection")
+        finally:
+            for client in clients:
+                client.close()
+
+    def anonymous(self):
+        text = pathlib.Path(f"/proc/{self.policyd().pid}/smaps_rollup").read_text()
+        return int(re.search(r"^Anonymous: +(\d+) kB", text, re.MULTILINE).group(1)) * 1024
+
+    def test_a_client_that_sends_an_octet_at_a_time_is_answered_and_holds_up_nobody(self):
+        self.box.start_daemon("policyd")
+        with Client(self.box) as slow:
+            for number, octet in enumerate(request("slow@example.org", 1)[:-1]):
+                slow.socket.sendall(bytes([octet]))
+                if number % 40 == 0:
+                    began = time.monotonic()
+                    self.ask("quick@example.org", 1000, instance=f"q.{number}")
+                    self.assertLess(time.monotonic() - began, 5)
+            slow.socket.sendall(b"\n")
+            self.assertEqual(slow.answer(), b"action=DUNNO\n\n")
+
+    def test_half_closed_connections_get_their_answer(self):
+        self.box.start_daemon("policyd")
+        for number in range(50):
+            with Client(self.box) as client:
+                client.socket.sendall(request("half@example.org", 1, instance=f"h.{number}"))
+                client.socket.shutdown(socket.SHUT_WR)
+                self.assertRegex(client.answer(), CLOSED_SET)
+                self.assertEqual(client.socket.recv(1), b"")
+
+    def test_a_client_that_does_not_read_holds_up_nobody(self):
+        self.box.start_daemon("policyd")
+        with Client(self.box) as deaf:
+            deaf.socket.setblocking(False)
+            sent = 0
+            try:
+                while sent < 4 << 20:
+                    sent += deaf.socket.send(request("deaf@example.org", sent))
+            except BlockingIOError:
+                pass
+            began = time.monotonic()
+            self.ask("quick@example.org", 1)
+            self.assertLess(time.monotonic() - began, 5)
+
+
+class Kill(BadDay):
+    def test_kill_9_in_a_loop_never_admits_more_than_the_limit(self):
+        """Quota that was used is used after each kill: what a run admitted in all is never over the limit."""
+        self.box.start_daemon("policyd")
+        logins = [f"user{n}@example.org" for n in range(4)]
+        through, stop = {login: 0 for login in logins}, threading.Event()
+
+        def sender(index, login):
+            number = index << 20
+            while not stop.is_set():
+                number += 1
+                try:
+                    through[login] += self.message(login, number)
+                except OSError:  # nobody listens just now
+                    time.sleep(0.02)
+
+        threads = [threading.Thread(target=sender, args=pair) for pair in enumerate(logins)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(6):
+                time.sleep(0.3)
+                self.box.stop_daemon("policyd", signal.SIGKILL)
+                self.box.start_daemon("policyd")
+            time.sleep(1)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        for login in logins:
+            self.assertLessEqual(through[login], LIMIT, login)
+            self.assertGreater(through[login], 0, login)
+        self.assertTrue(any(b"action=450" in self.ask(login, 77) for login in logins), "a limit that was reached stays reached")
+
+
+if __name__ == "__main__":
+    unittest.main()
