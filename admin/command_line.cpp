@@ -34,12 +34,12 @@ void add_arguments(way& w) {
             w.app->add_flag(name, help);
             continue;
         }
-        auto* option = w.app->add_option(name, values, help)->expected(1);
+        auto* option = w.app->add_option(name, values, help)->expected(1)->allow_extra_args(false);
         const bool positional = a.name.front() != '-';
         if (positional && a.required) option->required();
         option->type_name(positional ? "" : std::string{a.value});
         if (!positional) option->take_last();
-        if (a.value == "MANY") option->expected(1, 1000);
+        if (a.value == "MANY") option->expected(1, 1000)->allow_extra_args();
         if (a.value == "NUMBER") option->check(CLI::Range(1, 100000))->type_name("NUMBER");
     }
 }

@@ -163,7 +163,7 @@ std::string say_lock(const json& lock, instant now) {
     if (kind == "manual") {
         const auto until = time_of(lock, "until");
         text += " by " + text_of(lock, "actor", "a person");
-        text += until == instant{} ? " until somebody unlocks it" : " until " + say_time(until, now);
+        text += until ? " until " + say_time(until, now) : " until somebody unlocks it";
     }
     if (const auto cause = text_of(lock, "cause"); !cause.empty()) text += ": " + cause;
     if (const auto reference = text_of(lock, "reference"); !reference.empty()) text += ", ref " + reference;

@@ -3,6 +3,7 @@
 // parts are declared so that whatever refers to another one ends before it.
 #include "contentfilter/control_verbs.hpp"
 #include "contentfilter/server.hpp"
+#include "shared/auth/batv.hpp"
 #include "shared/daemon/daemon.hpp"
 #include "shared/log/log.hpp"
 #include "shared/maps/map_set.hpp"
@@ -144,6 +145,7 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
     act::quarantine kept{environments->quarantine(), environments->time(), settings->quarantine};
     if (const auto opened = run_to_end(kept.open()); !opened)
         throw std::runtime_error{"quarantine: " + opened.error().message()};
+    const auto batv = need(auth::batv_keys::open(settings->batv, false), "batv.key_file");
     const auto maps = std::make_shared<maps::map_set>(context.get_executor());
     runner checks{filter.threads, load_resources(*settings, maps)};
     counters counts;
@@ -154,7 +156,7 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                  [&](const config::settings& now) { checks.swap_resources(load_resources(now, maps)); },
                  [&] { return checks.stuck(); }, find_mail_owner(),
                  [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }, maps.get()}};
+                 [&] { return environments->shared().fill(); }, maps.get(), batv.get()}};
     if (!all.of().mail_owner) log::warning("there is no user \"postfix\": only root may send to us");
     const auto connections = std::make_shared<server>(context.get_executor(), all);
     for (const auto& one : listeners)

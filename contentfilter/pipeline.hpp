@@ -37,6 +37,9 @@
 namespace postsluice::maps {
 class map_set;
 }
+namespace postsluice::auth {
+class batv_keys;
+}
 
 namespace postsluice::contentfilter {
 
@@ -53,7 +56,8 @@ public:
         std::function<std::shared_ptr<act::next_hop>()> hop;
         std::function<std::shared_ptr<const auth::key_table>()> keys;
         counters& counts;
-        maps::map_set* maps = nullptr; ///< where profiles name sender maps
+        maps::map_set* maps = nullptr;   ///< where profiles name sender maps
+        auth::batv_keys* batv = nullptr; ///< tags reverse-paths
     };
     explicit pipeline(parts of)
         : of_{std::move(of)} {}
@@ -91,6 +95,7 @@ private:
     boost::asio::awaitable<verdict> try_to_judge(work_ptr w);
     [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
     [[nodiscard]] std::vector<bool> delivered_before(const work& w);
+    void tag_sender(const work& w, smtp::envelope& out, instant now);
     void remember(work& w, const act::prepared& ready, const std::vector<bool>& before);
     void record(work& w, const verdict& v, verdict_kind done, reason why);
     void write_log(const work& w);

@@ -4,6 +4,7 @@
 
 #include "contentfilter/act/strike.hpp"
 #include "contentfilter/intake/received.hpp"
+#include "shared/auth/batv.hpp"
 #include "shared/core/random.hpp"
 #include "shared/log/log.hpp"
 
@@ -154,6 +155,19 @@ std::vector<bool> pipeline::delivered_before(const work& w) {
     return nobody; // a duplicate is better than a loss
 }
 
+// Only of senders that we know: a tag says that the mail is ours.
+void pipeline::tag_sender(const work& w, smtp::envelope& out, instant now) {
+    const bool known = w.what().sender.account != "-" || w.earlier || w.released;
+    if (of_.batv == nullptr || !known || !of_.batv->tags(out.sender.address)) return;
+    auto tagged = of_.batv->tag(out.sender.address, now);
+    if (!tagged) { // its bounces may be refused; that is less than keeping the mail back
+        log::error("reverse-path not tagged").kv("queue_id", w.what().queue_id).kv("why", tagged.error().message());
+        return;
+    }
+    out.sender.address = std::move(*tagged);
+    out.sender.path = "<" + out.sender.address.to_smtp() + ">";
+}
+
 void pipeline::remember(work& w, const act::prepared& ready, const std::vector<bool>& before) {
     const auto& what = w.what();
     if (what.queue_id == "-") return;
@@ -189,6 +203,7 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     const auto hop = of_.hop();
     relay::mail mail;
     mail.envelope = what.envelope;
+    tag_sender(*w, mail.envelope, now);
     act::drop_recipients(mail.envelope, before);
     if (mail.envelope.recipients.empty()) {
         w->done = "delivered-before";

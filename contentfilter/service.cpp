@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/service.hpp"
 
+#include "shared/auth/batv.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -23,7 +24,7 @@ service::service(parts of)
     , started_{of_.time.now()}
     , hop_{std::make_shared<act::next_hop>(of_.executor, *settings())}
     , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks, [this] { return hop(); },
-             [this] { return keys(); }, of_.counts, of_.maps}} {
+             [this] { return keys(); }, of_.counts, of_.maps, of_.batv}} {
     load_keys(*settings());
 }
 
@@ -65,6 +66,10 @@ service::reload_outcome service::reload() {
         try {
             auto hop = std::make_shared<act::next_hop>(of_.executor, *now);
             of_.reload_checks(*now);
+            if (of_.batv != nullptr) {
+                if (const auto taken = of_.batv->use(now->batv); !taken)
+                    throw std::runtime_error{"batv.key_file: " + taken.error().message()};
+            }
             if (hop->status().address != this->hop()->status().address ||
                 now->contentfilter.next_hop_idle != before->contentfilter.next_hop_idle) {
                 this->hop()->tend(true);

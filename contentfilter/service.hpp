@@ -35,6 +35,7 @@ public:
         std::function<bool()> healthy;
         std::function<double()> filter_fill, state_fill;
         maps::map_set* maps = nullptr;
+        auth::batv_keys* batv = nullptr;
     };
     /// Loads the keys, and reports those that cannot be. Throws std::runtime_error where next_hop cannot be read.
     explicit service(parts of);

@@ -382,6 +382,12 @@ answer account_reset(service& s, control::request_context by, arguments given) {
         if (!forgotten) {
             co_return forgotten.error();
         }
+        if (s.of().trends != nullptr) {
+            const auto usual = co_await s.of().trends->reset(*subject);
+            if (!usual) {
+                co_return usual.error();
+            }
+        }
     }
     co_return control::success({{"account", *subject}});
 }

@@ -101,7 +101,7 @@ struct recorder::impl {
     std::mutex mutex;
     std::condition_variable wake, written;
     // under the mutex:
-    std::string buffer;
+    std::string buffer, before;        // before: what belongs to the file before `next`
     std::unique_ptr<record_file> next; // to be used from now on
     bool change = false, stopping = false, hurry = false, busy = false;
     bool on = false;
@@ -147,10 +147,14 @@ void recorder::impl::run() {
     for (;;) {
         wake.wait_for(lock, std::chrono::seconds{1},
                       [&] { return stopping || change || hurry || buffer.size() >= write_at; });
-        if (change) { // what was said before belongs to the old file, or to nobody
-            write_out(lock, file);
-            file = std::move(next);
+        if (change) {
+            const std::string now = std::exchange(buffer, std::exchange(before, {}));
             change = false;
+            auto other = std::move(next);
+            write_out(lock, file); // what was said before belongs to the old file, or to nobody
+            file = std::move(other);
+            buffer.insert(0, now);
+            continue;
         }
         if (!buffer.empty() || lost > 0) {
             write_out(lock, file);
@@ -205,6 +209,7 @@ recorder::~recorder() {
 void recorder::use(const config::policyd_settings& settings) {
     {
         const std::lock_guard lock{impl_->mutex};
+        impl_->before += std::exchange(impl_->buffer, {});
         impl_->on = !settings.record.empty();
         impl_->next = impl_->on ? std::make_unique<record_file>(settings.record, settings.record_size.value) : nullptr;
         impl_->change = true;

@@ -59,7 +59,7 @@ int lock(context& ctx, const arguments& given) {
     if (ctx.json()) return ctx.print_json(r.body), exit_done;
     const auto account = printable(text_of(r.body, "account", given["ACCOUNT"]));
     const auto until = time_of(part_of(r.body, "lock"), "until");
-    if (until == instant{})
+    if (!until)
         ctx.out << account << " is locked until somebody unlocks it (postsluice unlock " << account << ").\n";
     else
         ctx.out << account << " is locked until " << say_time(until, ctx.now()) << ".\n";

@@ -78,6 +78,7 @@ private:
     template <class Job>
     void run(Job job);
 
+    outcome outcome_; // the settings are made with it
     config::settings_ptr settings_;
     boost::asio::io_context context_{1};
     maps::map_set maps_{context_.get_executor()};
@@ -92,7 +93,6 @@ private:
     std::unordered_map<std::uint64_t, connection> connections_;
     std::uint64_t next_connection_ = std::uint64_t{1} << 63U; // of messages of a mail log
     instant swept_{};
-    outcome outcome_;
     usage usage_;
 };
 

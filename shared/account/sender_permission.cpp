@@ -102,7 +102,7 @@ result<bool> sender_permission(const sender_question& ask, const mail_address& a
 
 asio::awaitable<result<bool>> sender_permission_waiting(sender_question ask, mail_address address) {
     auto plan = plan_permission(ask, address);
-    if (plan.known) co_return *plan.known;
+    if (plan.known) co_return std::move(*plan.known);
     const auto how = maps::remote_options_of(ask.settings);
     const auto got = co_await maps::ask_waiting(*ask.maps, std::move(plan.questions), how);
     co_return owned(got, ask);
@@ -117,7 +117,7 @@ result<bool> is_blocked(const std::vector<std::string>& entries, const config::s
 asio::awaitable<result<bool>> is_blocked_waiting(std::vector<std::string> entries, const config::settings& settings,
                                                  maps::map_set* with, mail_address address) {
     auto plan = plan_block(entries, settings, with, address);
-    if (plan.known) co_return *plan.known;
+    if (plan.known) co_return std::move(*plan.known);
     const auto how = maps::remote_options_of(settings);
     const auto got = co_await maps::ask_waiting(*with, std::move(plan.questions), how);
     co_return blocks(got);
@@ -132,7 +132,7 @@ result<bool> is_known(const std::vector<std::string>& in, const config::settings
 asio::awaitable<result<bool>> is_known_waiting(std::vector<std::string> in, const config::settings& settings,
                                                maps::map_set* with, mail_address address) {
     auto plan = plan_known(in, settings, with, address);
-    if (plan.known) co_return *plan.known;
+    if (plan.known) co_return std::move(*plan.known);
     const auto how = maps::remote_options_of(settings);
     const auto got = co_await maps::ask_waiting(*with, std::move(plan.questions), how);
     co_return found(got);

@@ -21,7 +21,7 @@ seconds window_of(const lock_trigger& trigger) noexcept {
 bool complete(const lock_trigger& trigger, std::span<const strike> strikes, instant counted_from, instant now) {
     std::uint64_t sum = 0;
     for (const auto& s : strikes) {
-        if (s.kind == trigger.kind && s.at >= counted_from && s.at > now - window_of(trigger)) sum += s.weight;
+        if (s.kind == trigger.kind && s.at > counted_from && s.at > now - window_of(trigger)) sum += s.weight;
     }
     return sum >= std::max<std::uint32_t>(trigger.count, 1);
 }
@@ -53,7 +53,7 @@ void lock_account(lock_step& step, const lock_policy& policy, std::string cause,
 
 // What was recorded by a clock that was ahead of this one. Two processes of a boot have the same clock.
 void take_over_time(lock_state& state, instant now) {
-    state.counted_from = std::min(state.counted_from, now);
+    if (state.counted_from > now) state.counted_from = now - milliseconds{1}; // what comes now is of the new slate
     if (state.since <= now) return;
     if (times_out(state)) state.until = now + (state.until - state.since);
     state.since = now;

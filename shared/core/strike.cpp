@@ -73,7 +73,7 @@ void compact_strikes(std::vector<strike>& strikes, instant now, instant counted_
         at->at = std::min(at->at, now);
         if (!adds_up(*at)) continue;
         strike*& younger = latest[static_cast<std::size_t>(at->kind)];
-        const bool one_slate = younger != nullptr && (at->at < counted_from) == (younger->at < counted_from);
+        const bool one_slate = younger != nullptr && (at->at <= counted_from) == (younger->at <= counted_from);
         if (one_slate && in_one_grain(at->at, younger->at, now)) {
             younger->weight = saturating_sum(younger->weight, at->weight);
             at->weight = 0;

@@ -132,7 +132,7 @@ login   = ["carol@example.org"]
         self.wait_until(lambda: self.is_locked("carol@example.org"), "the lock")
         self.assertIn("3 recipients per hour then lock", self.refusal("carol@example.org")[1])
         self.operator("unlock", "carol@example.org")
-        self.assertIn("3 of 3 recipients per hour used", self.refusal("carol@example.org")[1])
+        self.assertEqual(self.exhaust("carol@example.org")[3][0], 450) # nothing was sent: the first three were given back
         self.wait_until(lambda: self.is_locked("carol@example.org"), "the next lock")
 
 

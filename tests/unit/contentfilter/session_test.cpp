@@ -454,9 +454,8 @@ BOOST_AUTO_TEST_CASE(what_must_not_bounce_is_quarantined) {
                           row{"nobody knows who sent it", "bob@example.org", ""}}) {
         BOOST_TEST_CONTEXT(r.name) {
             const auto ticket = *r.account ? f.ticket(r.account, "Q1") : std::string{};
-            BOOST_TEST(p.send("Q1", r.sender, {"f@example.net"}, ticket + plain("x@bank.example", r.name))
-                           .front()
-                           .starts_with("250 2.0.0 Ok: quarantined"));
+            const auto reply = p.send("Q1", r.sender, {"f@example.net"}, ticket + plain("x@bank.example", r.name));
+            BOOST_TEST(reply.front().starts_with("250 2.0.0 Ok: quarantined"), reply.front() + f.log.all());
         }
     }
     BOOST_TEST(f.quarantined().size() == 3U);

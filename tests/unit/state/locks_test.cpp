@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(a_burst_counts_by_its_weight_in_few_records) {
     BOOST_TEST(o.accounts->history(alice, 1000)->strikes.size() <= 2U); // a second's are one
     BOOST_TEST(o.strike_with(strike_kind::invalid_recipients).state.kind == lock_kind::timed);
     BOOST_REQUIRE(run(o.io, o.accounts->unlock(alice, "anna", "")).has_value());
-    o.clock.advance(milliseconds{1});
+    o.clock.advance(milliseconds{1}); // what comes in the very millisecond of an unlock belongs to the old slate
     BOOST_TEST(o.strike_with(strike_kind::invalid_recipients, 99).state.kind == lock_kind::open);
     BOOST_TEST(o.strike_with(strike_kind::invalid_recipients, 1).state.kind == lock_kind::timed);
 }

@@ -129,6 +129,7 @@ BOOST_AUTO_TEST_CASE(people_lock_unlock_and_reset) {
     BOOST_TEST(run(o.io, o.accounts.lock(alice, "anna", "asked for it", "T1"))->kind == lock_kind::manual);
     BOOST_TEST(o.accounts.locked(9)->at(0).lock.cause == "asked for it");
     BOOST_TEST(run(o.io, o.accounts.unlock(alice, "anna", "done"))->kind == lock_kind::open);
+    o.clock.advance(milliseconds{1});
     (void)o.strike_with(strike_kind::virus);
     BOOST_TEST(run(o.io, o.accounts.reset(alice, "anna")).has_value());
     BOOST_TEST(o.accounts.read_lock(alice)->value().kind == lock_kind::open);
