@@ -207,7 +207,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	$(INSTALL) -m 755 $(BUILD)/postsluice-scan-worker $(BUILD)/postsluice-spf-helper $(DESTDIR)$(libexecdir)/postsluice/
 	$(INSTALL) -m 644 $(RULE_FILES) $(DESTDIR)$(datadir)/postsluice/rules.d/
 	$(INSTALL) -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(docdir)/
-	cp -R postfix-examples $(DESTDIR)$(docdir)/
+	cp -R postfix-examples docs $(DESTDIR)$(docdir)/
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/postsluice-policyd $(DESTDIR)$(sbindir)/postsluice-contentfilter $(DESTDIR)$(bindir)/postsluice
