@@ -40,12 +40,12 @@ class Client:
 
     def __init__(self, box, timeout=15):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout)
-        try:
+        try:  # waits like Postfix where others wait to be accepted; with a time-out it would fail at once (EAGAIN)
             self.socket.connect(str(box.path("queue/postsluice/policyd")))
         except OSError:
             self.socket.close()
             raise
+        self.socket.settimeout(timeout)
 
     def answer(self):
         got = b""
