@@ -18,6 +18,7 @@ inline constexpr int exit_refused = 1;     ///< refused or failed
 inline constexpr int exit_usage = 2;       ///< wrong arguments
 inline constexpr int exit_not_found = 3;   ///< no such account, reference, message
 inline constexpr int exit_daemon_down = 4; ///< a daemon that is needed does not answer
+inline constexpr int exit_try_again = 75;  ///< cannot be told, or is not so far yet: the same command later may do it
 inline constexpr int exit_config = 78;     ///< errors in the configuration
 
 class context;
@@ -27,7 +28,8 @@ struct argument {
     std::string_view help;
     bool required = true;            ///< options are never required
     std::string_view value = "TEXT"; ///< what an option's value is called; "NUMBER" admits 1 to 100000 only; "FLAG": an
-                                     ///< option without a value; "MANY": a positional that may be repeated
+                                     ///< option without a value; "MANY": a positional that may be repeated;
+                                     ///< "ADDRESS...": an option that may be
 };
 
 /// What was given, by the argument's name.

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* footer =
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 a daemon is down,\n"
-    "            78 errors in the configuration.\n"
+    "            75 try again later, 78 errors in the configuration.\n"
     "A command takes --help, too. --json prints one JSON document for programs.";
 
 /// One way to name a command, with the places its arguments are parsed into.
@@ -38,8 +38,11 @@ void add_arguments(way& w) {
         const bool positional = a.name.front() != '-';
         if (positional && a.required) option->required();
         option->type_name(positional ? "" : std::string{a.value});
-        if (!positional) option->take_last();
-        if (a.value == "MANY") option->expected(1, 1000)->allow_extra_args();
+        if (a.value.ends_with("..."))
+            option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        else if (!positional)
+            option->take_last();
+        if (a.value == "MANY") option->expected(1, 100'000)->allow_extra_args();
         if (a.value == "NUMBER") option->check(CLI::Range(1, 100000))->type_name("NUMBER");
     }
 }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <ctime>
 #include <vector>
 
 namespace postsluice::admin {
@@ -57,14 +56,6 @@ const json& part_of(const json& object, std::string_view member) {
 
 std::optional<instant> time_of(const json& object, std::string_view member) {
     return parse_iso8601(text_of(object, member));
-}
-
-std::optional<instant> parse_iso8601(std::string_view text) {
-    std::tm parts{};
-    const std::string whole{text};
-    const char* end = ::strptime(whole.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    if (end == nullptr || *end != '\0') return std::nullopt;
-    return instant{seconds{::timegm(&parts)}};
 }
 
 std::string say_duration(seconds duration) {

@@ -4,6 +4,7 @@
 // version than this program. Times come as ISO 8601 in UTC and are shown so, with the distance from now.
 #pragma once
 
+#include "shared/control/times.hpp"
 #include "shared/core/clock.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -24,8 +25,7 @@ namespace postsluice::admin {
 [[nodiscard]] const nlohmann::json& part_of(const nlohmann::json& object, std::string_view member);
 [[nodiscard]] std::optional<instant> time_of(const nlohmann::json& object, std::string_view member);
 
-/// "2026-11-21T10:15:30Z"; nothing else.
-[[nodiscard]] std::optional<instant> parse_iso8601(std::string_view text);
+using control::parse_iso8601;
 /// The two largest units: "6 min 52 s", "2 d 3 h", "0 s".
 [[nodiscard]] std::string say_duration(seconds duration);
 /// "in 6 min 52 s", "6 min 52 s ago", "now".

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/check_job.hpp"
 
+#include "contentfilter/mime/content.hpp"
 #include "shared/core/text.hpp"
 
 namespace postsluice::contentfilter {
@@ -14,9 +15,10 @@ check_job::check_job(message_ptr what, std::shared_ptr<const check_resources> re
     , steps_(checks_.size() + 1)
     , unfinished_{steps_.size()} {}
 
-check_context check_job::context() const {
+check_context check_job::context() {
     const std::lock_guard lock{mutex_};
-    return {message_, tree_, resources_};
+    if (!content_) content_ = std::make_shared<const mime::content>(message_, tree_);
+    return {message_, tree_, resources_, content_};
 }
 
 void check_job::plan(std::size_t first, std::size_t last) {
@@ -86,7 +88,8 @@ finding check_job::failed(std::size_t step, std::string_view why) const {
     finding f;
     f.symbol = "CHECK_FAILED";
     f.group = step == 0 ? "mime" : std::string{check_of(step).group};
-    f.evidence = (step == 0 ? "mime" : std::string{check_of(step).name}) + ": " + printable(why, 300);
+    f.check = step == 0 ? "mime" : std::string{check_of(step).name};
+    f.evidence = f.check + ": " + printable(why, 300);
     f.why = reason::check_failed;
     f.temperror = true;
     return f;

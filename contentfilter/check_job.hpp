@@ -72,7 +72,7 @@ public:
     void on_finish(std::function<void()> finish) { finish_ = std::move(finish); }
     [[nodiscard]] std::size_t steps() const noexcept { return steps_.size(); }
     [[nodiscard]] const check& check_of(std::size_t step) const { return *checks_[step - 1]; }
-    [[nodiscard]] check_context context() const; ///< once the tree is there, or given up
+    [[nodiscard]] check_context context(); ///< once the tree is there, or given up
     [[nodiscard]] const message& subject() const noexcept { return *message_; }
 
     /// A lane is on its way that will run [first, last) in order.
@@ -107,6 +107,7 @@ private:
     std::vector<step_state> steps_;
     std::size_t unfinished_;
     std::shared_ptr<const mime::tree> tree_;
+    std::shared_ptr<const mime::content> content_; // of tree_, or without one
 };
 
 } // namespace postsluice::contentfilter

@@ -110,7 +110,9 @@ json entry(const state::quarantine_entry& of) {
             {"size", of.size},
             {"queue_id", printable(of.queue_id)},
             {"digest", of.digest},
-            {"releasing", of.released}};
+            {"held", of.held},
+            {"release_at", of.release_at == instant{} ? json{} : json(to_iso8601(of.release_at))},
+            {"releasing", of.releasing.has_value()}};
 }
 
 json finding_object(const finding& of) {

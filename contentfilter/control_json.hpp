@@ -15,6 +15,7 @@
 namespace postsluice::contentfilter {
 
 class service;
+struct message;
 
 namespace control_json {
 
@@ -39,8 +40,15 @@ using answer = boost::asio::awaitable<result<json>>;
 
 } // namespace control_json
 
-/// The verbs "quarantine ...", and "message test".
+/// The message in a request ("content", "account", "sender", "recipients", "client"), with the settings that it
+/// matches.
+[[nodiscard]] result<std::shared_ptr<message>> message_of(const service& s, const nlohmann::json& request);
+
+/// The verbs "quarantine ...", "message test", "fingerprint ...", "dkim ..." and "learn ...".
 void add_quarantine_verbs(control::server& to, service& what);
 void add_message_verbs(control::server& to, service& what);
+void add_fingerprint_verbs(control::server& to, service& what);
+void add_dkim_verbs(control::server& to, service& what);
+void add_learn_verbs(control::server& to, service& what);
 
 } // namespace postsluice::contentfilter

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/control_json.hpp"
 #include "contentfilter/intake/collector.hpp"
+#include "contentfilter/intake/matched_settings.hpp"
 #include "contentfilter/service.hpp"
 #include "shared/core/text.hpp"
 
@@ -44,6 +45,8 @@ std::string account_named(const config::settings& settings, const std::string& g
     return name;
 }
 
+} // namespace
+
 result<std::shared_ptr<message>> message_of(const service& s, const json& request) {
     const auto content = request.find("content");
     if (content == request.end() || !content->is_string())
@@ -60,8 +63,16 @@ result<std::shared_ptr<message>> message_of(const service& s, const json& reques
     auto what = collect.finish(std::move(*envelope));
     if (!what) return what.error();
     (*what)->sender = sender_of(*settings, account_named(*settings, *account));
+    const auto client = text(request, "client", false);
+    if (!client) return client.error();
+    if (!client->empty() && !ip_address::parse(*client))
+        return failure{errc::malformed, "argument \"client\" is not an address; as in 192.0.2.1"};
+    (*what)->envelope.xforward["ADDR"] = *client;
+    match_settings(**what);
     return what;
 }
+
+namespace {
 
 answer test(service* s, control::request_context, arguments given) {
     const auto made = message_of(*s, *given);
@@ -71,7 +82,8 @@ answer test(service* s, control::request_context, arguments given) {
 
     const auto now = s->of().time.now();
     const auto fields = act::render_header(*what, act::normalise(*what, "", now));
-    const auto plan = act::plan_signing(*what, fields, *s->keys(), now);
+    auto plan = act::plan_signing(*what, fields, *s->keys(), now);
+    if (plan) *plan = co_await s->published().admit(what->settings, std::move(*plan));
     json keys = json::array();
     if (plan)
         for (const auto& one : plan->keys)
@@ -79,11 +91,15 @@ answer test(service* s, control::request_context, arguments given) {
     json findings = json::array();
     for (const auto& one : v.findings)
         findings.push_back(finding_object(one));
+    json matched = json::array();
+    for (const auto& one : what->matched)
+        matched.push_back({{"name", one.name}, {"only_stricter", one.only_stricter}});
     const auto& profile = *what->sender.profile;
     const json thresholds = {
         {"tag", profile.tag_score}, {"hold", profile.hold_score}, {"reject", profile.reject_score}};
     co_return control::success({{"account", what->sender.account},
                                 {"profile", profile.name},
+                                {"settings", std::move(matched)},
                                 {"verdict", to_string(v.kind)},
                                 {"reason", to_string(v.why)},
                                 {"score", v.score},
@@ -91,7 +107,8 @@ answer test(service* s, control::request_context, arguments given) {
                                 {"findings", std::move(findings)},
                                 {"thresholds", thresholds},
                                 {"keys", std::move(keys)},
-                                {"sign", plan ? std::string{plan->why} : plan.error().message()},
+                                {"sign", plan ? std::string{to_string(plan->why)} : plan.error().message()},
+                                {"sign_sentence", plan ? std::string{sentence(plan->why)} : std::string{}},
                                 {"size", what->content->size()}});
 }
 

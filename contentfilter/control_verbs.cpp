@@ -2,6 +2,7 @@
 #include "contentfilter/control_verbs.hpp"
 
 #include "config.h"
+#include "contentfilter/act/pseudonyms.hpp"
 #include "contentfilter/control_json.hpp"
 #include "contentfilter/server.hpp"
 #include "contentfilter/service.hpp"
@@ -18,6 +19,8 @@ namespace asio = boost::asio;
 using namespace control_json;
 
 namespace {
+
+constexpr std::size_t recent_events = 10;
 
 json program() {
     return {{"program", "postsluice-contentfilter"}, {"version", PACKAGE_VERSION}, {"pid", ::getpid()}};
@@ -68,9 +71,15 @@ answer status(service* s, const server* connections, control::request_context, a
     out["unsigned"] = counts.unsigned_by_reason();
     out["signed"] = counts.signed_messages.load();
     out["next_hop"] = next_hop(*s->hop());
+    out["next_hops"] = json::array();
+    for (const auto hops = s->hops(); const auto& [address, one] : hops->all())
+        out["next_hops"].push_back(next_hop(*one));
     out["keys"] = keys_of(*s->keys());
     out["key_errors"] = s->key_errors();
-    out["quarantine"] = {{"entries", kept.entries}, {"octets", kept.octets}, {"limit", kept.limit}};
+    out["quarantine"] = {{"entries", kept.entries},
+                         {"octets", kept.octets},
+                         {"limit", kept.max_octets},
+                         {"max_entries", kept.max_entries}};
     out["stuck"] = parts.stuck();
     out["state"] = {
         {"healthy", parts.healthy()}, {"filter_fill", parts.filter_fill()}, {"state_fill", parts.state_fill()}};
@@ -91,6 +100,25 @@ answer why(service* s, control::request_context, arguments given) {
     if (kept && *kept) quarantined = entry(**kept);
     co_return control::success(
         {{"kind", "message"}, {"event", event(**found)}, {"quarantined", std::move(quarantined)}});
+}
+
+answer whois(service* s, control::request_context, arguments given) {
+    const auto token = text(*given, "token", true);
+    if (!token) co_return token.error();
+    if (s->of().pseudonyms == nullptr) co_return failure{errc::not_found, "there are no pseudonyms here"};
+    const auto found = s->of().pseudonyms->who(trim(*token));
+    if (!found) co_return found.error();
+    const auto recent = s->of().events.recent(found->account, recent_events);
+    if (!recent) co_return recent.error();
+    json events = json::array();
+    for (const auto& one : *recent)
+        events.push_back(event(one));
+    json until;
+    if (found->until) until = to_iso8601(*found->until);
+    co_return control::success({{"account", printable(found->account)},
+                                {"from", to_iso8601(found->from)},
+                                {"until", std::move(until)},
+                                {"events", std::move(events)}});
 }
 
 answer reload(service* s, control::request_context, arguments) {
@@ -117,10 +145,14 @@ void add_control_verbs(control::server& to, service& what, const server& connect
     const auto c = &connections;
     to.on("status", [s, c](auto who, auto given) { return status(s, c, std::move(who), std::move(given)); });
     to.on("why", [s](auto who, auto given) { return why(s, std::move(who), std::move(given)); });
+    to.on("whois", [s](auto who, auto given) { return whois(s, std::move(who), std::move(given)); });
     to.on("reload", [s](auto who, auto given) { return reload(s, std::move(who), std::move(given)); });
     to.on("ping", [](auto who, auto given) { return ping(std::move(who), std::move(given)); });
     add_quarantine_verbs(to, what);
     add_message_verbs(to, what);
+    add_fingerprint_verbs(to, what);
+    add_dkim_verbs(to, what);
+    add_learn_verbs(to, what);
 }
 
 } // namespace postsluice::contentfilter

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // postsluice-contentfilter: start, run, stop. The order of the start matters and stands in shared/daemon/daemon.hpp;
 // parts are declared so that whatever refers to another one ends before it.
+#include "contentfilter/act/pseudonyms.hpp"
+#include "contentfilter/bayes/trainer.hpp"
+#include "contentfilter/checks/known_book.hpp"
 #include "contentfilter/control_verbs.hpp"
 #include "contentfilter/server.hpp"
 #include "shared/auth/batv.hpp"
 #include "shared/daemon/daemon.hpp"
+#include "shared/daemon/vital.hpp"
 #include "shared/log/log.hpp"
 #include "shared/maps/map_set.hpp"
 #include "shared/state/environments.hpp"
@@ -35,17 +39,6 @@ T need(result<T> got, std::string_view what) {
     return std::move(*got);
 }
 
-void log_end_of(std::string_view what, std::exception_ptr error) noexcept {
-    if (!error) return;
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        log::error("periodic work ended").kv("what", what).kv("why", e.what());
-    } catch (...) {
-        log::error("periodic work ended").kv("what", what);
-    }
-}
-
 // Three descriptors a message (client, next hop, spool), and some for ourselves.
 void raise_descriptor_limit(std::size_t connections) {
     const rlim_t wanted = 3 * connections + 256;
@@ -62,14 +55,25 @@ void raise_descriptor_limit(std::size_t connections) {
 struct bound_listener {
     int descriptor;
     smtp::protocol speaks;
+    way in;
 };
 
 std::vector<bound_listener> bind_listeners(const config::filter_settings& settings) {
     std::vector<bound_listener> out;
     for (const auto& text : settings.listen) {
         const auto where = need(act::service_address::parse(text, smtp::protocol::lmtp), "contentfilter.listen");
-        out.push_back({need(net::open_listener(where.where, socket_mode), "contentfilter.listen"), where.speaks});
+        out.push_back({need(net::open_listener(where.where, socket_mode), "contentfilter.listen"), where.speaks,
+                       way::after_queue});
     }
+    const auto add = [&](const std::vector<std::string>& these, smtp::protocol speaks, way in,
+                         std::string_view option) {
+        for (const auto& text : these) {
+            const auto where = need(net::endpoint::parse(text), option);
+            out.push_back({need(net::open_listener(where, socket_mode), option), speaks, in});
+        }
+    };
+    add(settings.listen_before_queue, smtp::protocol::smtp, way::before_queue, "contentfilter.listen_before_queue");
+    add(settings.listen_pipe, smtp::protocol::lmtp, way::pipe, "contentfilter.listen_pipe");
     return out;
 }
 
@@ -143,24 +147,56 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
     const auto environments = open_state(settings->state);
     const auto tickets = need(account::ticket_ring::open(settings->state.directory / "ticket.keys"), "ticket.keys");
     act::quarantine kept{environments->quarantine(), environments->time(), settings->quarantine};
-    if (const auto opened = run_to_end(kept.open()); !opened)
+    const act::quarantine::delivered_before delivered = [&](const std::string& token, const std::string& digest,
+                                                            const std::vector<std::string>& lines) {
+        return environments->passed().delivered(token, digest, {lines.begin(), lines.end()});
+    };
+    if (const auto opened = run_to_end(kept.open(delivered)); !opened)
         throw std::runtime_error{"quarantine: " + opened.error().message()};
     const auto batv = need(auth::batv_keys::open(settings->batv, false), "batv.key_file");
+    const auto pseudonyms =
+        need(act::pseudonyms::open(settings->contentfilter, environments->time()), "contentfilter.identity_key_file");
     const auto maps = std::make_shared<maps::map_set>(context.get_executor());
-    runner checks{filter.threads, load_resources(*settings, maps)};
+    known_book bad;
+    bad.use(need(environments->bad_fingerprints().all(), "fingerprints"));
+    const account_memory accounts{&environments->accounts(), &environments->recipients(), &environments->time(),
+                                  &environments->sent_campaigns(), &bad};
+    runner checks{filter.threads, load_resources(*settings, maps, accounts, &environments->learned())};
+    bayes::trainer trainer{environments->learned()};
     counters counts;
 
-    service all{{configuration, context.get_executor(), environments->time(), environments->accounts(),
-                 environments->events(), environments->passed(), environments->tries(), kept, *tickets, counts,
+    service all{{configuration,
+                 context.get_executor(),
+                 environments->time(),
+                 environments->accounts(),
+                 environments->events(),
+                 environments->passed(),
+                 environments->tries(),
+                 kept,
+                 *tickets,
+                 counts,
                  [&](message_ptr what) { return checks.run(std::move(what)); },
-                 [&](const config::settings& now) { checks.swap_resources(load_resources(now, maps)); },
-                 [&] { return checks.stuck(); }, find_mail_owner(),
-                 [&] { return environments->state_writer().healthy(); }, [&] { return environments->hot().fill(); },
-                 [&] { return environments->shared().fill(); }, maps.get(), batv.get()}};
+                 [&](const config::settings& now) {
+                     checks.swap_resources(load_resources(now, maps, accounts, &environments->learned()));
+                 },
+                 [&] { return checks.stuck(); },
+                 find_mail_owner(),
+                 [&] { return environments->state_writer().healthy(); },
+                 [&] { return environments->hot().fill(); },
+                 [&] { return environments->shared().fill(); },
+                 maps.get(),
+                 batv.get(),
+                 {},
+                 pseudonyms.get(),
+                 &environments->recipients(),
+                 &trainer,
+                 &environments->sent_campaigns(),
+                 &environments->bad_fingerprints(),
+                 &bad}};
     if (!all.of().mail_owner) log::warning("there is no user \"postfix\": only root may send to us");
     const auto connections = std::make_shared<server>(context.get_executor(), all);
     for (const auto& one : listeners)
-        connections->listen(one.descriptor, one.speaks);
+        connections->listen(one.descriptor, one.speaks, one.in);
     add_control_verbs(control, all, *connections);
 
     const auto stop = [&] {
@@ -172,8 +208,9 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
     daemon::handle_signals(context, stop, [&] { (void)all.reload(); });
     control.start();
     connections->start();
-    asio::co_spawn(context, all.tend(), [](std::exception_ptr e) { log_end_of("tending", e); });
-    asio::co_spawn(context, watch_checks(checks, stop), [](std::exception_ptr e) { log_end_of("watching", e); });
+    asio::co_spawn(context, all.tend(), daemon::vital{"tending"});
+    asio::co_spawn(context, all.release_held(), daemon::vital{"timed releases"});
+    asio::co_spawn(context, watch_checks(checks, stop), daemon::vital{"watching"});
     daemon::notify("READY=1");
     log::info("started")
         .kv("mode", settings->mode == config::run_mode::observe ? "observe" : "enforce")

@@ -42,7 +42,19 @@ verdict_kind kind_of(config::filter_error_policy on_error) {
     return on_error == config::filter_error_policy::hold ? verdict_kind::hold : verdict_kind::tempfail;
 }
 
+/// With a blank before each.
+std::string names_of(const std::vector<matched_settings>& all) {
+    std::string out;
+    for (const auto& one : all)
+        out.append(" ").append(one.name).append(one.only_stricter ? "(stricter)" : "");
+    return out;
+}
+
 } // namespace
+
+std::string pipeline::verdict_key(const message& what) {
+    return what.queue_id + " " + what.digest + names_of(what.matched);
+}
 
 asio::awaitable<std::vector<smtp::reply>> pipeline::process(job j) {
     const auto executor = co_await asio::this_coro::executor;
@@ -77,7 +89,10 @@ asio::awaitable<void> pipeline::run(work_ptr w) {
 asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
     auto v = co_await find_verdict(w);
     w->decided = v;
-    if (!w->repeated) of_.counts.count(v);
+    if (!w->repeated) {
+        of_.counts.count(v);
+        learn_campaign(*w, v);
+    }
     if ((v.kind != verdict_kind::pass || v.why != reason::none) && w->reference.empty()) w->reference = new_reference();
     co_await act_on(w, std::move(v));
 }
@@ -122,7 +137,9 @@ std::optional<verdict> pipeline::verdict_on_lock(const message& what, const std:
 
 asio::awaitable<verdict> pipeline::judge(message_ptr what) {
     auto found = co_await of_.checks(what);
-    const verdict_policy policy{*what->sender.profile, what->settings->contentfilter.on_error, observes(*what)};
+    const auto& filter = what->settings->contentfilter;
+    const verdict_policy policy{*what->sender.profile, filter.on_error, observes(*what), &filter.on_error_of,
+                                &what->at_least};
     co_return decide(std::move(found), policy);
 }
 
@@ -130,7 +147,7 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what) {
 asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     const auto& what = w->what();
     if (what.queue_id == "-") co_return co_await judge(w->j.what);
-    const auto key = what.queue_id + " " + what.digest;
+    const auto key = verdict_key(what);
     auto known = co_await verdicts_.ask(key, w->j.deadline);
     if (known) {
         w->repeated = true;
@@ -233,7 +250,7 @@ void pipeline::write_log(const work& w) {
     std::string found;
     for (const auto& one : findings)
         found += (found.empty() ? "" : "; ") + one;
-    log::line line{loud && w.done != "released" ? log::level::warning : log::level::info, "message"};
+    log::line line{loud && w.release.empty() ? log::level::warning : log::level::info, "message"};
     auto more = [&line](std::string_view key, const auto& value) { std::move(line).kv(key, value); };
     more("account", w.earlier ? w.earlier->account : what.sender.account);
     more("queue_id", what.queue_id);
@@ -249,6 +266,7 @@ void pipeline::write_log(const work& w) {
     more("nrcpt", what.envelope.recipients.size());
     more("delivered", w.delivered);
     more("size", what.content->size());
+    if (!what.matched.empty()) more("settings", names_of(what.matched).substr(1));
     if (!found.empty()) {
         more("score", v.score);
         more("findings", printable(found, logged_findings));

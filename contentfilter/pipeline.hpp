@@ -15,6 +15,8 @@
 //  strike is dealt.
 //  - One verdict for one message (its queue ID and digest): its slices and repeats share it, and it counts once. The
 //  lock is asked about each time.
+//  - Before the queue a refusal is said to the client itself, 5xx: there is no bounce to be capped or kept back. A
+//  repeat there is a new message; what passed is remembered by the queue ID that it got behind us, for `postsuper -r`.
 //  - A message over which the daemon died max_tries times is looked at no more: after_tries, and an alarm.
 // One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the
 // caller's strand; any number of messages at once. Outlives all process() calls.
@@ -29,13 +31,18 @@
 #include "contentfilter/verdict_memory.hpp"
 #include "shared/state/account_store.hpp"
 #include "shared/state/attempts.hpp"
+#include "shared/state/campaigns.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/passages.hpp"
+#include "shared/state/recipient_memory.hpp"
 
 #include <functional>
 
 namespace postsluice::maps {
 class map_set;
+}
+namespace postsluice::contentfilter::act {
+class pseudonyms;
 }
 namespace postsluice::auth {
 class batv_keys;
@@ -53,11 +60,15 @@ public:
         state::attempts& tries;
         act::quarantine& kept;
         std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr)> checks; ///< runner::run()
-        std::function<std::shared_ptr<act::next_hop>()> hop;
+        std::function<std::shared_ptr<act::next_hop>(const std::string& address)> hop;   ///< empty: the default one
         std::function<std::shared_ptr<const auth::key_table>()> keys;
         counters& counts;
-        maps::map_set* maps = nullptr;   ///< where profiles name sender maps
-        auth::batv_keys* batv = nullptr; ///< tags reverse-paths
+        maps::map_set* maps = nullptr;                 ///< where profiles name sender maps
+        auth::batv_keys* batv = nullptr;               ///< tags reverse-paths
+        act::key_publication* published = nullptr;     ///< what the DNS says of the keys
+        const act::pseudonyms* pseudonyms = nullptr;   ///< for contentfilter.identity_header
+        state::recipient_memory* recipients = nullptr; ///< learns whom accounts write to
+        state::campaigns* campaigns = nullptr;         ///< and what they send
     };
     explicit pipeline(parts of)
         : of_{std::move(of)} {}
@@ -66,6 +77,8 @@ public:
         message_ptr what;
         smtp::protocol speaks = smtp::protocol::lmtp;
         std::chrono::steady_clock::time_point deadline;
+        /// No wait for the next hop is longer; absent: as configured, for the deadline of mail from the queue.
+        std::optional<std::chrono::milliseconds> next_hop_phase;
         std::function<bool()> client_is_there; ///< asked before the next hop's final dot; absent: yes
     };
     /// LMTP: one reply per recipient; SMTP: one.
@@ -73,9 +86,12 @@ public:
 
     /// What would happen to the message: findings and verdict; nothing is counted or recorded.
     boost::asio::awaitable<verdict> judge(message_ptr what);
-    /// Signs and hands on a message that an operator released: the reply for each recipient.
-    boost::asio::awaitable<std::vector<smtp::reply>> hand_on(message_ptr what,
+    /// Signs and hands on a message that an operator released: the reply for each recipient. Who got it is remembered
+    /// under `token` (act::quarantine).
+    boost::asio::awaitable<std::vector<smtp::reply>> hand_on(message_ptr what, std::string token,
                                                              std::chrono::steady_clock::time_point deadline);
+    /// The same for mail that is released in its time: not where its account is locked by now.
+    boost::asio::awaitable<std::vector<smtp::reply>> release_in_time(message_ptr what, std::string token);
 
     [[nodiscard]] const parts& of() const noexcept { return of_; }
 
@@ -87,15 +103,25 @@ private:
     boost::asio::awaitable<verdict> find_verdict(work_ptr w);
     boost::asio::awaitable<void> act_on(work_ptr w, verdict v);
     boost::asio::awaitable<void> deliver(work_ptr w, const verdict& v);
-    boost::asio::awaitable<void> keep(work_ptr w, const verdict& v, verdict_kind done, reason why);
+    boost::asio::awaitable<void> keep(work_ptr w, const verdict& v, reason why);
+    boost::asio::awaitable<void> hold(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> refuse(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> deal_strike(work_ptr w, const verdict& v);
     boost::asio::awaitable<bool> passed_before(work_ptr w);
     boost::asio::awaitable<verdict> judge_once(work_ptr w);
     boost::asio::awaitable<verdict> try_to_judge(work_ptr w);
+    /// Under which its verdict is remembered. Slices have other recipients each: where [[settings]] ask about these,
+    /// what matched may differ, and so the verdict.
+    [[nodiscard]] static std::string verdict_key(const message& what);
     [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
     [[nodiscard]] std::vector<bool> delivered_before(const work& w);
+    boost::asio::awaitable<result<act::prepared>> prepare(work_ptr w, const verdict& v, instant now);
+    boost::asio::awaitable<std::vector<smtp::reply>> send_released(job j, std::string token, bool in_time);
+    [[nodiscard]] static relay::mail mail_of(const work& w, const act::next_hop& hop, smtp::envelope envelope);
+    [[nodiscard]] static const std::string& hop_for(const work& w, const verdict& v);
     void tag_sender(const work& w, smtp::envelope& out, instant now);
+    void learn_recipients(const work& w, const std::vector<bool>& before);
+    void learn_campaign(const work& w, const verdict& v);
     void remember(work& w, const act::prepared& ready, const std::vector<bool>& before);
     void record(work& w, const verdict& v, verdict_kind done, reason why);
     void write_log(const work& w);

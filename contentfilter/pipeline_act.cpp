@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is done about a message once the verdict stands.
+#include "contentfilter/act/header_acts.hpp"
+#include "contentfilter/act/pseudonyms.hpp"
 #include "contentfilter/pipeline_work.hpp"
 
 #include "contentfilter/act/strike.hpp"
@@ -34,8 +36,10 @@ asio::awaitable<void> pipeline::act_on(work_ptr w, verdict v) {
         w->answer(act::later(w->reference));
         break;
     case verdict_kind::hold:
+        co_await hold(w, v);
+        break;
     case verdict_kind::quarantine:
-        co_await keep(w, v, verdict_kind::quarantine, v.why);
+        co_await keep(w, v, v.why);
         break;
     case verdict_kind::reject:
         co_await refuse(w, v);
@@ -54,9 +58,15 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
         w->answer(act::looping(w->reference));
         co_return;
     }
+    if (w->what().in == way::before_queue) {
+        record(*w, v, v.kind, v.why);
+        co_await deal_strike(w, v);
+        w->answer(act::refused(w->settings(), w->reference));
+        co_return;
+    }
     const bool silent = co_await act::must_not_bounce(w->j.what, v, of_.maps);
     if (silent) {
-        co_await keep(w, v, verdict_kind::quarantine, v.why);
+        co_await keep(w, v, v.why);
         co_return;
     }
     if (w->repeated) {
@@ -72,8 +82,8 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
         capped.kind = verdict_kind::quarantine;
         capped.why = reason::bounce_cap;
         verdict_memory::remembered now{std::move(capped), w->reference};
-        if (w->what().queue_id != "-") verdicts_.tell(w->what().queue_id + " " + w->what().digest, std::move(now));
-        co_await keep(w, v, verdict_kind::quarantine, reason::bounce_cap);
+        if (w->what().queue_id != "-") verdicts_.tell(verdict_key(w->what()), std::move(now));
+        co_await keep(w, v, reason::bounce_cap);
         co_return;
     }
     record(*w, v, v.kind, v.why);
@@ -81,8 +91,28 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
     w->answer(act::refused(w->settings(), w->reference));
 }
 
-asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, verdict_kind done, reason why) {
-    const auto stored = co_await of_.kept.keep(w->j.what, why, act::describe_findings(v.findings), w->reference);
+// In Postfix's own hold queue, signed and done with: what a person takes off hold there goes out. Or here.
+asio::awaitable<void> pipeline::hold(work_ptr w, const verdict& v) {
+    if (w->what().sender.profile->hold == config::hold_place::quarantine) {
+        co_await keep(w, v, v.why);
+        co_return;
+    }
+    co_await deliver(w, v);
+    if (w->delivered == 0) co_return;
+    w->done = "hold-queue";
+    co_await deal_strike(w, v);
+}
+
+asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
+    act::quarantine::cause because;
+    because.why = why;
+    because.findings = act::describe_findings(v.findings);
+    because.reference = w->reference;
+    because.held = v.kind == verdict_kind::hold;
+    const auto release = w->what().sender.profile->hold_release;
+    if (because.held && release > seconds{0}) because.release_at = of_.time.now() + release;
+    const auto done = because.held ? verdict_kind::hold : verdict_kind::quarantine;
+    const auto stored = co_await of_.kept.keep(w->j.what, std::move(because));
     if (!stored) {
         w->trouble = "quarantine: " + stored.error().message();
         w->answer(stored.error().code == errc::disk_full ? act::no_room() : act::later(w->reference));
@@ -148,7 +178,7 @@ std::vector<std::string_view> lines_of(const std::vector<smtp::path_argument>& r
 std::vector<bool> pipeline::delivered_before(const work& w) {
     const auto& what = w.what();
     std::vector<bool> nobody(what.envelope.recipients.size(), false);
-    if (what.queue_id == "-" || w.released) return nobody;
+    if (what.queue_id == "-" || !w.release.empty()) return nobody;
     auto found = of_.passed.delivered(what.queue_id, what.digest, lines_of(what.envelope.recipients));
     if (found) return std::move(*found);
     log::error("passages not read").kv("queue_id", what.queue_id).kv("why", found.error().message());
@@ -157,7 +187,7 @@ std::vector<bool> pipeline::delivered_before(const work& w) {
 
 // Only of senders that we know: a tag says that the mail is ours.
 void pipeline::tag_sender(const work& w, smtp::envelope& out, instant now) {
-    const bool known = w.what().sender.account != "-" || w.earlier || w.released;
+    const bool known = w.what().sender.account != "-" || w.earlier || !w.release.empty();
     if (of_.batv == nullptr || !known || !of_.batv->tags(out.sender.address)) return;
     auto tagged = of_.batv->tag(out.sender.address, now);
     if (!tagged) { // its bounces may be refused; that is less than keeping the mail back
@@ -168,9 +198,33 @@ void pipeline::tag_sender(const work& w, smtp::envelope& out, instant now) {
     out.sender.path = "<" + out.sender.address.to_smtp() + ">";
 }
 
+/// Known recipients are those of mail that left: what a spammer tried is not known for that.
+void pipeline::learn_recipients(const work& w, const std::vector<bool>& before) {
+    const auto& what = w.what();
+    if (of_.recipients == nullptr || what.sender.account == "-" || !w.release.empty()) return;
+    std::vector<std::string> taken;
+    const auto& all = what.envelope.recipients;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto& reply = w.replies.size() == all.size() ? w.replies[i] : w.replies.front();
+        if (reply.ok() && !before[i]) taken.push_back(all[i].address.key());
+    }
+    const auto learned = of_.recipients->learn(what.sender.account, taken, w.settings().content.known_recipients);
+    if (!learned) log::error("recipients not learned").kv("why", learned.error().message());
+}
+
+/// Also what is stopped: the next account that sends it is not the first. A temporary error comes again.
+void pipeline::learn_campaign(const work& w, const verdict& v) {
+    const auto& what = w.what();
+    if (of_.campaigns == nullptr || v.kind == verdict_kind::tempfail || what.sender.account == "-") return;
+    const auto learned = of_.campaigns->learn(what.notes->fingerprints(), what.sender.account, recipients_of(what),
+                                              of_.time.now(), campaign_bounds(w.settings().fingerprints));
+    if (!learned) log::error("fingerprints not learned").kv("why", learned.error().message());
+}
+
 void pipeline::remember(work& w, const act::prepared& ready, const std::vector<bool>& before) {
     const auto& what = w.what();
-    if (what.queue_id == "-") return;
+    // Before the queue the IDENT that Postfix will know the message by is made behind us.
+    const auto& ident = what.in == way::before_queue ? w.next_queue_id : what.queue_id;
     std::vector<std::string_view> taken;
     const auto lines = lines_of(what.envelope.recipients);
     for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -179,44 +233,70 @@ void pipeline::remember(work& w, const act::prepared& ready, const std::vector<b
     }
     const auto& account = w.earlier ? w.earlier->account : what.sender.account;
     const auto& login = w.earlier ? w.earlier->login : what.sender.who.login;
-    const auto written =
-        of_.passed.add(what.queue_id, what.digest, {of_.time.now(), account, login, ready.body_hash}, taken);
-    if (!written) log::error("passage not recorded").kv("queue_id", what.queue_id).kv("why", written.error().message());
+    const state::passage passage{of_.time.now(), account, login, ready.body_hash};
+    for (const auto& name : {w.release, ident}) {
+        if (name.empty() || name == "-") continue;
+        const auto written = of_.passed.add(name, what.digest, passage, taken);
+        if (!written) log::error("passage not recorded").kv("queue_id", name).kv("why", written.error().message());
+    }
+}
+
+asio::awaitable<result<act::prepared>> pipeline::prepare(work_ptr w, const verdict& v, instant now) {
+    const auto& what = w->what();
+    const auto id = what.queue_id == "-" ? new_reference() : what.queue_id;
+    auto changes =
+        act::normalise(what, make_received(what.envelope.helo, w->settings().hostname, w->j.speaks, id, now), now);
+    act::hide_client(changes, what);
+    if (const auto& header = w->settings().contentfilter.identity_header; !header.empty()) {
+        const auto& account = w->earlier ? w->earlier->account : what.sender.account;
+        const bool known = account != "-" && of_.pseudonyms != nullptr;
+        act::identify(changes, what, header, known ? of_.pseudonyms->of(account) : std::string{});
+    }
+    if (v.kind == verdict_kind::tag && !v.observed) act::tag(changes, what, v);
+    co_return co_await act::prepare(w->j.what, std::move(changes), of_.keys(), of_.published, now);
+}
+
+const std::string& pipeline::hop_for(const work& w, const verdict& v) {
+    const bool held = v.kind == verdict_kind::hold && !v.observed;
+    return held ? w.settings().contentfilter.hold_hop : w.what().sender.profile->next_hop;
+}
+
+relay::mail pipeline::mail_of(const work& w, const act::next_hop& hop, smtp::envelope envelope) {
+    relay::mail mail;
+    mail.envelope = std::move(envelope);
+    mail.at_most = w.j.next_hop_phase;
+    mail.dot_before = w.j.deadline - std::min(hop.dot_timeout(), mail.at_most.value_or(hop.dot_timeout()));
+    mail.still_wanted = w.j.client_is_there;
+    const auto everybody = mail.envelope.recipients.size();
+    if (w.j.speaks == smtp::protocol::smtp)
+        mail.go_ahead = [everybody](const smtp::transaction_result& r) { return r.accepted() == everybody; };
+    return mail;
 }
 
 asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     const auto now = of_.time.now();
     const auto& what = w->what();
-    const auto id = what.queue_id == "-" ? new_reference() : what.queue_id;
-    auto changes =
-        act::normalise(what, make_received(what.envelope.helo, w->settings().hostname, w->j.speaks, id, now), now);
-    if (v.kind == verdict_kind::tag && !v.observed) act::tag(changes, what, v);
-    auto ready = co_await act::prepare(w->j.what, std::move(changes), of_.keys(), now);
+    auto ready = co_await prepare(w, v, now);
     if (!ready) {
         w->trouble = "cannot be signed: " + ready.error().message();
         w->answer(act::later(w->reference));
         co_return;
     }
-    w->sign = ready->sign;
+    w->sign = act::to_string(ready->unsigned_why);
 
     const auto before = delivered_before(*w);
-    const auto hop = of_.hop();
-    relay::mail mail;
-    mail.envelope = what.envelope;
-    tag_sender(*w, mail.envelope, now);
-    act::drop_recipients(mail.envelope, before);
-    if (mail.envelope.recipients.empty()) {
+    auto envelope = what.envelope;
+    tag_sender(*w, envelope, now);
+    act::drop_recipients(envelope, before);
+    if (envelope.recipients.empty()) {
         w->done = "delivered-before";
         w->answer(act::delivered_before());
         co_return;
     }
+    const auto hop = of_.hop(hop_for(*w, v));
+    auto mail = mail_of(*w, *hop, std::move(envelope));
     mail.size = ready->content->size();
     mail.content = act::stream_of(ready->content);
-    mail.dot_before = w->j.deadline - hop->dot_timeout();
-    mail.still_wanted = w->j.client_is_there;
-    const auto everybody = mail.envelope.recipients.size();
-    if (w->j.speaks == smtp::protocol::smtp)
-        mail.go_ahead = [everybody](const smtp::transaction_result& r) { return r.accepted() == everybody; };
     const auto result = co_await hop->deliver(std::move(mail));
 
     auto outcome = act::relay_outcome(result, w->j.speaks);
@@ -229,30 +309,49 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
     w->trouble = outcome.trouble;
     if (outcome.delivered == 0) co_return;
     remember(*w, *ready, before);
-    if (ready->sign == "signed")
+    learn_recipients(*w, before);
+    if (ready->unsigned_why == act::unsigned_reason::none)
         ++of_.counts.signed_messages;
     else
-        of_.counts.count_unsigned(ready->sign);
+        of_.counts.count_unsigned(act::to_string(ready->unsigned_why));
     // Only now: a delivery that is tried again would leave an event each time.
     if (v.kind != verdict_kind::pass || v.why != reason::none) record(*w, v, v.kind, v.why);
 }
 
-asio::awaitable<std::vector<smtp::reply>> pipeline::hand_on(message_ptr what, steady::time_point deadline) {
-    job j;
-    j.what = std::move(what);
-    j.deadline = deadline;
+asio::awaitable<std::vector<smtp::reply>> pipeline::send_released(job j, std::string token, bool in_time) {
     auto w = std::make_shared<work>(std::move(j), co_await asio::this_coro::executor);
-    w->done = "released";
-    w->released = true;
+    w->done = in_time ? "released-in-time" : "released";
+    w->release = std::move(token);
     w->decided.why = reason::released;
     try {
-        co_await deliver(w, verdict{});
+        auto locked = in_time ? verdict_on_lock(w->what(), w->what().sender.account) : std::nullopt;
+        if (locked && !locked->observed) {
+            w->trouble = "not released: the account is locked, or its lock is not known";
+            w->answer(act::later());
+        } else {
+            co_await deliver(w, verdict{});
+        }
     } catch (const std::exception& e) {
         w->trouble = e.what();
         w->answer(act::later());
     }
     write_log(*w);
     co_return w->replies;
+}
+
+asio::awaitable<std::vector<smtp::reply>> pipeline::hand_on(message_ptr what, std::string token,
+                                                            steady::time_point deadline) {
+    job j;
+    j.what = std::move(what);
+    j.deadline = deadline;
+    co_return co_await send_released(std::move(j), std::move(token), false);
+}
+
+asio::awaitable<std::vector<smtp::reply>> pipeline::release_in_time(message_ptr what, std::string token) {
+    job j;
+    j.deadline = steady::now() + what->settings->contentfilter.deadline;
+    j.what = std::move(what);
+    co_return co_await send_released(std::move(j), std::move(token), true);
 }
 
 } // namespace postsluice::contentfilter

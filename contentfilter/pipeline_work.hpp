@@ -5,6 +5,7 @@
 
 #include "contentfilter/act/refuse.hpp"
 #include "contentfilter/intake/identity.hpp"
+#include "contentfilter/intake/message_notes.hpp"
 #include "contentfilter/pipeline.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -23,7 +24,7 @@ struct pipeline::work {
     boost::asio::steady_timer late;
     bool finished = false;
     bool repeated = false; ///< its verdict was found for another slice, or an earlier try, and counted there
-    bool released = false; ///< an operator handed it on
+    std::string release;   ///< the release that it is handed on by, out of quarantine; empty: none
     std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
     // for the reply and the log
     std::vector<smtp::reply> replies;

@@ -2,6 +2,8 @@
 #include "contentfilter/runner.hpp"
 
 #include "contentfilter/check_job.hpp"
+#include "contentfilter/checks/external_scanners.hpp"
+#include "contentfilter/checks/hash_lists.hpp"
 #include "contentfilter/checks/pattern_database.hpp"
 #include "contentfilter/checks/scan_workers.hpp"
 #include "contentfilter/mime/tree.hpp"
@@ -232,13 +234,17 @@ asio::awaitable<std::vector<finding>> runner::run(message_ptr what) {
 }
 
 std::shared_ptr<const check_resources> load_resources(const config::settings& settings,
-                                                      std::shared_ptr<maps::map_set> maps) {
+                                                      std::shared_ptr<maps::map_set> maps, account_memory accounts,
+                                                      state::token_statistics* learned) {
     auto resources = std::make_shared<check_resources>();
     resources->maps = std::move(maps);
+    resources->accounts = accounts;
+    resources->learned = learned;
     std::vector<std::string> errors;
     auto rules = read_rule_files(settings.contentfilter.rule_files, errors);
+    resources->hashes = hash_lists::read(settings.hashes, errors);
     try {
-        resources->patterns = std::make_shared<pattern_database>(std::move(rules));
+        resources->patterns = std::make_shared<pattern_database>(std::exchange(rules.patterns, {}));
     } catch (const std::runtime_error& e) {
         errors.emplace_back(e.what());
     }
@@ -248,9 +254,11 @@ std::shared_ptr<const check_resources> load_resources(const config::settings& se
             text += (text.empty() ? "" : "\n") + e;
         throw std::runtime_error{text};
     }
+    resources->rules = std::make_shared<const rule_set>(std::move(rules));
     const auto& filter = settings.contentfilter;
-    resources->workers = std::make_shared<scan_workers>(
-        scan_workers::options{filter.worker, filter.workers, filter.worker_timeout, filter.max_connections * 4});
+    resources->workers = std::make_shared<scan_workers>(scan_workers::options{
+        filter.worker, filter.workers, filter.worker_timeout, filter.max_connections * 4, filter.worker_memory});
+    resources->scanners = external_scanners::start(settings);
     return resources;
 }
 

@@ -34,9 +34,11 @@ private:
     std::unique_ptr<impl> impl_;
 };
 
-/// Loads rule files and starts the scan workers. Throws std::runtime_error naming file and line of every error. `maps`:
-/// those of the daemon, which outlive a reload.
+/// Loads rule files and lists, starts the scan workers and the clients of scanners outside. Throws std::runtime_error
+/// naming file and line of every error. `maps`, `accounts` and `learned` are the daemon's, which outlive a reload.
 [[nodiscard]] std::shared_ptr<const check_resources> load_resources(const config::settings& settings,
-                                                                    std::shared_ptr<maps::map_set> maps = nullptr);
+                                                                    std::shared_ptr<maps::map_set> maps = nullptr,
+                                                                    account_memory accounts = {},
+                                                                    state::token_statistics* learned = nullptr);
 
 } // namespace postsluice::contentfilter

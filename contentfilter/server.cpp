@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/server.hpp"
 
+#include "shared/daemon/vital.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -24,13 +24,14 @@ server::server(asio::any_io_executor executor, service& of)
     , room_{strand_, asio::steady_timer::time_point::max()}
     , give_up_{strand_} {}
 
-void server::listen(int descriptor, smtp::protocol speaks) {
-    listeners_.push_back(std::make_shared<listener>(listener{net::acceptor{strand_, descriptor}, speaks, descriptor}));
+void server::listen(int descriptor, smtp::protocol speaks, way in) {
+    listeners_.push_back(
+        std::make_shared<listener>(listener{net::acceptor{strand_, descriptor}, {speaks, in}, descriptor}));
 }
 
 void server::start() {
     for (const auto& one : listeners_)
-        asio::co_spawn(strand_, accept_all(shared_from_this(), one), asio::detached);
+        asio::co_spawn(strand_, accept_all(shared_from_this(), one), daemon::vital{"accepting"});
 }
 
 asio::awaitable<void> server::wait_for_room(std::shared_ptr<server> self) {
@@ -51,14 +52,18 @@ asio::awaitable<void> server::accept_all(std::shared_ptr<server> self, std::shar
             if (!self->stopping_) log::error("no longer accepting").kv("why", connection.error().message());
             co_return;
         }
-        auto made = self->make_session(std::move(*connection), at->speaks);
-        if (self->stopping_) made->stop();
-        self->begin(std::move(made), own);
+        try {
+            auto made = self->make_session(std::move(*connection), at->through);
+            if (self->stopping_) made->stop();
+            self->begin(std::move(made), own);
+        } catch (const std::exception& e) { // no memory for one connection; others may end and give some back
+            log::error("connection failed").kv("why", e.what());
+        }
     }
 }
 
-server::session_ptr server::make_session(net::stream connection, smtp::protocol speaks) {
-    return std::make_shared<session>(std::move(connection), speaks, service_);
+server::session_ptr server::make_session(net::stream connection, entrance through) {
+    return std::make_shared<session>(std::move(connection), through, service_);
 }
 
 void server::begin(session_ptr made, asio::any_io_executor own) {
@@ -66,7 +71,14 @@ void server::begin(session_ptr made, asio::any_io_executor own) {
     ++service_.of().counts.connections;
     sessions_.emplace(number, std::pair{made, own});
     open_ = sessions_.size();
-    asio::co_spawn(own, run_session(shared_from_this(), number, std::move(made)), asio::detached);
+    try {
+        asio::co_spawn(own, run_session(shared_from_this(), number, std::move(made)),
+                       daemon::vital{"the end of a connection"});
+    } catch (...) {
+        sessions_.erase(number);
+        open_ = sessions_.size();
+        throw;
+    }
 }
 
 // Whom the kernel has let in already would see his connection break, and Postfix would put the whole destination on
@@ -79,7 +91,8 @@ void server::serve_backlog(const listener& at) {
         socklen_t length = sizeof address;
         ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
         const asio::any_io_executor own = asio::make_strand(executor_);
-        auto made = make_session(net::stream{own, asio::generic::stream_protocol{address.ss_family, 0}, fd}, at.speaks);
+        auto made =
+            make_session(net::stream{own, asio::generic::stream_protocol{address.ss_family, 0}, fd}, at.through);
         made->stop();
         begin(std::move(made), own);
     }

@@ -24,7 +24,7 @@ public:
     server(boost::asio::any_io_executor executor, service& of);
 
     /// Takes over a listening descriptor. Before start().
-    void listen(int descriptor, smtp::protocol speaks);
+    void listen(int descriptor, smtp::protocol speaks, way in = way::after_queue);
     void start();
     /// Messages that have begun are finished, and connections that wait in the backlog get one each, within
     /// stop_timeout; then `done` is called, once, on some thread.
@@ -35,7 +35,7 @@ public:
 private:
     struct listener {
         net::acceptor from;
-        smtp::protocol speaks;
+        entrance through;
         int descriptor; ///< of `from`
     };
     using session_ptr = std::shared_ptr<session>;
@@ -43,7 +43,7 @@ private:
     static boost::asio::awaitable<void> wait_for_room(std::shared_ptr<server> self);
     static boost::asio::awaitable<void> run_session(std::shared_ptr<server> self, std::uint64_t number,
                                                     session_ptr what);
-    session_ptr make_session(net::stream connection, smtp::protocol speaks);
+    session_ptr make_session(net::stream connection, entrance through);
     void begin(session_ptr made, boost::asio::any_io_executor own);
     void serve_backlog(const listener& at);
     void ended(std::uint64_t number);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the running daemon is made of, for sessions, control verbs and periodic work: the settings, what is loaded from
-// them (keys, next hop, resources of the checks) and can be loaded anew, and the pipeline. Any thread. What it refers
+// them (keys, next hops, resources of the checks) and can be loaded anew, and the pipeline. Any thread. What it refers
 // to is main()'s and outlives it.
 #pragma once
 
+#include "contentfilter/act/published.hpp"
 #include "contentfilter/pipeline.hpp"
 #include "contentfilter/runner.hpp"
 #include "shared/account/ticket.hpp"
@@ -11,7 +12,16 @@
 
 #include <atomic>
 
+namespace postsluice::state {
+class known_fingerprints;
+}
+
 namespace postsluice::contentfilter {
+
+namespace bayes {
+class trainer;
+}
+class known_book;
 
 class service {
 public:
@@ -36,6 +46,13 @@ public:
         std::function<double()> filter_fill, state_fill;
         maps::map_set* maps = nullptr;
         auth::batv_keys* batv = nullptr;
+        act::key_publication::txt_lookup look_up = {}; ///< absent: the DNS
+        act::pseudonyms* pseudonyms = nullptr;
+        state::recipient_memory* recipients = nullptr;
+        bayes::trainer* trainer = nullptr; ///< null: nothing can be learned
+        state::campaigns* campaigns = nullptr;
+        state::known_fingerprints* bad_fingerprints = nullptr;
+        known_book* bad = nullptr; ///< the same in memory
     };
     /// Loads the keys, and reports those that cannot be. Throws std::runtime_error where next_hop cannot be read.
     explicit service(parts of);
@@ -50,27 +67,35 @@ public:
     [[nodiscard]] const parts& of() const noexcept { return of_; }
     [[nodiscard]] pipeline& flow() noexcept { return flow_; }
     [[nodiscard]] config::settings_ptr settings() const { return of_.configuration.get(); }
-    [[nodiscard]] std::shared_ptr<act::next_hop> hop() const { return hop_.load(); }
+    [[nodiscard]] std::shared_ptr<const act::next_hops> hops() const { return hops_.load(); }
+    [[nodiscard]] std::shared_ptr<act::next_hop> hop() const { return hops()->standard(); }
     [[nodiscard]] std::shared_ptr<const auth::key_table> keys() const { return keys_.load(); }
     [[nodiscard]] std::vector<std::string> key_errors() const;
+    /// Loads the keys anew where their files changed; waits for nobody, and does nothing during a reload.
+    void look_at_keys();
+    [[nodiscard]] act::key_publication& published() noexcept { return published_; }
     [[nodiscard]] instant started() const noexcept { return started_; }
 
-    /// Probes the next hop, then tends connections, quarantine and events until the context stops.
+    /// Probes the next hop, then tends connections, quarantine, events and keys until the context stops.
     boost::asio::awaitable<void> tend();
+    /// Releases what is held and due, until the context stops. Beside tend(): a next hop may take its time.
+    boost::asio::awaitable<void> release_held();
 
 private:
     std::vector<std::string> load_keys(const config::settings& settings);
     void watch_keys(); ///< loads them anew where their files changed
     boost::asio::awaitable<void> tend_quarantine();
+    boost::asio::awaitable<void> ask_about_keys(); ///< until the context stops
 
     parts of_;
     instant started_;
-    std::atomic<std::shared_ptr<act::next_hop>> hop_;
+    std::atomic<std::shared_ptr<const act::next_hops>> hops_;
     std::atomic<std::shared_ptr<const auth::key_table>> keys_;
     std::atomic<instant> keys_watched_{};
     std::mutex reloading_; ///< one reload at a time
     mutable std::mutex mutex_;
     std::vector<std::string> key_errors_;
+    act::key_publication published_;
     pipeline flow_;
 };
 

@@ -2,6 +2,7 @@
 #include "contentfilter/session.hpp"
 
 #include "contentfilter/act/refuse.hpp"
+#include "contentfilter/intake/matched_settings.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/use_awaitable.hpp>
@@ -17,10 +18,11 @@ namespace {
 constexpr std::chrono::milliseconds last_patience{2000}; // with a client that came when we were asked to stop
 }
 
-session::session(net::stream connection, smtp::protocol speaks, service& of)
+session::session(net::stream connection, entrance through, service& of)
     : stream_{std::move(connection)}
     , service_{of}
-    , speaks_{speaks}
+    , speaks_{through.speaks}
+    , in_{through.in}
     , timeout_{of.settings()->contentfilter.command_timeout} {}
 
 smtp::server_options server_options_for(const config::settings& settings, smtp::protocol speaks,
@@ -171,12 +173,19 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
         log::error("message not spooled").kv("queue_id", queue_id_of(envelope)).kv("why", what.error().message());
         co_return act::for_all(act::no_room(), speaks_, recipients);
     }
+    (*what)->in = in_;
+    // Two messages may not share a verdict or a memory by an IDENT that is not of our queue.
+    if (in_ == way::before_queue) (*what)->queue_id.assign(1, '-');
     (*what)->sender = identify_sender((*what)->header, (*what)->envelope,
-                                      {*settings_, service_.of().tickets, service_.of().mail_owner, local_});
+                                      {*settings_, service_.of().tickets, service_.of().mail_owner, local_, in_});
+    match_settings(**what);
     pipeline::job job;
     job.what = std::move(*what);
     job.speaks = speaks_;
-    job.deadline = std::chrono::steady_clock::now() + settings_->contentfilter.deadline;
+    const auto& filter = settings_->contentfilter;
+    const bool before = in_ == way::before_queue;
+    job.deadline = std::chrono::steady_clock::now() + (before ? filter.deadline_before_queue : filter.deadline);
+    if (before) job.next_hop_phase = std::chrono::milliseconds{filter.deadline_before_queue} / 3;
     job.client_is_there = [weak = weak_from_this()] {
         const auto self = weak.lock();
         return self && self->client_is_there();

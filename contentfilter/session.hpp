@@ -20,10 +20,16 @@
 
 namespace postsluice::contentfilter {
 
+/// What a listener is: its protocol, and how mail comes in by it.
+struct entrance {
+    smtp::protocol speaks = smtp::protocol::lmtp;
+    way in = way::after_queue;
+};
+
 class session : public std::enable_shared_from_this<session> {
 public:
     /// The stream's executor is the session's strand.
-    session(net::stream connection, smtp::protocol speaks, service& of);
+    session(net::stream connection, entrance through, service& of);
 
     /// Until the connection is over.
     boost::asio::awaitable<void> run();
@@ -43,6 +49,7 @@ private:
     net::stream stream_;
     service& service_;
     smtp::protocol speaks_;
+    way in_;
     std::chrono::milliseconds timeout_;
     bool local_ = true;
     std::optional<smtp::server> machine_;

@@ -65,13 +65,25 @@ int weight(const std::optional<strike_kind>& kind) noexcept {
 }
 
 /// Findings as the profile wants them. A temperror cannot be switched off or re-scored: that is on_error's business.
-void configure(std::vector<finding>& findings, const config::profile& profile) {
+void configure(std::vector<finding>& findings, const verdict_policy& policy) {
+    static const std::map<std::string, config::symbol_setting> none;
+    const auto& symbols = policy.profile.symbols;
+    const auto& at_least = policy.at_least ? *policy.at_least : none;
     std::erase_if(findings, [&](finding& f) {
-        const auto setting = profile.symbols.find(f.symbol);
-        if (f.temperror || setting == profile.symbols.end()) return false;
-        if (setting->second.score) f.score = *setting->second.score;
-        if (setting->second.action) f.action = *setting->second.action;
-        return !setting->second.enabled;
+        if (f.temperror) return false;
+        bool counts = true;
+        if (const auto setting = symbols.find(f.symbol); setting != symbols.end()) {
+            f.score = setting->second.score.value_or(f.score);
+            f.action = setting->second.action.value_or(f.action);
+            counts = setting->second.counts();
+        }
+        if (const auto least = at_least.find(f.symbol); least != at_least.end()) {
+            f.score = std::max(f.score, least->second.score.value_or(f.score));
+            const auto action = least->second.action.value_or(f.action);
+            if (kind_of(action) > kind_of(f.action)) f.action = action;
+            counts = true;
+        }
+        return !counts;
     });
     std::stable_sort(findings.begin(), findings.end(), [](const finding& a, const finding& b) {
         return a.score != b.score ? a.score > b.score : kind_of(a.action) > kind_of(b.action);
@@ -114,10 +126,20 @@ void apply_score(verdict& v, const config::profile& profile) {
         if (f.score > 0 && weight(f.strikes) > weight(v.strikes)) v.strikes = f.strikes;
 }
 
-void apply_errors(verdict& v, config::filter_error_policy on_error) {
-    const bool failed = std::any_of(v.findings.begin(), v.findings.end(), [](const finding& f) { return f.temperror; });
-    if (!failed || v.kind > verdict_kind::tag || on_error == config::filter_error_policy::pass) return;
-    v.kind = on_error == config::filter_error_policy::hold ? verdict_kind::hold : verdict_kind::tempfail;
+/// The worst of what the checks that failed are to do.
+void apply_errors(verdict& v, const verdict_policy& policy) {
+    if (v.kind > verdict_kind::tag) return;
+    auto kind = verdict_kind::pass;
+    for (const auto& f : v.findings) {
+        if (!f.temperror) continue;
+        auto what = policy.on_error;
+        if (policy.on_error_of)
+            if (const auto at = policy.on_error_of->find(f.check); at != policy.on_error_of->end()) what = at->second;
+        if (what == config::filter_error_policy::hold) kind = verdict_kind::hold;
+        if (what == config::filter_error_policy::tempfail) kind = std::max(kind, verdict_kind::tempfail);
+    }
+    if (kind == verdict_kind::pass) return;
+    v.kind = kind;
     v.why = reason::check_failed;
 }
 
@@ -125,13 +147,13 @@ void apply_errors(verdict& v, config::filter_error_policy on_error) {
 
 verdict decide(std::vector<finding> findings, const verdict_policy& policy) {
     verdict v;
-    configure(findings, policy.profile);
+    configure(findings, policy);
     v.findings = std::move(findings);
     for (const auto& f : v.findings)
         v.score += f.score;
     apply_forced(v);
     apply_score(v, policy.profile);
-    apply_errors(v, policy.on_error);
+    apply_errors(v, policy);
     v.observed = policy.observe;
     return v;
 }

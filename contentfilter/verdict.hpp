@@ -11,6 +11,7 @@
 #include "shared/core/strike.hpp"
 
 #include <iosfwd>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,6 +28,7 @@ struct finding {
     reason why = reason::score;                                   ///< the reason, where this finding decides
     std::optional<strike_kind> strikes; ///< what it proves about the account, where it decides
     bool temperror = false;             ///< the check could not finish; symbol is CHECK_FAILED
+    std::string check = {};             ///< of a temperror: which one could not, for on_error_of
     bool operator==(const finding&) const = default;
 };
 std::ostream& operator<<(std::ostream& out, const finding& f);
@@ -49,6 +51,10 @@ struct verdict_policy {
     const config::profile& profile;
     config::filter_error_policy on_error;
     bool observe; ///< global or profile observe mode
+    /// What a temperror of one check does instead of on_error, by its name; null: nothing else.
+    const std::map<std::string, config::filter_error_policy>* on_error_of = nullptr;
+    /// What single symbols come to at least, whatever the profile says of them; null: nothing.
+    const std::map<std::string, config::symbol_setting>* at_least = nullptr;
 };
 /// A forced verdict of hold or worse stands whatever the score is (a virus for the quarantine is not bounced because it
 /// scores high); below that the worse of the two counts. A threshold of 0 or less is off. Temperrors cannot be

@@ -9,9 +9,11 @@
 #include "shared/auth/batv.hpp"
 #include "shared/auth/spf.hpp"
 #include "shared/daemon/daemon.hpp"
+#include "shared/daemon/vital.hpp"
 #include "shared/dns/resolver.hpp"
 #include "shared/log/log.hpp"
 #include "shared/maps/map_set.hpp"
+#include "shared/net/activation.hpp"
 #include "shared/state/environments.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -37,19 +39,6 @@ T need(result<T> got, std::string_view what) {
     return std::move(*got);
 }
 
-void log_end_of(std::string_view what, std::exception_ptr error) noexcept {
-    if (!error) {
-        return;
-    }
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        log::error("periodic work ended").kv("what", what).kv("why", e.what());
-    } catch (...) {
-        log::error("periodic work ended").kv("what", what);
-    }
-}
-
 // A descriptor per connection, and some for ourselves; the usual soft limit is 1024.
 void raise_descriptor_limit(std::size_t connections) {
     const rlim_t wanted = connections + 128;
@@ -67,9 +56,14 @@ void raise_descriptor_limit(std::size_t connections) {
 
 std::vector<int> bind_listeners(const config::policyd_settings& settings) {
     std::vector<int> out;
+    std::vector<net::endpoint> all;
     for (const auto& text : settings.listen) {
-        const auto where = need(net::endpoint::parse(text), "policyd.listen");
-        out.push_back(need(net::open_listener(where, socket_mode), "policyd.listen"));
+        all.push_back(need(net::endpoint::parse(text), "policyd.listen"));
+        out.push_back(need(net::open_listener(all.back(), socket_mode), "policyd.listen"));
+    }
+    if (const int others = net::inherited_besides(all); others > 0) {
+        log::warning("sockets of postsluice-policyd.socket are not in policyd.listen; who connects there waits in vain")
+            .kv("sockets", others);
     }
     return out;
 }
@@ -81,6 +75,7 @@ std::unique_ptr<state::environments> open_state(const config::state_settings& s,
     options.writer_timeout = s.writer_timeout;
     options.sync_interval = s.sync_interval;
     options.copy_interval = s.copy_interval;
+    options.journal_size = s.journal_size;
     const bool synced = durable == config::durability_mode::sync;
     options.hot = synced ? state::durability::synced : state::durability::background;
     return need(state::environments::open(options, state::user::policyd), "state");
@@ -176,9 +171,9 @@ void run(const daemon::start& how, config::settings_ptr settings) {
         [&] { (void)all.reload(); });
     control.start();
     connections.start();
-    asio::co_spawn(context, all.tend(), [](std::exception_ptr e) { log_end_of("tending", e); });
-    asio::co_spawn(context, mails.run(), [](std::exception_ptr e) { log_end_of("notices", e); });
-    asio::co_spawn(context, programs.run(), [](std::exception_ptr e) { log_end_of("hooks", e); });
+    asio::co_spawn(context, all.tend(), daemon::vital{"tending"});
+    asio::co_spawn(context, mails.run(), daemon::vital{"notices"});
+    asio::co_spawn(context, programs.run(), daemon::vital{"hooks"});
     daemon::notify("READY=1");
     log::info("started")
         .kv("mode", settings->mode == config::run_mode::observe ? "observe" : "enforce")

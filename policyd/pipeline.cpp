@@ -89,7 +89,22 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         }
         begin(what, from);
     }
-    decision out = co_await decide(what, from);
+    decision out;
+    switch (what.at) {
+    case stage::rcpt:
+        ++counts_.rcpt;
+        counts_.with_login += what.sasl_username.empty() ? 0 : 1;
+        out = co_await at_rcpt(settings_, what, from);
+        break;
+    case stage::data:
+        ++counts_.data;
+        out = co_await at_data(settings_, what, from);
+        break;
+    default:
+        ++counts_.end_of_message;
+        ++counts_.not_asked;
+        co_await at_end_of_message(settings_, what, from);
+    }
     if (!out.refuses() && log::enabled(log::level::debug)) {
         log_accepted(what, out);
     }
@@ -97,23 +112,6 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         with_.record->answered(what, from.number, with_.time.now(), out);
     }
     co_return out;
-}
-
-asio::awaitable<decision> pipeline::decide(const request& what, speaker& from) {
-    switch (what.at) {
-    case stage::rcpt:
-        ++counts_.rcpt;
-        counts_.with_login += what.sasl_username.empty() ? 0 : 1;
-        co_return co_await at_rcpt(settings_, what, from);
-    case stage::data:
-        ++counts_.data;
-        co_return co_await at_data(settings_, what, from);
-    default:
-        ++counts_.end_of_message;
-        ++counts_.not_asked;
-        co_await at_end_of_message(settings_, what, from);
-        co_return decision{};
-    }
 }
 
 // A RCPT or DATA after END-OF-MESSAGE under one instance: the next message of a Postfix before 3.7.22.
@@ -174,6 +172,9 @@ asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const
     so_far.exempt = to_abuse(*settings, what.recipient);
     const auto asked = ours ? all_rules() : inbound_rules();
     for (const rule& r : asked) {
+        if (r.asks != nullptr && !r.asks(context)) {
+            continue;
+        }
         context.observe = observes(*settings, *profile, r.name);
         rule_answer answer{decision{}};
         if (r.at_once(context)) {

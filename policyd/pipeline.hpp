@@ -63,7 +63,6 @@ public:
 private:
     struct round; // what the rules said so far
 
-    boost::asio::awaitable<decision> decide(const request& what, speaker& from);
     boost::asio::awaitable<decision> at_rcpt(config::settings_ptr settings, const request& what, speaker& from);
     boost::asio::awaitable<decision> at_data(config::settings_ptr settings, const request& what, speaker& from);
     boost::asio::awaitable<void> at_end_of_message(config::settings_ptr settings, const request& what, speaker& from);

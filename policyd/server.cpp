@@ -2,6 +2,7 @@
 #include "policyd/server.hpp"
 
 #include "shared/core/random.hpp"
+#include "shared/daemon/vital.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -67,9 +68,9 @@ void server::listen(int descriptor) {
 
 void server::start() {
     for (const auto& acceptor : acceptors_) {
-        asio::co_spawn(context_, accept_all(acceptor), &log_escaped);
+        asio::co_spawn(context_, accept_all(acceptor), daemon::vital{"accepting"});
     }
-    asio::co_spawn(context_, count_seconds(), &log_escaped);
+    asio::co_spawn(context_, count_seconds(), daemon::vital{"time-outs"});
 }
 
 asio::awaitable<void> server::accept_all(std::shared_ptr<net::acceptor> from) {
@@ -86,10 +87,23 @@ asio::awaitable<void> server::accept_all(std::shared_ptr<net::acceptor> from) {
             turn_away(std::move(*connection));
             continue;
         }
-        const auto number = next_number_++;
-        auto made = std::make_shared<session>(std::move(*connection), number, asks_, bounds_, now_);
-        sessions_.emplace(number, made);
+        try {
+            begin(std::move(*connection));
+        } catch (const std::exception& e) { // no memory for one connection; others may end and give some back
+            log::error("connection failed").kv("why", e.what());
+        }
+    }
+}
+
+void server::begin(net::stream connection) {
+    const auto number = next_number_++;
+    auto made = std::make_shared<session>(std::move(connection), number, asks_, bounds_, now_);
+    const auto at = sessions_.emplace(number, made).first;
+    try {
         asio::co_spawn(context_, run_session(std::move(made)), &log_escaped);
+    } catch (...) {
+        sessions_.erase(at);
+        throw;
     }
 }
 

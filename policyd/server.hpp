@@ -36,6 +36,7 @@ public:
 
 private:
     boost::asio::awaitable<void> accept_all(std::shared_ptr<net::acceptor> from);
+    void begin(net::stream connection);
     boost::asio::awaitable<void> run_session(std::shared_ptr<session> what);
     boost::asio::awaitable<void> count_seconds();
     void turn_away(net::stream connection);

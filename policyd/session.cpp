@@ -77,7 +77,13 @@ asio::awaitable<session::ending> session::serve() {
                 co_return violated(what.error());
             }
             const decision answer = co_await asks_.answer(*what, speaker_);
-            then = co_await reply(answer);
+            const bool plain = answer.kind == decision_kind::dunno;
+            const std::string text = plain ? std::string{} : to_wire(answer);
+            std::string_view wire = plain ? dunno_on_wire : std::string_view{text};
+            then = reply_at_once(wire);
+            if (then == outcome::go_on && !wire.empty()) {
+                then = co_await reply_rest(wire);
+            }
         }
         if (then != outcome::go_on) {
             co_return then == outcome::by_postfix ? ending::by_postfix : ending::by_us;
@@ -112,20 +118,15 @@ session::outcome session::drain() {
     return outcome::go_on;
 }
 
-// A reply nearly always fits in the socket's buffer: one system call, no wait.
-asio::awaitable<session::outcome> session::reply(const decision& what) {
-    const bool plain = what.kind == decision_kind::dunno;
-    const std::string text = plain ? std::string{} : to_wire(what);
-    const std::string_view wire = plain ? dunno_on_wire : std::string_view{text};
+// A reply nearly always fits in the socket's buffer: one system call, no wait. Leaves in `wire` what did not.
+session::outcome session::reply_at_once(std::string_view& wire) {
     boost::system::error_code error;
     const auto written = socket_.write_some(asio::buffer(wire.data(), wire.size()), error);
-    if (!error && written == wire.size()) {
-        co_return outcome::go_on;
+    if (error) {
+        return would_block(error) ? outcome::go_on : after(error);
     }
-    if (error && !would_block(error)) {
-        co_return after(error);
-    }
-    co_return co_await reply_rest(wire.substr(error ? 0 : written));
+    wire.remove_prefix(written);
+    return outcome::go_on;
 }
 
 asio::awaitable<session::outcome> session::reply_rest(std::string_view rest) {

@@ -39,7 +39,7 @@ private:
     enum class outcome : std::uint8_t { go_on, by_postfix, by_us };
     boost::asio::awaitable<ending> serve();
     boost::asio::awaitable<outcome> read();
-    boost::asio::awaitable<outcome> reply(const decision& what);
+    outcome reply_at_once(std::string_view& wire);
     boost::asio::awaitable<outcome> reply_rest(std::string_view rest);
     outcome drain();
     outcome after(const boost::system::error_code& error);

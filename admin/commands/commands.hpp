@@ -13,10 +13,15 @@ namespace postsluice::admin {
 [[nodiscard]] std::vector<command> account_commands();
 [[nodiscard]] std::vector<command> limit_commands();
 [[nodiscard]] std::vector<command> message_commands();
+[[nodiscard]] std::vector<command> learn_commands();
+[[nodiscard]] std::vector<command> fingerprint_commands();
 [[nodiscard]] std::vector<command> quarantine_commands();
 [[nodiscard]] std::vector<command> config_commands();
 [[nodiscard]] std::vector<command> simulate_commands();
 [[nodiscard]] std::vector<command> doctor_commands();
+[[nodiscard]] std::vector<command> whois_commands();
+[[nodiscard]] std::vector<command> setup_commands();
 [[nodiscard]] std::vector<command> spf_commands();
+[[nodiscard]] std::vector<command> dkim_commands();
 
 } // namespace postsluice::admin

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// check and defaults work on files alone, with or without daemons; reload asks both daemons and shows what each said.
+// check and defaults work on files alone, with or without daemons; reload asks both daemons and shows what each said;
+// set changes the file and reloads.
 #include "admin/commands/commands.hpp"
+#include "admin/commands/config_set.hpp"
 #include "admin/context.hpp"
 #include "admin/human.hpp"
 #include "shared/core/text.hpp"
@@ -87,12 +89,24 @@ int reload(context& ctx, const arguments&) {
     return worst;
 }
 
+int set(context& ctx, const arguments& given) {
+    if (const auto failed = set_value(ctx, given["KEY"], given["VALUE"])) return *failed;
+    return reload(ctx, given);
+}
+
 } // namespace
 
 std::vector<command> config_commands() {
     return {
         {"config", "check", "every error of the configuration file, with or without daemons", {}, "", check},
         {"config", "defaults", "every option with its default", {}, "", defaults},
+        {"config",
+         "set",
+         "change one value in its place in the file, and have both daemons read it",
+         {{"KEY", "as `config defaults` has it: mode, policyd.accounting, profile.default.from"},
+          {"VALUE", "as in the file; text may stand without quotes"}},
+         "",
+         set},
         {"config", "reload", "have both daemons read the configuration again", {}, "reload", reload},
     };
 }

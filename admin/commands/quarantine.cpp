@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/commands/commands.hpp"
+#include "admin/commands/quarantine_acts.hpp"
+#include "admin/commands/quarantine_query.hpp"
 #include "admin/context.hpp"
 #include "admin/human.hpp"
 #include "admin/render.hpp"
@@ -19,35 +21,54 @@ std::string size_of(const json& entry) {
     return say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(entry, "size"), 0)));
 }
 
-/// As people type it: lower case, O for 0. What is no reference goes as it is, and is not found.
-std::string id_of(const arguments& given) {
-    const std::string id = normalise_reference(given["ID"]);
-    return id.empty() ? given["ID"] : id;
+/// "being released", "released in 3 h", or nothing.
+std::string state_of(const json& entry, instant now) {
+    if (flag_of(entry, "releasing")) return "being released";
+    const auto at = time_of(entry, "release_at");
+    if (at) return "leaves " + say_distance(*at, now);
+    return flag_of(entry, "held") ? "held" : "";
+}
+
+void add_row(table& to, const json& e, instant now) {
+    const auto state = state_of(e, now);
+    to.row({text_of(e, "id"), say_time(time_of(e, "at"), now), text_of(e, "account"),
+            join(part_of(e, "recipients"), ", ", 2), text_of(e, "reason") + (state.empty() ? "" : " (" + state + ")"),
+            size_of(e), text_of(e, "subject")});
 }
 
 int list(context& ctx, const arguments& given) {
-    json request = {{"verb", "quarantine list"}, {"most", std::stoi(given.get("--most").value_or("100"))}};
-    const auto account = given.get("--account");
-    if (account) request["account"] = *account;
-    const auto r = ctx.ask(daemon::contentfilter, request);
-    if (!r.ok()) return ctx.fail(r);
-    if (ctx.json()) return ctx.print_json(r.body), exit_done;
-    const json& entries = part_of(r.body, "entries");
-    table t{{"ID", "TIME", "ACCOUNT", "TO", "REASON", ">SIZE", "SUBJECT"}};
-    for (const auto& e : entries)
-        t.row({text_of(e, "id"), say_time(time_of(e, "at"), ctx.now()), text_of(e, "account"),
-               join(part_of(e, "recipients"), ", ", 2),
-               text_of(e, "reason") + (flag_of(e, "releasing") ? " (being released)" : ""), size_of(e),
-               text_of(e, "subject")});
-    t.print(ctx.out, account ? "Nothing of " + printable(*account) + " is in quarantine." : "The quarantine is empty.");
-    const auto total = number_of(r.body, "total");
-    if (!account && total > static_cast<std::int64_t>(entries.size()))
-        ctx.out << "These are the newest of " << total << "; --most shows more.\n";
+    auto request = quarantine_request(ctx, given);
+    if (!request) return ctx.fail(exit_usage, request.error().detail, "usage");
+    const auto most = static_cast<std::size_t>(std::stoul(given.get("--limit").value_or("100")));
+    std::optional<json_stream> document;
+    if (ctx.json()) document.emplace(ctx.out, "entries");
+    const auto all = list_quarantine(ctx, std::move(*request), most, [&](const json& page) {
+        table t{{"ID", "TIME", "ACCOUNT", "TO", "REASON", ">SIZE", "SUBJECT"}};
+        for (const auto& entry : page)
+            if (document)
+                document->add(entry);
+            else
+                add_row(t, entry, ctx.now());
+        if (!document) t.print(ctx.out, "");
+    });
+    if (document) {
+        if (all.last.ok())
+            document->end({{"total", all.total}, {"more", all.more}, {"ok", true}});
+        else
+            document->end({{"error", all.last.error}, {"code", all.last.code}, {"ok", false}});
+    }
+    if (!all.last.ok()) return document ? (ctx.note(all.last.error), all.last.exit) : ctx.fail(all.last);
+    if (document) return exit_done;
+    if (all.entries == 0)
+        ctx.out << (has_filter(given) ? "Nothing in quarantine is like that.\n" : "The quarantine is empty.\n");
+    if (all.more) ctx.out << "There are more; --limit shows them. The quarantine holds " << all.total << ".\n";
     return exit_done;
 }
 
 int show(context& ctx, const arguments& given) {
-    const auto r = ctx.ask(daemon::contentfilter, {{"verb", "quarantine show"}, {"id", id_of(given)}});
+    std::string id = normalise_reference(given["ID"]); // as people type it
+    if (id.empty()) id = given["ID"];
+    const auto r = ctx.ask(daemon::contentfilter, {{"verb", "quarantine show"}, {"id", id}});
     if (!r.ok()) return ctx.fail(r);
     if (ctx.json()) return ctx.print_json(r.body), exit_done;
     const json& e = part_of(r.body, "entry");
@@ -63,7 +84,7 @@ int show(context& ctx, const arguments& given) {
     facts.add("Queue ID", text_of(e, "queue_id"));
     facts.add("SHA-256", text_of(e, "digest"));
     facts.add("File", text_of(r.body, "file"));
-    facts.add("State", flag_of(e, "releasing") ? "a release is under way" : "");
+    facts.add("State", state_of(e, ctx.now()));
     facts.print(ctx.out);
     print_findings(ctx, part_of(e, "findings"));
     ctx.out << "\nHeader\n";
@@ -73,44 +94,34 @@ int show(context& ctx, const arguments& given) {
     return exit_done;
 }
 
-int release(context& ctx, const arguments& given) {
-    // The next hop may take its time for each recipient.
-    const auto r = ctx.ask(daemon::contentfilter, {{"verb", "quarantine release"}, {"id", id_of(given)}},
-                           std::chrono::seconds{60});
-    if (!r.ok()) return ctx.fail(r);
-    const bool complete = flag_of(r.body, "complete");
-    if (ctx.json()) return ctx.print_json(r.body), complete ? exit_done : exit_refused;
-    ctx.out << "Released " << printable(text_of(r.body, "id", given["ID"])) << ", signed and handed on for "
-            << printable(join(part_of(r.body, "delivered"))) << ".\n";
-    table remaining{{"STILL IN QUARANTINE FOR", "BECAUSE"}};
-    for (const auto& rest : part_of(r.body, "remaining"))
-        remaining.row({text_of(rest, "recipient"), text_of(rest, "reply")});
-    if (!complete) remaining.print(ctx.out, "Some recipients are still in quarantine.");
-    return complete ? exit_done : exit_refused;
-}
-
-int remove(context& ctx, const arguments& given) {
-    const auto r = ctx.ask(daemon::contentfilter, {{"verb", "quarantine delete"}, {"id", id_of(given)}});
-    if (!r.ok()) return ctx.fail(r);
-    if (ctx.json()) return ctx.print_json(r.body), exit_done;
-    ctx.out << "Deleted " << printable(text_of(r.body, "id", given["ID"])) << ".\n";
-    return exit_done;
-}
-
 } // namespace
 
 std::vector<command> quarantine_commands() {
     const argument id{"ID", "the reference of the message"};
+    const argument ids{"ID", "the references of messages", false, "MANY"};
+    const argument yes{"--yes", "do not ask", false, "FLAG"};
+    const auto with_filters = [](std::vector<argument> first) {
+        for (auto& one : quarantine_filters())
+            first.push_back(one);
+        return first;
+    };
     return {
-        {"quarantine",
-         "list",
-         "what is in quarantine, newest first",
-         {{"--account", "of this account only", false, "ACCOUNT"}, {"--most", "how many", false, "NUMBER"}},
-         "",
-         list},
+        {"quarantine", "list", "what is in quarantine, newest first",
+         with_filters({{"--limit", "how many", false, "NUMBER"}}), "", list},
         {"quarantine", "show", "one message: why, and its header", {id}, "", show},
-        {"quarantine", "release", "sign it and send it on, without scanning it again", {id}, "release", release},
-        {"quarantine", "delete", "remove it for good", {id}, "", remove},
+        {"quarantine", "release", "sign it and send it on, without scanning it again",
+         with_filters({ids,
+                       {"--to", "only to this recipient of it; may be repeated", false, "ADDRESS..."},
+                       {"--redirect", "to this address instead of its recipients", false, "ADDRESS"},
+                       {"--keep", "keep it in quarantine as well", false, "FLAG"},
+                       {"--ham", "teach the filter that it is honest mail", false, "FLAG"},
+                       yes}),
+         "release", release_quarantined},
+        {"quarantine", "keep", "release it only by hand, not in its time", with_filters({ids, yes}), "",
+         keep_quarantined},
+        {"quarantine", "delete", "remove it for good",
+         with_filters({ids, {"--spam", "teach the filter that it is spam", false, "FLAG"}, yes}), "",
+         delete_quarantined},
     };
 }
 

@@ -9,7 +9,8 @@ const std::vector<command>& all_commands() {
         std::vector<command> out;
         for (const auto& noun :
              {status_commands(), why_commands(), account_commands(), limit_commands(), message_commands(),
-              quarantine_commands(), spf_commands(), config_commands(), simulate_commands(), doctor_commands()})
+              learn_commands(), fingerprint_commands(), quarantine_commands(), whois_commands(), spf_commands(),
+              dkim_commands(), config_commands(), setup_commands(), simulate_commands(), doctor_commands()})
             out.insert(out.end(), noun.begin(), noun.end());
         return out;
     }();

@@ -31,6 +31,7 @@ struct evidence {
     std::vector<config::config_error> config_errors;
     std::optional<postfix_facts> postfix;
     std::optional<nlohmann::json> policyd, filter;  ///< their `status`
+    nlohmann::json keys = nlohmann::json::object(); ///< the filter's `dkim verify`: what the DNS says of them
     bool policyd_down = false, filter_down = false; ///< nobody answers (not: we may not ask)
     std::vector<std::string> unseen;
     instant now{};
@@ -49,6 +50,9 @@ struct diagnosis {
 [[nodiscard]] std::span<const diagnosis> daemon_diagnoses();
 [[nodiscard]] std::span<const diagnosis> hook_diagnoses();
 [[nodiscard]] std::span<const diagnosis> filter_diagnoses();
+[[nodiscard]] std::span<const diagnosis> way_back_diagnoses();
+[[nodiscard]] std::span<const diagnosis> mail_server_diagnoses();
+[[nodiscard]] std::span<const diagnosis> key_diagnoses();
 [[nodiscard]] std::span<const diagnosis> file_diagnoses();
 
 /// Looks at everything. `postfix_directory` empty: where postconf looks by itself.
@@ -66,7 +70,9 @@ struct diagnosis {
                                                  const std::string& list);
 /// Services with SASL authentication, and those that ask policyd at RCPT: where accounts submit.
 [[nodiscard]] std::vector<const postfix_service*> submission_services(const evidence& at);
-/// The smtpd behind contentfilter.next_hop; null: none.
+/// The smtpd behind an endpoint that the filter delivers to; null: none.
+[[nodiscard]] const postfix_service* service_behind(const evidence& at, const std::string& hop);
+/// The one behind contentfilter.next_hop.
 [[nodiscard]] const postfix_service* reentry_service(const evidence& at);
 
 } // namespace postsluice::admin::doctor

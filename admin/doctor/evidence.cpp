@@ -50,9 +50,10 @@ std::optional<restriction> hook_in(const evidence& at, const postfix_service& se
 std::vector<const postfix_service*> submission_services(const evidence& at) {
     std::vector<const postfix_service*> out;
     if (!at.postfix || !at.settings) return out;
-    const auto* back = reentry_service(at);
+    const auto* const back = reentry_service(at);
+    const auto* const held = service_behind(at, at.settings->contentfilter.hold_hop);
     for (const auto& one : at.postfix->services) {
-        if (one.program != "smtpd" || &one == back) continue;
+        if (one.program != "smtpd" || &one == back || &one == held) continue;
         const bool asks = std::ranges::any_of(
             all_lists, [&](std::string_view list) { return hook_in(at, one, std::string{list}).has_value(); });
         if (asks || at.postfix->parameter(one, "smtpd_sasl_auth_enable") == "yes") out.push_back(&one);
@@ -61,8 +62,11 @@ std::vector<const postfix_service*> submission_services(const evidence& at) {
 }
 
 const postfix_service* reentry_service(const evidence& at) {
-    if (!at.postfix || !at.settings) return nullptr;
-    const std::string hop = at.settings->contentfilter.next_hop;
+    return at.settings ? service_behind(at, at.settings->contentfilter.next_hop) : nullptr;
+}
+
+const postfix_service* service_behind(const evidence& at, const std::string& hop) {
+    if (!at.postfix) return nullptr;
     for (const auto& one : at.postfix->services) {
         if (one.program != "smtpd") continue;
         if (one.type == "unix" || one.type == "pass") {
@@ -88,6 +92,9 @@ evidence gather(context& ctx, const std::filesystem::path& postfix_directory) {
     if (out.settings) {
         out.policyd = status_of(ctx, daemon::policyd, out.policyd_down, out.unseen);
         out.filter = status_of(ctx, daemon::contentfilter, out.filter_down, out.unseen);
+        if (out.filter)
+            if (auto keys = ctx.ask(daemon::contentfilter, {{"verb", "dkim verify"}}); keys.ok())
+                out.keys = std::move(keys.body);
     }
     auto postfix = read_postfix(postfix_directory);
     if (postfix)
@@ -99,7 +106,8 @@ evidence gather(context& ctx, const std::filesystem::path& postfix_directory) {
 
 std::vector<diagnosis> all_diagnoses() {
     std::vector<diagnosis> out;
-    for (const auto part : {daemon_diagnoses(), hook_diagnoses(), filter_diagnoses(), file_diagnoses()})
+    for (const auto part : {daemon_diagnoses(), mail_server_diagnoses(), hook_diagnoses(), filter_diagnoses(),
+                            way_back_diagnoses(), key_diagnoses(), file_diagnoses()})
         out.insert(out.end(), part.begin(), part.end());
     return out;
 }

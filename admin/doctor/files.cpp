@@ -52,6 +52,8 @@ void sockets(const evidence& at, findings& to) {
     std::vector<std::string> all = at.settings->policyd.listen;
     for (const auto& one : at.settings->contentfilter.listen)
         all.push_back(one.substr(one.find(':') + 1));
+    const auto& before = at.settings->contentfilter.listen_before_queue;
+    all.insert(all.end(), before.begin(), before.end());
     for (const auto& one : all) {
         if (!one.starts_with("unix:")) continue;
         const fs::path socket = one.substr(5);
@@ -72,6 +74,42 @@ void sockets(const evidence& at, findings& to) {
 bool others_may(const fs::path& file, unsigned bits) {
     struct stat about {};
     return ::lstat(file.c_str(), &about) == 0 && (about.st_mode & bits) != 0;
+}
+
+/// Directories of our sockets below the queue directory that everybody may pass.
+void open_directories(const evidence& at, findings& to) {
+    if (!at.settings) return;
+    std::vector<fs::path> told;
+    std::vector<std::string> all = at.settings->policyd.listen;
+    for (const auto* list : {&at.settings->contentfilter.listen, &at.settings->contentfilter.listen_before_queue,
+                             &at.settings->contentfilter.listen_pipe})
+        all.insert(all.end(), list->begin(), list->end());
+    for (const auto& one : all) {
+        const auto path = one.find("unix:/");
+        if (path == std::string::npos) continue;
+        const auto directory = fs::path{one.substr(path + 5)}.parent_path();
+        struct stat about {};
+        if (::stat(directory.c_str(), &about) != 0 || (about.st_mode & 0001U) == 0 ||
+            std::ranges::find(told, directory) != told.end())
+            continue;
+        told.push_back(directory);
+        to.push_back({{},
+                      "Everybody may pass " + directory.string() + ", where the daemons' sockets lie.",
+                      "Local users can use up policyd's connections, and ask it in others' names.",
+                      "chmod o= " + directory.string()});
+    }
+}
+
+void trusts_everybody(const evidence& at, findings& to) {
+    if (!at.settings) return;
+    for (const auto& one : at.settings->contentfilter.trusted) {
+        const auto text = one.to_string();
+        if (!text.ends_with("/0")) continue;
+        to.push_back({{},
+                      "contentfilter.trusted holds " + text + ": everybody.",
+                      "Every host that reaches the filter's port gets its mail sent, and signed where a key fits.",
+                      "postsluice config set contentfilter.trusted '[\"ADDRESS OF YOUR POSTFIX\"]'"});
+    }
 }
 
 void private_keys(const evidence& at, findings& to) {
@@ -132,6 +170,8 @@ void disk_space(const evidence& at, findings& to) {
 
 constexpr diagnosis table[] = {
     {"socket-permissions", "May Postfix reach the daemons' sockets?", sockets},
+    {"sockets-open", "May nobody else use them?", open_directories},
+    {"filter-trusts-everybody", "May only known hosts use the filter's port?", trusts_everybody},
     {"key-permissions", "Are private keys private?", private_keys},
     {"state-permissions", "Is the state private?", state_files},
     {"disk-space", "Is there room on the disks?", disk_space},

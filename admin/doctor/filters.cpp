@@ -3,6 +3,7 @@
 #include "admin/doctor/doctor.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace postsluice::admin::doctor {
 namespace {
@@ -32,6 +33,8 @@ std::string leads_to(const evidence& at, const std::string& content_filter) {
 }
 
 bool is_ours(const evidence& at, const std::string& content_filter) {
+    const auto* transport = service_named(*at.postfix, content_filter.substr(0, content_filter.find(':')));
+    if (transport != nullptr && transport->program == "pipe") return !at.settings->contentfilter.listen_pipe.empty();
     const auto there = leads_to(at, content_filter);
     return !there.empty() && std::ranges::any_of(at.settings->contentfilter.listen, [&](const std::string& one) {
         auto where = one.substr(one.find(':') + 1); // after "lmtp:" or "smtp:"
@@ -128,6 +131,38 @@ void reentry_loops(const evidence& at, findings& to) {
                   at.postfix->postconf() + " -P '" + back->label() + "/content_filter=' && " + at.postfix->reload()});
 }
 
+/// Does any restriction list of it put mail on hold?
+bool holds(const evidence& at, const postfix_service& service) {
+    return std::ranges::any_of(std::array{"smtpd_client_restrictions", "smtpd_helo_restrictions",
+                                          "smtpd_sender_restrictions", "smtpd_relay_restrictions",
+                                          "smtpd_recipient_restrictions", "smtpd_data_restrictions",
+                                          "smtpd_end_of_data_restrictions"},
+                               [&](const char* list) {
+                                   return at.postfix->parameter(service, list).find("static:HOLD") != std::string::npos;
+                               });
+}
+
+void hold_queue(const evidence& at, findings& to) {
+    if (!at.postfix || !at.settings) return;
+    const bool wanted = std::ranges::any_of(
+        at.settings->profiles, [](const auto& one) { return one.second->hold == config::hold_place::queue; });
+    if (!wanted) return;
+    const auto& hop = at.settings->contentfilter.hold_hop;
+    const auto* const there = service_behind(at, hop);
+    const std::string mend = "take the service postsluice-hold over from postfix-examples/after-queue/master.cf";
+    if (there == nullptr)
+        to.push_back({{},
+                      "A profile has hold = \"queue\" and contentfilter.hold_hop = " + hop +
+                          ", but master.cf has no smtpd there.",
+                      "Mail that is to be held waits in the queue before the filter.",
+                      mend});
+    else if (!holds(at, *there))
+        to.push_back({{},
+                      "The service " + there->label() + ", for held mail, has no static:HOLD in its restrictions.",
+                      "What the filter holds for review is delivered at once.",
+                      mend});
+}
+
 constexpr diagnosis table[] = {
     {"submission-without-filter", "Does what users submit go through the filter?", not_filtered},
     {"local-mail-without-filter", "Does local mail go through the filter?", local_mail},
@@ -135,6 +170,7 @@ constexpr diagnosis table[] = {
     {"reentry-missing", "Can filtered mail go on?", reentry_missing},
     {"reentry-by-tcp", "Can nobody but the filter use the way back?", reentry_by_tcp},
     {"reentry-loops", "Does filtered mail leave the filter?", reentry_loops},
+    {"hold-queue", "Does held mail stay on hold?", hold_queue},
 };
 
 } // namespace

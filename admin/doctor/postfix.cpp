@@ -5,7 +5,11 @@
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 namespace postsluice::admin::doctor {
 namespace {
@@ -169,6 +173,15 @@ std::optional<long> read_postfix_time(std::string_view text) {
     if (unit == "h") return number * 3600;
     if (unit == "d") return number * 86400;
     return unit == "w" ? std::optional{number * 7 * 86400} : std::nullopt;
+}
+
+std::optional<bool> is_running(const postfix_facts& postfix) {
+    const std::filesystem::path queue = postfix.parameter("queue_directory");
+    const int fd = ::open((queue / "pid/master.pid").c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT ? std::optional{false} : std::nullopt;
+    const bool held = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+    ::close(fd);
+    return held;
 }
 
 } // namespace postsluice::admin::doctor

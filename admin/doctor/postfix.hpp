@@ -40,6 +40,10 @@ struct postfix_facts {
 
 [[nodiscard]] result<postfix_facts> read_postfix(const std::filesystem::path& directory);
 
+/// Whether master(8) runs: it holds a lock on its pid file. nullopt: we may not look. (`postfix status` asks the same,
+/// but logs through postlogd(8), and waits for that one.)
+[[nodiscard]] std::optional<bool> is_running(const postfix_facts& postfix);
+
 /// One element of a restriction list: "permit_mynetworks", or "check_policy_service" with its argument.
 struct restriction {
     std::string word;

@@ -62,6 +62,16 @@ void complete_from(edits& out, const message& what) {
         out.replace[static_cast<std::size_t>(at - fields.begin())] = "From: " + std::move(*value);
 }
 
+void close_up_names(edits& out, const message& what) {
+    const auto& fields = what.header.fields;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+        const auto name = fields[i].name();
+        if (out.remove.contains(i) || fields[i].raw.size() <= name.size() || fields[i].raw[name.size()] == ':')
+            continue;
+        out.replace[i] = std::string{name} + ":" + std::string{fields[i].value()};
+    }
+}
+
 } // namespace
 
 edits normalise(const message& what, std::string received, instant now) {
@@ -75,6 +85,8 @@ edits normalise(const message& what, std::string received, instant now) {
         if (drop || (what.sender.profile && matches_any(name, what.sender.profile->remove_headers)))
             out.remove.insert(i);
     }
+    // "Subject : x", as cleanup(8) would do it, for mail that it has not seen yet.
+    if (what.in == way::before_queue) close_up_names(out, what);
     // A header that is over the bounds goes on below what we know of it: nothing can be said to be missing.
     if (what.header.truncated) return out;
     complete_from(out, what);

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "contentfilter/act/quarantine.hpp"
+#include "contentfilter/act/quarantine_work.hpp"
 
 #include "contentfilter/mime/fields.hpp"
 #include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <algorithm>
-#include <limits>
 
 // g++ 12 takes Asio's pair of allocation functions for a mismatch once one of them is inlined (GCC PR 109224).
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -22,16 +17,10 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t most_findings = 100, longest_text = 200;
-constexpr std::size_t expired_at_once = 500;
 
-std::string key_of(std::string_view digest, std::string_view queue_id) {
-    return std::string{digest} + " " + std::string{queue_id};
-}
-
-state::quarantine_entry entry_of(const message& what, reason why, std::vector<std::string> findings, std::string id,
-                                 instant now) {
+state::quarantine_entry entry_of(const message& what, quarantine::cause because, instant now) {
     state::quarantine_entry out;
-    out.id = std::move(id);
+    out.id = std::move(because.reference);
     out.at = now;
     out.account = what.sender.account;
     out.queue_id = what.queue_id;
@@ -44,34 +33,18 @@ state::quarantine_entry entry_of(const message& what, reason why, std::vector<st
         out.rcpt_lines.push_back(recipient.raw);
         out.recipients.push_back(recipient.address.key());
     }
-    out.why = why;
-    if (findings.size() > most_findings) findings.resize(most_findings);
-    for (auto& finding : findings)
+    out.why = because.why;
+    if (because.findings.size() > most_findings) because.findings.resize(most_findings);
+    for (auto& finding : because.findings)
         finding = printable(finding, longest_text);
-    out.findings = std::move(findings);
+    out.findings = std::move(because.findings);
     out.size = what.content->size();
+    out.held = because.held;
+    out.release_at = because.release_at;
     return out;
 }
 
 } // namespace
-
-asio::awaitable<void> quarantine::wait_for_turn(std::string key) {
-    for (;;) {
-        const auto [at, free] = turns_.try_emplace(key);
-        if (free) co_return;
-        auto timer = std::make_shared<asio::steady_timer>(pool_.get_executor(), asio::steady_timer::time_point::max());
-        at->second.push_back(timer);
-        co_await timer->async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-}
-
-void quarantine::end_turn(const std::string& key) {
-    const auto at = turns_.find(key);
-    const auto waiting = std::move(at->second);
-    turns_.erase(at);
-    for (const auto& timer : waiting)
-        timer->cancel();
-}
 
 quarantine::quarantine(state::quarantine_index& index, const clock& time, const config::quarantine_settings& settings)
     : index_{index}
@@ -80,22 +53,26 @@ quarantine::quarantine(state::quarantine_index& index, const clock& time, const 
     , settings_{settings} {}
 
 quarantine::~quarantine() {
+    turns_->close(); // who waits for a release that will not end now
     pool_.join();
 }
 
-asio::awaitable<result<void>> quarantine::open() {
-    co_return co_await asio::co_spawn(pool_, do_open(), asio::use_awaitable);
-}
-asio::awaitable<result<void>> quarantine::expire() {
-    co_return co_await asio::co_spawn(pool_, do_expire(), asio::use_awaitable);
+asio::awaitable<result<void>> quarantine::open(delivered_before asked) {
+    co_return co_await on_own_thread(do_open(std::move(asked)));
 }
 asio::awaitable<result<void>> quarantine::remove(std::string id) {
-    co_return co_await asio::co_spawn(pool_, do_remove(std::move(id)), asio::use_awaitable);
+    co_return co_await on_own_thread(do_remove(std::move(id)));
 }
-asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, reason why,
-                                                           std::vector<std::string> findings, std::string reference) {
-    co_return co_await asio::co_spawn(pool_, do_keep(std::move(what), why, std::move(findings), std::move(reference)),
-                                      asio::use_awaitable);
+asio::awaitable<result<void>> quarantine::stop_timer(std::string id) {
+    co_return co_await on_own_thread(do_stop_timer(std::move(id)));
+}
+asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, cause because) {
+    co_return co_await on_own_thread(do_keep(std::move(what), std::move(because)));
+}
+
+config::quarantine_settings quarantine::settings() const {
+    const std::lock_guard guard{mutex_};
+    return settings_;
 }
 
 void quarantine::use(const config::quarantine_settings& settings) {
@@ -105,42 +82,31 @@ void quarantine::use(const config::quarantine_settings& settings) {
 
 quarantine::totals quarantine::total() const {
     const std::lock_guard guard{mutex_};
-    return {known_.size(), octets_, settings_.max_bytes.value};
+    return {entries_, octets_, settings_.max_messages, settings_.max_bytes.value};
 }
 
 void quarantine::learn(const state::quarantine_entry& entry) {
-    forget(entry.id);
     const std::lock_guard guard{mutex_};
-    auto key = key_of(entry.digest, entry.queue_id);
-    by_key_[key] = entry.id;
+    ++entries_;
     octets_ += entry.size;
-    known_[entry.id] = {std::move(key), entry.size};
 }
 
-void quarantine::forget(const std::string& id) {
+void quarantine::forget(const state::quarantine_entry& entry) {
     const std::lock_guard guard{mutex_};
-    const auto at = known_.find(id);
-    if (at == known_.end()) return;
-    octets_ -= at->second.size;
-    if (const auto key = by_key_.find(at->second.key); key != by_key_.end() && key->second == id) by_key_.erase(key);
-    known_.erase(at);
+    entries_ -= std::min<std::size_t>(entries_, 1);
+    octets_ -= std::min(octets_, entry.size);
 }
 
-std::optional<std::string> quarantine::id_of(const std::string& key) const {
-    const std::lock_guard guard{mutex_};
-    const auto at = by_key_.find(key);
-    return at == by_key_.end() ? std::nullopt : std::optional{at->second};
-}
+asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, cause because) {
+    const auto key = state::quarantine_key(what->digest, what->queue_id, what->envelope.sender.address.key());
+    const auto mine = co_await turns::wait(turns_, key);
+    const auto there = index_.find_key(key);
+    if (!there) co_return there.error();
+    if (*there) co_return co_await do_merge(what, **there);
 
-asio::awaitable<result<quarantine::kept>>
-quarantine::do_keep(message_ptr what, reason why, std::vector<std::string> findings, std::string reference) {
-    const auto key = key_of(what->digest, what->queue_id);
-    co_await wait_for_turn(key);
-    const turn mine{*this, key};
-    if (const auto there = id_of(key)) co_return co_await do_merge(what, *there);
-    if (what->content->size() > total().limit) co_return failure{errc::disk_full, "larger than quarantine.max_bytes"};
-
-    const auto entry = entry_of(*what, why, std::move(findings), std::move(reference), clock_.now());
+    const reservation room{*this, what->content->size()};
+    if (auto made = co_await make_room(); !made) co_return made.error();
+    const auto entry = entry_of(*what, std::move(because), clock_.now());
     if (auto written = files_.write(entry, *what->content); !written) co_return written.error();
     const auto indexed = co_await index_.put(entry);
     if (!indexed) {
@@ -176,50 +142,40 @@ asio::awaitable<result<quarantine::kept>> quarantine::do_merge(message_ptr what,
 }
 
 // The file first: as long as it is there, so is the message. The caller has the turn.
-asio::awaitable<result<void>> quarantine::do_erase(std::string id) {
-    if (auto removed = files_.remove(id); !removed) co_return removed;
-    auto erased = co_await index_.erase(id);
-    if (erased) forget(id);
+asio::awaitable<result<void>> quarantine::do_erase(state::quarantine_entry entry) {
+    if (auto removed = files_.remove(entry.id); !removed) co_return removed;
+    auto erased = co_await index_.erase(entry.id);
+    if (erased) forget(entry);
     co_return erased;
 }
 
-asio::awaitable<result<void>> quarantine::do_remove(std::string id) {
+asio::awaitable<result<std::pair<turns::turn, state::quarantine_entry>>> quarantine::take(std::string id) {
+    const failure gone{errc::not_found, "there is no message " + printable(id, 64) + " in quarantine"};
     auto found = index_.find(id);
     if (!found) co_return found.error();
-    if (!*found) co_return failure{errc::not_found, "there is no message " + printable(id, 64) + " in quarantine"};
-    const auto key = key_of((*found)->digest, (*found)->queue_id);
-    co_await wait_for_turn(key);
-    const turn mine{*this, key};
-    co_return co_await do_erase(std::move(id));
+    if (!*found) co_return gone;
+    const auto key = state::quarantine_key((*found)->digest, (*found)->queue_id, (*found)->sender);
+    auto mine = co_await turns::wait(turns_, key);
+    found = index_.find(id); // it may have changed while we waited
+    if (!found) co_return found.error();
+    if (!*found) co_return gone;
+    co_return std::pair{std::move(mine), std::move(**found)};
 }
 
-asio::awaitable<result<void>> quarantine::do_expire() {
-    config::quarantine_settings bounds;
-    {
-        const std::lock_guard guard{mutex_};
-        bounds = settings_;
-    }
-    auto old = index_.older_than(clock_.now() - bounds.retention, expired_at_once);
-    if (!old) co_return old.error();
-    for (const auto& id : *old) {
-        log::info("quarantine: expired").kv("id", id);
-        if (auto removed = co_await do_remove(id); !removed && removed.error().code != errc::not_found)
-            co_return removed;
-    }
-    if (total().octets <= total().limit) co_return result<void>{};
-    auto newest_first = index_.older_than(clock_.now() + seconds{1}, std::numeric_limits<std::size_t>::max());
-    if (!newest_first) co_return newest_first.error();
-    for (auto now = total(); now.octets > now.limit && !newest_first->empty(); now = total()) {
-        const auto id = std::move(newest_first->back());
-        newest_first->pop_back();
-        log::warning("quarantine: over max_bytes, the oldest is removed")
-            .kv("id", id)
-            .kv("octets", now.octets)
-            .kv("limit", now.limit);
-        if (auto removed = co_await do_remove(id); !removed && removed.error().code != errc::not_found)
-            co_return removed;
-    }
-    co_return result<void>{};
+asio::awaitable<result<void>> quarantine::do_remove(std::string id) {
+    auto taken = co_await take(std::move(id));
+    if (!taken) co_return taken.error();
+    co_return co_await do_erase(std::move(taken->second));
+}
+
+asio::awaitable<result<void>> quarantine::do_stop_timer(std::string id) {
+    auto taken = co_await take(std::move(id));
+    if (!taken) co_return taken.error();
+    auto& entry = taken->second;
+    if (entry.release_at == instant{}) co_return result<void>{};
+    entry.release_at = instant{};
+    if (auto written = files_.write_envelope(entry); !written) co_return written;
+    co_return co_await index_.put(entry);
 }
 
 } // namespace postsluice::contentfilter::act

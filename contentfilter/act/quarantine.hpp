@@ -3,29 +3,29 @@
 // synced, directory synced, index committed, and only then the reply (quarantine_files.hpp). The file is the message;
 // the index says what is known of it.
 //  - Never two copies of one message: the same bytes (SHA-256) under the same queue ID are the entry that is there
-//  already, with the
-//    recipients that it lacked. So neither a reply that was lost nor slices of one message make a second one.
+//    already, with the recipients that it lacked. So neither a reply that was lost nor slices of one message make a
+//    second one.
 //  - open() brings both into step: a message without an entry (a crash before the commit, a lost index) gets its entry
-//  again, from
-//    ID.env; an entry without a message was being removed. A release that was interrupted may have delivered: it stays,
-//    and the log says so.
+//    again, from ID.env; an entry without a message was being removed. A release that was interrupted is settled: who
+//    is known to have got the message is taken off, the others stay.
 //  - release() is all or nothing for each recipient: who was delivered to is taken off the entry, and the entry goes
-//  with the last.
-// Everything runs on one thread of its own, since fsync blocks; callers await from any executor.
+//    with the last. release_due() does the same by itself for mail whose time has come.
+//  - Bounded by age, octets and number: what awaits a timed release is never deleted, and for room nothing younger than
+//    keep_at_least; where that leaves no room, keep() fails with errc::disk_full, and the message waits in its queue.
+// Files and index are worked on by one thread of its own, since fsync blocks; callers await from any executor. What
+// release() sends is sent on the caller's.
 #pragma once
 
 #include "contentfilter/act/quarantine_files.hpp"
+#include "contentfilter/act/turns.hpp"
 #include "contentfilter/intake/message.hpp"
 #include "shared/core/clock.hpp"
 #include "shared/smtp/reply.hpp"
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include <functional>
-#include <list>
-#include <map>
 #include <mutex>
 
 namespace postsluice::contentfilter::act {
@@ -35,80 +35,120 @@ public:
     quarantine(state::quarantine_index& index, const clock& time, const config::quarantine_settings& settings);
     ~quarantine(); ///< finishes what is under way
 
-    /// Reconciles files and index. Call it once, before anything else.
-    boost::asio::awaitable<result<void>> open();
+    /// Of RCPT TO arguments, in their order: true where the release `token` of these bytes is known to have been taken
+    /// by the next hop.
+    using delivered_before = std::function<result<std::vector<bool>>(
+        const std::string& token, const std::string& digest, const std::vector<std::string>& rcpt_lines)>;
+    /// Reconciles files and index. Call it once, before anything else. Without `asked`, of an interrupted release
+    /// nobody is known to have got the message.
+    boost::asio::awaitable<result<void>> open(delivered_before asked = {});
 
+    struct cause {
+        reason why = reason::none;
+        std::vector<std::string> findings;
+        std::string reference; ///< becomes the id
+        bool held = false;
+        instant release_at{}; ///< instant{}: only by hand
+    };
     struct kept {
         std::string id;
         bool repeated = false; ///< it was there already
     };
-    /// `reference` becomes the id. errc::disk_full: no room, or larger than all of the quarantine may be.
-    boost::asio::awaitable<result<kept>> keep(message_ptr what, reason why, std::vector<std::string> findings,
-                                              std::string reference);
+    /// errc::disk_full: no room on the disk, or within the bounds.
+    boost::asio::awaitable<result<kept>> keep(message_ptr what, cause because);
 
     [[nodiscard]] result<std::optional<state::quarantine_entry>> find(std::string_view id) const {
         return index_.find(id);
     }
-    [[nodiscard]] result<std::vector<state::quarantine_entry>> list(std::string_view account, std::size_t most) const {
-        return index_.list(account, most);
+    [[nodiscard]] result<state::quarantine_page> search(const state::quarantine_query& wanted, std::string_view after,
+                                                        std::size_t most) const {
+        return index_.search(wanted, after, most);
     }
     [[nodiscard]] std::filesystem::path path(const std::string& id) const { return files_.message_path(id); }
     /// The first octets of the message.
     [[nodiscard]] result<std::string> head(const std::string& id, std::size_t most) const;
+    /// The message as it was received. errc::corrupt where it is another one now.
+    [[nodiscard]] result<message_ptr> read(const state::quarantine_entry& entry, config::settings_ptr settings) const {
+        return read(entry, std::move(settings), {});
+    }
     boost::asio::awaitable<result<void>> remove(std::string id);
+    /// Takes the timer off: the message leaves only by hand.
+    boost::asio::awaitable<result<void>> stop_timer(std::string id);
 
-    /// Delivers a message: the reply for each recipient of its envelope, in order.
-    using sender = std::function<boost::asio::awaitable<std::vector<smtp::reply>>(message_ptr)>;
+    struct release_request {
+        std::string id;
+        std::vector<std::string> recipients;  ///< of the entry's, lower case; empty: all
+        std::optional<mail_address> redirect; ///< takes their place
+        bool keep = false;                    ///< the entry stays as it is
+        bool timed = false;                   ///< only where its time has come
+    };
+    /// Delivers a message: the reply for each recipient of its envelope, in order. `token` names the release for
+    /// delivered_before.
+    using sender = std::function<boost::asio::awaitable<std::vector<smtp::reply>>(message_ptr, std::string token)>;
     struct release_report {
         std::vector<std::string> delivered;
-        std::vector<std::pair<std::string, smtp::reply>> remaining;
+        std::vector<std::pair<std::string, smtp::reply>> remaining; ///< who should have got it, and did not
+        std::size_t kept = 0;                                       ///< recipients that are still in quarantine
     };
-    boost::asio::awaitable<result<release_report>> release(std::string id, config::settings_ptr settings, sender send);
+    /// errc::not_found: no such message, or it has no such recipient.
+    boost::asio::awaitable<result<release_report>> release(release_request wanted, config::settings_ptr settings,
+                                                           sender send);
+    /// Releases what is due, `most` at most; what cannot be delivered now is due again after release_retry, what was
+    /// refused for good stays until a person looks at it. How many were tried.
+    boost::asio::awaitable<result<std::size_t>> release_due(config::settings_ptr settings, sender send,
+                                                            std::size_t most);
 
-    /// Removes what is older than `retention`, and the oldest while all are over `max_bytes`.
+    /// Removes what is older than `retention`, and the oldest while all are over the bounds.
     boost::asio::awaitable<result<void>> expire();
 
     struct totals {
         std::size_t entries = 0;
-        std::uint64_t octets = 0, limit = 0;
+        std::uint64_t octets = 0;
+        std::size_t max_entries = 0;
+        std::uint64_t max_octets = 0;
     };
     [[nodiscard]] totals total() const;
-    /// New retention and max_bytes; the directory stays what it was.
+    /// New bounds; the directory stays what it was.
     void use(const config::quarantine_settings& settings);
 
 private:
-    struct known {
-        std::string key; ///< digest and queue ID
-        std::uint64_t size = 0;
+    /// Room that a message under way will take.
+    class reservation;
+    /// A release between its two halves: marked in the index, not yet settled.
+    struct begun {
+        turns::turn mine;
+        state::quarantine_entry entry; ///< with the mark
+        message_ptr what;
+        bool timed = false;
     };
-    /// Who holds it works on a message alone; others that want the same one wait.
-    class turn {
-    public:
-        turn(quarantine& of, std::string key)
-            : of_{of}
-            , key_{std::move(key)} {}
-        ~turn() { of_.end_turn(key_); }
-        turn(const turn&) = delete;
+    using begun_ptr = std::shared_ptr<begun>;
 
-    private:
-        quarantine& of_;
-        std::string key_;
-    };
-    boost::asio::awaitable<result<void>> do_open();
-    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, reason why, std::vector<std::string> findings,
-                                                 std::string reference);
+    template <class Value>
+    boost::asio::awaitable<Value> on_own_thread(boost::asio::awaitable<Value> what);
+    boost::asio::awaitable<result<void>> do_open(delivered_before asked);
+    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, cause because);
     boost::asio::awaitable<result<kept>> do_merge(message_ptr what, std::string id);
     boost::asio::awaitable<result<void>> do_remove(std::string id);
-    boost::asio::awaitable<result<void>> do_erase(std::string id);
-    boost::asio::awaitable<result<release_report>> do_release(std::string id, config::settings_ptr settings,
-                                                              sender send);
+    boost::asio::awaitable<result<void>> do_erase(state::quarantine_entry entry);
+    boost::asio::awaitable<result<void>> do_stop_timer(std::string id);
+    boost::asio::awaitable<result<begun_ptr>> begin_release(release_request wanted, config::settings_ptr settings);
+    boost::asio::awaitable<result<release_report>> end_release(begun_ptr what, std::vector<smtp::reply> replies);
+    boost::asio::awaitable<result<void>> settle(state::quarantine_entry entry, std::vector<bool> gone);
+    boost::asio::awaitable<result<void>> settle_interrupted(state::quarantine_entry entry, delivered_before asked);
+    boost::asio::awaitable<result<void>> postpone(std::string id, failure because);
     boost::asio::awaitable<result<void>> do_expire();
+    boost::asio::awaitable<result<void>> make_room();
+    boost::asio::awaitable<result<bool>> erase_idle(std::string id, std::string_view why);
     boost::asio::awaitable<result<void>> adopt(std::string id);
-    boost::asio::awaitable<void> wait_for_turn(std::string key);
-    void end_turn(const std::string& key);
+    /// The entry, and the turn with it. errc::not_found.
+    boost::asio::awaitable<result<std::pair<turns::turn, state::quarantine_entry>>> take(std::string id);
+    [[nodiscard]] config::quarantine_settings settings() const;
+    [[nodiscard]] bool over_bounds() const;
+    [[nodiscard]] std::uint64_t octets_to_come() const;
     void learn(const state::quarantine_entry& entry);
-    void forget(const std::string& id);
-    [[nodiscard]] std::optional<std::string> id_of(const std::string& key) const;
+    void forget(const state::quarantine_entry& entry);
+    [[nodiscard]] result<message_ptr> read(const state::quarantine_entry& entry, config::settings_ptr settings,
+                                           smtp::envelope envelope) const;
     [[nodiscard]] result<message_ptr> load(const state::quarantine_entry& entry, config::settings_ptr settings) const;
 
     state::quarantine_index& index_;
@@ -116,11 +156,9 @@ private:
     quarantine_files files_;
     mutable std::mutex mutex_; // of what follows
     config::quarantine_settings settings_;
-    std::map<std::string, known> known_;        ///< by id
-    std::map<std::string, std::string> by_key_; ///< key -> id
-    std::uint64_t octets_ = 0;
-    // Touched on the pool's one thread only: whose turn it is with a message, and who waits for his.
-    std::map<std::string, std::list<std::shared_ptr<boost::asio::steady_timer>>> turns_;
+    std::size_t entries_ = 0, entries_to_come_ = 0;
+    std::uint64_t octets_ = 0, octets_to_come_ = 0;
+    std::shared_ptr<turns> turns_ = std::make_shared<turns>();
     boost::asio::thread_pool pool_{1}; // last: it ends first
 };
 

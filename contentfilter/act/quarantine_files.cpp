@@ -105,10 +105,12 @@ bool take_line(state::quarantine_entry& to, std::string_view key, const std::str
         to.why = parse_reason(value).value_or(reason::none);
     else if (key == "size")
         return number_of(value, to.size);
-    else if (key == "at") {
+    else if (key == "held")
+        to.held = value == "yes";
+    else if (key == "at" || key == "release-at") {
         std::int64_t at = 0;
         if (!number_of(value, at)) return false;
-        to.at = instant{milliseconds{at}};
+        (key == "at" ? to.at : to.release_at) = instant{milliseconds{at}};
     }
     return true; // an unknown key comes from a newer version
 }
@@ -126,6 +128,9 @@ std::string to_text(const state::quarantine_entry& entry) {
     append_line(out, "subject", entry.subject);
     append_line(out, "size", std::to_string(entry.size));
     append_line(out, "reason", to_string(entry.why));
+    if (entry.held) append_line(out, "held", "yes");
+    if (entry.release_at != instant{})
+        append_line(out, "release-at", std::to_string(entry.release_at.time_since_epoch().count()));
     append_line(out, "mail", entry.mail_line);
     append_line(out, "sender", entry.sender);
     for (const auto& line : entry.rcpt_lines)

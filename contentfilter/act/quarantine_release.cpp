@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The other half of quarantine: what happens at the start, and on release.
-#include "contentfilter/act/quarantine.hpp"
+// Release. It has two halves on our thread, and the delivery between them on the caller's: marked in the index before
+// the first octet leaves, settled by the replies. Whoever got the message is known by then to state::passages under the
+// release's token, so that a death in between costs a duplicate only where it came between the next hop's reply and
+// that record.
+#include "contentfilter/act/quarantine_work.hpp"
 
 #include "contentfilter/intake/collector.hpp"
+#include "shared/core/random.hpp"
+#include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
-#include <limits>
+#include <algorithm>
 
 // g++ 12 takes Asio's pair of allocation functions for a mismatch once one of them is inlined (GCC PR 109224).
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -17,56 +19,37 @@ namespace postsluice::contentfilter::act {
 
 namespace asio = boost::asio;
 
-asio::awaitable<result<void>> quarantine::adopt(std::string id) {
-    auto entry = files_.read_envelope(id);
-    if (!entry) {
-        // Somebody else's file, or a damaged one: left where it is, for a person to look at.
-        log::error("quarantine: message without an envelope")
-            .kv("file", files_.message_path(id).string())
-            .kv("why", entry.error().message());
-        co_return result<void>{};
-    }
-    if (auto put = co_await index_.put(*entry); !put) co_return put;
-    learn(*entry);
-    log::warning("quarantine: message had no entry; it has one again").kv("id", id).kv("account", entry->account);
-    co_return result<void>{};
-}
+namespace {
 
-asio::awaitable<result<void>> quarantine::do_open() {
-    auto files = files_.tidy();
-    if (!files) co_return files.error();
-    auto entries = index_.list("", std::numeric_limits<std::size_t>::max());
-    if (!entries) co_return entries.error();
-    for (auto& entry : *entries) {
-        if (files->erase(entry.id) == 0) {
-            log::warning("quarantine: entry without its message removed")
-                .kv("id", entry.id)
-                .kv("account", entry.account);
-            if (auto erased = co_await index_.erase(entry.id); !erased) co_return erased;
-            continue;
-        }
-        if (entry.released) {
-            log::warning("quarantine: a release was interrupted; the message may have been delivered")
-                .kv("id", entry.id)
-                .kv("account", entry.account);
-            entry.released = false;
-            if (auto put = co_await index_.put(entry); !put) co_return put;
-        }
-        learn(entry);
+/// The RCPT TO arguments of those that are wanted.
+result<std::vector<std::string>> chosen_lines(const state::quarantine_entry& entry,
+                                              const std::vector<std::string>& wanted) {
+    if (wanted.empty()) return entry.rcpt_lines;
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < entry.recipients.size(); ++i)
+        if (std::find(wanted.begin(), wanted.end(), to_lower(entry.recipients[i])) != wanted.end())
+            out.push_back(entry.rcpt_lines[i]);
+    for (const auto& one : wanted) {
+        const bool there = std::any_of(entry.recipients.begin(), entry.recipients.end(),
+                                       [&](const auto& recipient) { return to_lower(recipient) == one; });
+        if (!there) return failure{errc::not_found, entry.id + " is not held for " + printable(one)};
     }
-    for (const auto& id : *files)
-        if (auto adopted = co_await adopt(id); !adopted) co_return adopted;
-    co_return result<void>{};
-}
-
-result<std::string> quarantine::head(const std::string& id, std::size_t most) const {
-    std::string out;
-    auto read = files_.read_message(id, [&](std::string_view piece) {
-        out.append(piece.substr(0, most - out.size()));
-        return out.size() < most;
-    });
-    if (!read) return read.error();
     return out;
+}
+
+} // namespace
+
+std::vector<bool> gone_by(const state::quarantine_entry& entry, const std::vector<bool>& taken) {
+    const auto& release = *entry.releasing;
+    std::vector<bool> gone(entry.rcpt_lines.size(), false);
+    if (release.keep) return gone;
+    for (std::size_t i = 0; i < gone.size(); ++i) {
+        const auto at = std::find(release.rcpt_lines.begin(), release.rcpt_lines.end(), entry.rcpt_lines[i]);
+        if (at == release.rcpt_lines.end()) continue;
+        const auto n = release.redirect.empty() ? static_cast<std::size_t>(at - release.rcpt_lines.begin()) : 0;
+        gone[i] = n < taken.size() && taken[n];
+    }
+    return gone;
 }
 
 result<message_ptr> quarantine::load(const state::quarantine_entry& entry, config::settings_ptr settings) const {
@@ -74,13 +57,19 @@ result<message_ptr> quarantine::load(const state::quarantine_entry& entry, confi
     auto from = smtp::parse_path_argument(entry.mail_line);
     if (!from) return from.error();
     envelope.sender = std::move(*from);
-    for (const auto& line : entry.rcpt_lines) {
+    const auto& release = *entry.releasing;
+    for (const auto& line : release.redirect.empty() ? release.rcpt_lines : std::vector{release.redirect}) {
         auto recipient = smtp::parse_path_argument(line);
         if (!recipient) return recipient.error();
         envelope.recipients.push_back(std::move(*recipient));
     }
     // The queue ID of then, so that Postfix's log of the delivery can be joined to the first one.
     if (entry.queue_id != "-") envelope.xforward["IDENT"] = entry.queue_id;
+    return read(entry, std::move(settings), std::move(envelope));
+}
+
+result<message_ptr> quarantine::read(const state::quarantine_entry& entry, config::settings_ptr settings,
+                                     smtp::envelope envelope) const {
     collector content{settings};
     auto read = files_.read_message(entry.id, [&](std::string_view piece) {
         content.add(piece);
@@ -95,60 +84,119 @@ result<message_ptr> quarantine::load(const state::quarantine_entry& entry, confi
     return message_ptr{std::move(*out)};
 }
 
-asio::awaitable<result<quarantine::release_report>> quarantine::release(std::string id, config::settings_ptr settings,
-                                                                        sender send) {
-    co_return co_await asio::co_spawn(pool_, do_release(std::move(id), std::move(settings), std::move(send)),
-                                      asio::use_awaitable);
-}
+asio::awaitable<result<quarantine::begun_ptr>> quarantine::begin_release(release_request wanted,
+                                                                         config::settings_ptr settings) {
+    auto taken = co_await take(wanted.id);
+    if (!taken) co_return taken.error();
+    auto& [mine, entry] = *taken;
+    const bool is_due = entry.release_at != instant{} && entry.release_at <= clock_.now();
+    if (wanted.timed && !is_due) co_return begun_ptr{};
+    auto lines = chosen_lines(entry, wanted.recipients);
+    if (!lines) co_return lines.error();
 
-asio::awaitable<result<quarantine::release_report>> quarantine::do_release(std::string id,
-                                                                           config::settings_ptr settings, sender send) {
-    const failure gone{errc::not_found, "there is no message " + id + " in quarantine"};
-    auto found = index_.find(id);
-    if (!found) co_return found.error();
-    if (!*found) co_return gone;
-    const std::string key = (*found)->digest + " " + (*found)->queue_id;
-    co_await wait_for_turn(key);
-    const turn mine{*this, key};
-    found = index_.find(id); // it may have changed while we waited
-    if (!found) co_return found.error();
-    if (!*found) co_return gone;
-    auto entry = std::move(**found);
+    auto& mark = entry.releasing.emplace();
+    mark.token = "release " + entry.id + " " + new_reference();
+    mark.rcpt_lines = std::move(*lines);
+    if (wanted.redirect) mark.redirect = "<" + wanted.redirect->to_smtp() + ">";
+    mark.keep = wanted.keep;
     auto what = load(entry, std::move(settings));
     if (!what) co_return what.error();
-
-    // Marked before the first octet leaves: if we die now, the next start says what is uncertain.
-    entry.released = true;
     if (auto marked = co_await index_.put(entry); !marked) co_return marked.error();
-    const auto replies = co_await send(*what);
+    co_return std::make_shared<begun>(begun{std::move(mine), std::move(entry), std::move(*what), wanted.timed});
+}
 
-    release_report report;
+// Who is gone is taken off; the entry goes with the last. The caller has the turn.
+asio::awaitable<result<void>> quarantine::settle(state::quarantine_entry entry, std::vector<bool> gone) {
+    entry.releasing.reset();
     auto left = entry;
     left.rcpt_lines.clear();
     left.recipients.clear();
-    left.released = false;
-    for (std::size_t i = 0; i < entry.recipients.size(); ++i) {
-        if (i < replies.size() && replies[i].ok()) {
-            report.delivered.push_back(entry.recipients[i]);
-            continue;
-        }
-        report.remaining.emplace_back(entry.recipients[i],
-                                      i < replies.size() ? replies[i] : smtp::make_reply(451, "4.3.0", "No reply"));
+    for (std::size_t i = 0; i < gone.size(); ++i) {
+        if (gone[i]) continue;
         left.rcpt_lines.push_back(entry.rcpt_lines[i]);
         left.recipients.push_back(entry.recipients[i]);
     }
-    result<void> done;
-    if (left.recipients.empty()) {
-        done = co_await do_erase(entry.id);
-    } else {
-        if (!report.delivered.empty()) done = files_.write_envelope(left);
-        if (done) done = co_await index_.put(left);
+    if (left.recipients.empty()) co_return co_await do_erase(std::move(entry));
+    if (left.recipients.size() < gone.size())
+        if (auto written = files_.write_envelope(left); !written) co_return written;
+    co_return co_await index_.put(std::move(left));
+}
+
+asio::awaitable<result<quarantine::release_report>> quarantine::end_release(begun_ptr what,
+                                                                            std::vector<smtp::reply> replies) {
+    auto& entry = what->entry;
+    const auto& recipients = what->what->envelope.recipients;
+    release_report report;
+    std::vector<bool> taken;
+    bool for_good = false;
+    for (std::size_t i = 0; i < recipients.size(); ++i) {
+        const auto reply = i < replies.size() ? replies[i] : smtp::make_reply(451, "4.3.0", "No reply");
+        taken.push_back(reply.ok());
+        for_good = for_good || reply.klass() == 5;
+        if (reply.ok())
+            report.delivered.push_back(recipients[i].address.key());
+        else
+            report.remaining.emplace_back(recipients[i].address.key(), reply);
     }
+    auto gone = gone_by(entry, taken);
+    report.kept = static_cast<std::size_t>(std::count(gone.begin(), gone.end(), false));
+    if (what->timed) {
+        const auto bounds = settings();
+        const bool given_up = for_good || entry.at + bounds.retention < clock_.now();
+        entry.release_at = given_up ? instant{} : clock_.now() + bounds.release_retry;
+        if (given_up && report.kept > 0)
+            log::warning("quarantine: a timed release is refused, or tried for too long; it is left to a person")
+                .kv("id", entry.id);
+    }
+    const auto id = entry.id;
+    const auto done = co_await settle(std::move(entry), std::move(gone));
     if (!done)
         log::error("quarantine: a delivered message could not be taken off")
             .kv("id", id)
             .kv("why", done.error().message());
     co_return report;
+}
+
+asio::awaitable<result<quarantine::release_report>> quarantine::release(release_request wanted,
+                                                                        config::settings_ptr settings, sender send) {
+    auto marked = co_await on_own_thread(begin_release(std::move(wanted), std::move(settings)));
+    if (!marked) co_return marked.error();
+    if (!*marked) co_return release_report{};
+    auto replies = co_await send((*marked)->what, (*marked)->entry.releasing->token);
+    co_return co_await on_own_thread(end_release(std::move(*marked), std::move(replies)));
+}
+
+// One that cannot be released now must not stand before the others.
+asio::awaitable<result<void>> quarantine::postpone(std::string id, failure because) {
+    auto taken = co_await take(id);
+    if (!taken) co_return taken.error();
+    auto& entry = taken->second;
+    log::error("quarantine: not released in its time").kv("id", id).kv("why", because.message());
+    entry.release_at = clock_.now() + settings().release_retry;
+    co_return co_await index_.put(std::move(entry));
+}
+
+asio::awaitable<result<std::size_t>> quarantine::release_due(config::settings_ptr settings, sender send,
+                                                             std::size_t most) {
+    const auto due = index_.due(clock_.now(), most);
+    if (!due) co_return due.error();
+    for (const auto& id : *due) {
+        release_request wanted;
+        wanted.id = id;
+        wanted.timed = true;
+        const auto report = co_await release(std::move(wanted), settings, send);
+        if (report) {
+            if (!report->delivered.empty() || !report->remaining.empty())
+                log::info("quarantine: released in its time")
+                    .kv("id", id)
+                    .kv("delivered", report->delivered.size())
+                    .kv("remaining", report->remaining.size());
+            continue;
+        }
+        if (report.error().code == errc::not_found) continue;
+        if (auto later = co_await on_own_thread(postpone(id, report.error())); !later) co_return later.error();
+    }
+    co_return due->size();
 }
 
 } // namespace postsluice::contentfilter::act

@@ -40,11 +40,11 @@ result<service_address> service_address::parse(std::string_view text, smtp::prot
     return out;
 }
 
-next_hop::next_hop(asio::any_io_executor executor, const config::settings& settings)
+next_hop::next_hop(asio::any_io_executor executor, const config::settings& settings, const std::string& address)
     : executor_{std::move(executor)} {
     const auto& filter = settings.contentfilter;
-    auto where = service_address::parse(filter.next_hop, smtp::protocol::smtp);
-    if (!where) throw std::runtime_error("contentfilter.next_hop: " + where.error().message());
+    auto where = service_address::parse(address, smtp::protocol::smtp);
+    if (!where) throw std::runtime_error("next hop " + address + ": " + where.error().message());
     where_ = std::move(*where);
     options_.speaks = where_.speaks;
     options_.hostname = settings.hostname;

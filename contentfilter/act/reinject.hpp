@@ -29,8 +29,8 @@ struct service_address {
 
 class next_hop : public std::enable_shared_from_this<next_hop> {
 public:
-    /// Throws std::runtime_error where settings.contentfilter.next_hop cannot be read.
-    next_hop(boost::asio::any_io_executor executor, const config::settings& settings);
+    /// Throws std::runtime_error where `address` cannot be read.
+    next_hop(boost::asio::any_io_executor executor, const config::settings& settings, const std::string& address);
 
     boost::asio::awaitable<smtp::transaction_result> deliver(relay::mail what);
     /// Connects and greets, so that capabilities() are right before the first message.
@@ -70,6 +70,30 @@ private:
     std::vector<std::string> capabilities_;
     std::optional<std::chrono::system_clock::time_point> reached_;
     std::string error_;
+};
+
+/// All endpoints that mail leaves to, each with a pool of its own: the default one, those that profiles name, and the
+/// hold listener where a profile wants it. Immutable; a reload makes another one, which takes over the pools whose
+/// endpoint stays what it was.
+class next_hops {
+public:
+    /// Throws std::runtime_error where an endpoint cannot be read.
+    next_hops(boost::asio::any_io_executor executor, config::settings_ptr settings, const next_hops* before = nullptr);
+
+    /// Where mail that passed goes.
+    [[nodiscard]] std::shared_ptr<next_hop> standard() const { return all_.front().second; }
+    /// Empty: the default one. An endpoint that the settings do not name any more has a pool for the one message.
+    [[nodiscard]] std::shared_ptr<next_hop> of(const std::string& address) const;
+    /// The default one first.
+    [[nodiscard]] const std::vector<std::pair<std::string, std::shared_ptr<next_hop>>>& all() const noexcept {
+        return all_;
+    }
+
+private:
+    [[nodiscard]] std::shared_ptr<next_hop> find(const std::string& address) const;
+    boost::asio::any_io_executor executor_;
+    config::settings_ptr settings_;
+    std::vector<std::pair<std::string, std::shared_ptr<next_hop>>> all_; ///< by the text in the settings
 };
 
 /// How the outcome is told to Postfix, who may only have one reply (SMTP) or one for each recipient (LMTP).

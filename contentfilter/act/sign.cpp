@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/act/sign.hpp"
 
+#include "contentfilter/act/published.hpp"
 #include "contentfilter/mime/fields.hpp"
 #include "shared/core/text.hpp"
 
@@ -96,33 +97,35 @@ result<std::vector<std::string>> make_signatures(const rendered& what, const sig
 
 result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields, const auth::key_table& keys,
                                   instant now) {
-    if (!what.settings->dkim.sign) return signing_plan{{}, "disabled"};
-    if (what.header.truncated) return signing_plan{{}, "header-bound"};
+    if (!what.settings->dkim.sign) return signing_plan{{}, unsigned_reason::disabled};
+    if (what.header.truncated) return signing_plan{{}, unsigned_reason::header_bound};
     const auto from = author_of(fields);
     // Receivers take either of several, or refuse the message (RFC 7489 section 6.6.1): nothing to put a name under.
-    if (from.fields > 1) return signing_plan{{}, "several-from"};
+    if (from.fields > 1) return signing_plan{{}, unsigned_reason::several_from};
     const auto& domain = from.domain;
-    if (domain.empty()) return signing_plan{{}, "no-from"};
+    if (domain.empty()) return signing_plan{{}, unsigned_reason::no_from};
     for (const auto& raw : fields) {
         const header_field field{raw};
         if (iequals(field.name(), "DKIM-Signature") && looks_valid(field.value(), domain, now))
-            return signing_plan{{}, "already-signed"};
+            return signing_plan{{}, unsigned_reason::already_signed};
     }
     const auto& profile = what.sender.profile;
     auto found = keys.select(from.local, domain, profile ? std::string_view{profile->dkim_selector} : "");
     if (found.broken) return failure{errc::unavailable, "the DKIM keys of " + domain + " cannot be used"};
-    if (found.keys.empty()) return signing_plan{{}, "no-key"};
-    return signing_plan{std::move(found.keys), "signed"};
+    if (found.keys.empty()) return signing_plan{{}, unsigned_reason::no_key};
+    return signing_plan{std::move(found.keys), unsigned_reason::none};
 }
 
 asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes,
-                                          std::shared_ptr<const auth::key_table> keys, instant now) {
+                                          std::shared_ptr<const auth::key_table> keys, key_publication* published,
+                                          instant now) {
     auto out = std::make_shared<rendered>();
     out->source = what;
     out->changes = std::move(changes);
     out->fields = render_header(*what, out->changes);
     auto plan = plan_signing(*what, out->fields, *keys, now);
     if (!plan) co_return plan.error();
+    if (published != nullptr) *plan = co_await published->admit(what->settings, std::move(*plan));
 
     auth::body_hash hash;
     body_reader body{*what, out->changes};

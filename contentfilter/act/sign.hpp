@@ -6,6 +6,7 @@
 #pragma once
 
 #include "contentfilter/act/render.hpp"
+#include "contentfilter/act/unsigned.hpp"
 #include "shared/auth/dkim.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -14,22 +15,24 @@ namespace postsluice::contentfilter::act {
 
 struct signing_plan {
     std::vector<auth::signing_key> keys; ///< empty: not signed
-    std::string_view why; ///< "signed", or "disabled", "header-bound", "no-from", "several-from", "no-key",
-                          ///< "already-signed"
+    unsigned_reason why = unsigned_reason::none;
 };
+class key_publication;
 /// Which keys sign. errc::unavailable where the domain's keys are broken.
 [[nodiscard]] result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields,
                                                 const auth::key_table& keys, instant now);
 
 struct prepared {
     std::shared_ptr<const rendered> content;
-    std::string_view sign; ///< signing_plan::why
+    unsigned_reason unsigned_why = unsigned_reason::none; ///< signing_plan::why
     std::string body_hash; ///< of the body as it leaves, relaxed (RFC 6376 section 3.4.4); 32 octets
 };
 /// The same hash of a body as it came.
 [[nodiscard]] boost::asio::awaitable<result<std::string>> hash_body(std::shared_ptr<const message> what);
-/// Reads the whole body once, letting others run in between. `what` and `changes` are kept by the result.
+/// Reads the whole body once, letting others run in between. `what` and `changes` are kept by the result. `published`
+/// may take keys out of the plan; null: none.
 boost::asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes,
-                                                 std::shared_ptr<const auth::key_table> keys, instant now);
+                                                 std::shared_ptr<const auth::key_table> keys,
+                                                 key_publication* published, instant now);
 
 } // namespace postsluice::contentfilter::act

@@ -15,23 +15,51 @@
 #include <string_view>
 #include <vector>
 
+namespace postsluice {
+class clock;
+}
 namespace postsluice::maps {
 class map_set;
 }
+namespace postsluice::state {
+class account_store;
+class recipient_memory;
+class token_statistics;
+class campaigns;
+} // namespace postsluice::state
 
 namespace postsluice::contentfilter {
 
 namespace mime {
 class tree;
-}
+class content;
+} // namespace mime
 class pattern_database;
 class scan_workers;
+class external_scanners;
+class hash_lists;
+class known_book;
+struct rule_set;
+
+/// What the state knows of accounts: the daemon's, which outlives every reload; null where there is none.
+struct account_memory {
+    state::account_store* strikes = nullptr;
+    state::recipient_memory* recipients = nullptr;
+    const clock* time = nullptr;
+    state::campaigns* campaigns = nullptr;
+    const known_book* bad = nullptr; ///< fingerprints that operators added
+};
 
 /// What checks share; rebuilt on reload, old ones live as long as a message uses them.
 struct check_resources {
     std::shared_ptr<const pattern_database> patterns;
+    std::shared_ptr<const rule_set> rules; ///< extensions and lists; its patterns are in the database
     std::shared_ptr<scan_workers> workers;
     std::shared_ptr<maps::map_set> maps;
+    std::shared_ptr<external_scanners> scanners; ///< null: none is configured
+    std::shared_ptr<const hash_lists> hashes;
+    account_memory accounts;
+    state::token_statistics* learned = nullptr; ///< the daemon's; null: nothing
 };
 
 struct check_context {
@@ -39,6 +67,7 @@ struct check_context {
     std::shared_ptr<const mime::tree>
         mime; ///< null where the MIME bounds were exceeded (finding MIME_BOUND is there already)
     std::shared_ptr<const check_resources> resources;
+    std::shared_ptr<const mime::content> content; ///< texts, links, URLs; made when first asked
 };
 
 struct check {

@@ -126,7 +126,8 @@ bool judge_reading(std::string_view name, name_judgement& judged) {
 name_judgement judge_name(std::string_view name) {
     name_judgement judged;
     std::string as_sent{name.substr(0, 4096)}; // longer than any file system's
-    const bool plain = runs(extension_of(as_sent));
+    // Untrimmed: a blank or dot at the end hides the extension from those who compare it as it is.
+    const bool plain = runs(to_lower(as_sent.substr(as_sent.rfind('.') + 1)));
     std::string decoded = as_sent;
     for (int round = 0; round < 3; ++round) {
         judged.overridden = judged.overridden ||

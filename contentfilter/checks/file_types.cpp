@@ -5,42 +5,24 @@
 // a worker: no program does, and libmagic would take a letter that begins with "MZ" for one. A worker's trouble is this
 // check's temperror.
 #include "contentfilter/checks/check.hpp"
+#include "contentfilter/checks/file_type_rules.hpp"
+#include "contentfilter/checks/part_file.hpp"
 #include "contentfilter/checks/scan_workers.hpp"
 #include "contentfilter/mime/tree.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
-#include <array>
 #include <stdexcept>
 
 namespace postsluice::contentfilter::checks {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> programs{
-    "application/x-dosexec",      "application/vnd.microsoft.portable-executable",
-    "application/x-executable",   "application/x-pie-executable",
-    "application/x-sharedlib",    "application/x-object",
-    "application/x-mach-binary",  "application/x-ms-shortcut",
-    "application/x-msi",          "application/x-ms-ne-executable",
-    "application/x-lx-executable"};
-
 bool is_plain_text(std::string_view octets) {
     return std::all_of(octets.begin(), octets.end(), [](char c) {
         const auto u = static_cast<unsigned char>(c);
         return u >= 0x20 || (u >= 0x07 && u <= 0x0d) || u == 0x1b;
     });
-}
-
-std::string beginning_of(const mime::part& part) {
-    std::string octets;
-    const auto keep = [&](std::string_view piece) {
-        octets += piece;
-        return true;
-    };
-    if (auto read = mime::decoded(part, scan_workers::looks_at, keep); !read)
-        throw std::runtime_error{"part " + part.path + ": " + read.error().message()};
-    return octets;
 }
 
 finding program_found(const mime::part& part, const file_kind& kind) {
@@ -63,13 +45,13 @@ boost::asio::awaitable<std::vector<finding>> file_types(check_context context) {
     if (!context.mime) co_return found;
     for (const auto& part : context.mime->parts()) {
         if (part.container) continue;
-        auto octets = beginning_of(part);
+        auto octets = beginning_of(part, scan_workers::looks_at);
         if (is_plain_text(octets)) continue;
         const auto& workers = context.resources->workers;
         if (!workers) throw std::runtime_error{"no scan workers"};
         const auto kind = co_await workers->identify(std::move(octets));
         if (!kind) throw std::runtime_error{"part " + part.path + ": " + kind.error().message()};
-        if (std::find(programs.begin(), programs.end(), kind->type) == programs.end()) continue;
+        if (!is_program_type(kind->type)) continue;
         found.push_back(program_found(part, *kind));
         break; // the verdict is made; a message of a thousand programs is no worse
     }

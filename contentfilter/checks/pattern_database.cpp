@@ -32,7 +32,7 @@ std::string all_mistakes(const std::vector<pattern_rule>& rules) {
             continue;
         }
         text += (text.empty() ? "" : "\n") + rule.position() +
-                ": pattern: " + (error ? error->message : "cannot be compiled");
+                ": match: " + (error ? error->message : "cannot be compiled");
         hs_free_compile_error(error);
     }
     return text;
@@ -81,7 +81,7 @@ pattern_database::pattern_database(std::vector<pattern_rule> rules)
     std::vector<unsigned> flags, ids;
     for (const auto& rule : rules_) {
         if (rule.expression.find('\0') != std::string::npos)
-            throw std::runtime_error{rule.position() + ": pattern: holds a NUL"};
+            throw std::runtime_error{rule.position() + ": match: holds a NUL"};
         expressions.push_back(rule.expression.c_str());
         flags.push_back(flags_of(rule));
         ids.push_back(static_cast<unsigned>(ids.size()));

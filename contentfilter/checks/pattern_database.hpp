@@ -4,7 +4,7 @@
 // that it names. The database is compiled for streams, so that a match that spans two pieces is found.
 #pragma once
 
-#include "contentfilter/checks/pattern_rules.hpp"
+#include "contentfilter/checks/rule_files.hpp"
 
 #include <memory>
 #include <string_view>

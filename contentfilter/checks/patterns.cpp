@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // patterns (content): the operator's and the shipped rule files. Each part is read once, up to max_pattern_input octets
-// of it; octets, text and URLs are looked at in that one pass. A part whose text is its octets (ASCII, UTF-8) is
-// scanned once for both. Without a MIME tree (MIME_BOUND) the message as it is counts as one raw input. Evidence is the
-// part, never its text.
+// of it; its octets, and the text or the source that they are, in that one pass: a part whose text is its octets
+// (ASCII, UTF-8) is scanned once for both. What HTML shows and the URLs come from the message's content. Without a MIME
+// tree (MIME_BOUND) the message as it is counts as one raw input. Evidence is the part, never its text.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/pattern_database.hpp"
+#include "contentfilter/mime/content.hpp"
 #include "contentfilter/mime/decoders.hpp"
-#include "contentfilter/mime/tree.hpp"
-#include "contentfilter/mime/urls.hpp"
 
 #include <algorithm>
 #include <map>
@@ -28,7 +27,7 @@ public:
         : database_{database}
         , most_{most} {}
 
-    /// Scans a short text that is there as a whole.
+    /// Scans a text that is there as a whole.
     void short_text(std::string_view text, std::uint8_t where, const std::string& evidence) {
         if (!(database_.places() & where) || text.empty()) return;
         pattern_database::scan scan{database_, where};
@@ -38,7 +37,6 @@ public:
 
     void part(const mime::part& p) {
         const auto text_place = static_cast<std::uint8_t>(p.is_html() ? in_html : in_text);
-        const bool wants_urls = p.is_text() && (database_.places() & in_url);
         mime::charset_decoder charset{p.fields.charset};
         const bool same = p.is_text() && !charset.converts();
         std::optional<pattern_database::scan> octets, text;
@@ -49,22 +47,24 @@ public:
         const auto evidence = "part " + p.label();
         for (const auto& name : p.fields.names)
             short_text(name, in_file_name, evidence + ", its name");
-        if (!octets && !text && !wants_urls) return;
-        mime::url_finder urls;
+        if (!octets && !text) return;
         const auto read = mime::decoded(p, most_, [&](std::string_view piece) {
             if (octets) octets->feed(piece);
-            if (!text && !wants_urls) return true;
-            const auto utf8 = charset.feed(piece);
-            if (text) text->feed(utf8);
-            if (wants_urls) urls.feed(utf8);
+            if (text) text->feed(charset.feed(piece));
             return true;
         });
         if (!read) throw std::runtime_error{"part " + p.path + ": " + read.error().message()};
         if (octets) note(*octets, evidence);
         if (text) note(*text, evidence);
-        urls.finish();
-        for (const auto& url : urls.urls())
-            short_text(url, in_url, evidence + ", a URL");
+    }
+
+    void shown(const mime::content& content) {
+        if (database_.places() & in_text)
+            for (const auto& body : content.bodies())
+                if (body.page()) short_text(body.text(), in_text, "part " + body.of().label());
+        if (database_.places() & in_url)
+            for (const auto& url : content.urls())
+                short_text(url.to.text, in_url, url.where + ", a URL");
     }
 
     void whole_message(const spool& content) {
@@ -119,6 +119,7 @@ boost::asio::awaitable<std::vector<finding>> patterns(check_context context) {
     } else {
         match.whole_message(*message.content);
     }
+    if (context.content) match.shown(*context.content);
     co_return match.take();
 }
 

@@ -38,6 +38,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t piece_size = 262144;
 
 struct spawn_setup { // posix_spawn's attributes and actions, released whatever happens
     posix_spawnattr_t attributes{};
@@ -55,7 +56,7 @@ struct spawn_setup { // posix_spawn's attributes and actions, released whatever 
 
 /// Starts `program` with nothing of ours: no environment, no descriptors but `end` as the channel, no blocked or
 /// ignored signals.
-result<pid_t> start_program(const std::filesystem::path& program, int end) {
+result<pid_t> start_program(const std::filesystem::path& program, byte_count memory, int end) {
     spawn_setup setup;
     posix_spawn_file_actions_adddup2(&setup.actions, end,
                                      worker::channel); // also clears close-on-exec where both are the same
@@ -69,7 +70,8 @@ result<pid_t> start_program(const std::filesystem::path& program, int end) {
     posix_spawnattr_setsigdefault(&setup.attributes, &all);
     posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     std::string name = program.string();
-    std::array<char*, 2> arguments{name.data(), nullptr};
+    std::string octets = std::to_string(memory.value);
+    std::array<char*, 3> arguments{name.data(), octets.data(), nullptr};
     std::array<char*, 1> environment{nullptr};
     pid_t pid = 0;
     const int error =
@@ -77,6 +79,14 @@ result<pid_t> start_program(const std::filesystem::path& program, int end) {
     if (error != 0) return failure{errc::unavailable, name + ": " + std::strerror(error)};
     return pid;
 }
+
+/// What is sent: a head, then octets that lie in memory or in a spool.
+struct request {
+    worker::request_head head;
+    std::string octets;
+    std::shared_ptr<const spool> file; // instead of octets
+    [[nodiscard]] std::uint64_t size() const { return file ? file->size() : octets.size(); }
+};
 
 /// An idle worker has nothing to say: readable means that it ended or that something is wrong with it.
 bool has_something(int fd) {
@@ -142,7 +152,7 @@ struct scan_workers::impl {
         std::array<int, 2> pair{};
         if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
             return failure{errc::unavailable, std::string{"socketpair: "} + std::strerror(errno)};
-        auto pid = start_program(how.program, pair[1]);
+        auto pid = start_program(how.program, how.memory, pair[1]);
         ::close(pair[1]);
         if (!pid) {
             ::close(pair[0]);
@@ -171,13 +181,22 @@ struct scan_workers::impl {
         co_return text;
     }
 
-    static asio::awaitable<result<std::string>> send_and_receive(slot& s, std::string octets) {
-        const auto size = static_cast<std::uint32_t>(octets.size());
-        std::string message(sizeof size, '\0');
+    static asio::awaitable<result<std::string>> send_and_receive(slot& s, std::shared_ptr<const request> what) {
+        const auto size = static_cast<std::uint32_t>(sizeof what->head + what->size());
+        std::string message(sizeof size + sizeof what->head, '\0');
         std::memcpy(message.data(), &size, sizeof size);
-        message += octets;
-        auto [error, sent] = co_await asio::async_write(s.socket, asio::buffer(message), as_result);
-        if (error) co_return failure{errc::protocol, "scan worker: " + error.message()};
+        std::memcpy(message.data() + sizeof size, &what->head, sizeof what->head);
+        message += what->octets;
+        for (std::uint64_t at = 0;;) {
+            auto [error, sent] = co_await asio::async_write(s.socket, asio::buffer(message), as_result);
+            if (error) co_return failure{errc::protocol, "scan worker: " + error.message()};
+            if (!what->file || at >= what->file->size()) break;
+            auto piece = what->file->read(at, piece_size);
+            if (!piece) co_return piece.error();
+            if (piece->empty()) co_return failure{errc::internal, "the spool is shorter than it was"};
+            message = std::move(*piece);
+            at += message.size();
+        }
         co_return co_await receive(s);
     }
 
@@ -189,7 +208,7 @@ struct scan_workers::impl {
         co_return failure{errc::unavailable, how.program.string() + ": not a scan worker, or it cannot confine itself"};
     }
 
-    asio::awaitable<result<std::string>> exchange(slot& s, std::string octets) {
+    asio::awaitable<result<std::string>> exchange(slot& s, std::shared_ptr<const request> what) {
         // Closing the socket is what ends every wait below. The handler may be on its way when the answer comes: `done`
         // disarms it.
         struct progress {
@@ -206,8 +225,8 @@ struct scan_workers::impl {
         result<std::string> answer = std::string{};
         if (auto running = co_await ensure_running(s); !running)
             answer = running.error();
-        else if (!octets.empty())
-            answer = co_await send_and_receive(s, std::move(octets));
+        else if (what)
+            answer = co_await send_and_receive(s, std::move(what));
         state->done = true;
         if (state->late) answer = failure{errc::timed_out, "scan worker"};
         if (!answer) {
@@ -219,22 +238,21 @@ struct scan_workers::impl {
         co_return answer;
     }
 
-    static asio::awaitable<result<file_kind>> serve(impl* self, std::string octets) {
+    static asio::awaitable<result<std::string>> serve(impl* self, std::shared_ptr<const request> what) {
         const auto patience = std::chrono::steady_clock::now() + self->how.timeout;
         for (;;) {
             const auto free =
                 std::find_if(self->slots.begin(), self->slots.end(), [](const slot& s) { return !s.busy; });
             if (free != self->slots.end()) {
                 const lease held{*self, *free};
-                auto answer = co_await self->exchange(*free, std::move(octets));
+                auto answer = co_await self->exchange(*free, what);
                 if (!answer) co_return answer.error();
                 if (answer->front() == worker::flag_last) self->end(*free);
-                const auto nul = answer->find('\0', 1);
-                if (nul == std::string::npos) {
+                if (what->head.kind == worker::request_kind::type && answer->find('\0', 1) == std::string::npos) {
                     self->end(*free);
                     co_return failure{errc::protocol, "scan worker: garbage"};
                 }
-                co_return file_kind{answer->substr(1, nul - 1), answer->substr(nul + 1)};
+                co_return answer->substr(1);
             }
             if (std::chrono::steady_clock::now() >= patience)
                 co_return failure{errc::timed_out, "no scan worker was free"};
@@ -272,7 +290,24 @@ scan_workers::~scan_workers() = default;
 asio::awaitable<result<file_kind>> scan_workers::identify(std::string octets) {
     octets.resize(std::min(octets.size(), looks_at));
     if (octets.empty()) co_return file_kind{"application/x-empty", ""};
-    co_return co_await asio::co_spawn(impl_->context, impl::serve(impl_.get(), std::move(octets)), asio::use_awaitable);
+    auto what = std::make_shared<request>();
+    what->octets = std::move(octets);
+    auto answer = co_await asio::co_spawn(impl_->context, impl::serve(impl_.get(), what), asio::use_awaitable);
+    if (!answer) co_return answer.error();
+    const auto nul = answer->find('\0'); // serve() saw that there is one
+    co_return file_kind{answer->substr(0, nul), answer->substr(nul + 1)};
+}
+
+asio::awaitable<result<std::string>> scan_workers::inspect(worker::request_kind kind, worker::unpack_bounds bounds,
+                                                           std::shared_ptr<const spool> file) {
+    auto what = std::make_shared<request>();
+    what->head = {kind, bounds};
+    what->file = std::move(file);
+    co_return co_await asio::co_spawn(impl_->context, impl::serve(impl_.get(), what), asio::use_awaitable);
+}
+
+std::chrono::milliseconds scan_workers::timeout() const noexcept {
+    return impl_->how.timeout;
 }
 
 std::vector<pid_t> scan_workers::processes() const {

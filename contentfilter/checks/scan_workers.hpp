@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filter's end of its scan workers: N processes of postsluice-scan-worker, each confined by seccomp, one request at
 // a time each. A worker that crashes, answers garbage or is late is killed and started again; the request at hand fails
-// (the check's temperror), others do not notice. All sockets and timers live on one thread of its own; identify() may
-// be awaited on any executor. Callers keep the object alive until identify() has answered. Requests wait in a bounded
-// queue.
+// (the check's temperror), others do not notice. All sockets and timers live on one thread of its own; identify() and
+// inspect() may be awaited on any executor. Callers keep the object alive until they have answered. Requests wait in a
+// bounded queue.
 #pragma once
 
+#include "contentfilter/intake/spool.hpp"
+#include "contentfilter/worker/protocol.hpp"
 #include "shared/core/result.hpp"
+#include "shared/core/units.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -32,6 +35,7 @@ public:
         std::size_t processes = 2;
         std::chrono::milliseconds timeout{10000}; ///< to wait for a free worker, and again for its answer
         std::size_t max_waiting = 1000;
+        byte_count memory{512U << 20U}; ///< address space of each
     };
     static constexpr std::size_t looks_at = 65536; ///< octets of a file that are sent
 
@@ -43,6 +47,12 @@ public:
     /// The kind of a file that begins with `octets` (at most looks_at are sent). errc::timed_out, errc::protocol (it
     /// crashed or answered garbage), errc::unavailable (too many requests wait, or no worker can be started).
     boost::asio::awaitable<result<file_kind>> identify(std::string octets);
+    /// The worker's report on a whole file (worker/archive_report.hpp, document_report.hpp), which lies in `file` and
+    /// is sent in pieces. Errors as with identify().
+    boost::asio::awaitable<result<std::string>> inspect(worker::request_kind kind, worker::unpack_bounds bounds,
+                                                        std::shared_ptr<const spool> file);
+    /// How long one request may take; what the worker allots itself is below it.
+    [[nodiscard]] std::chrono::milliseconds timeout() const noexcept;
     /// The process ids, for status and tests; 0 where a worker is not running now.
     [[nodiscard]] std::vector<pid_t> processes() const;
 

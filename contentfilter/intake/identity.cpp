@@ -19,14 +19,38 @@ bool came_over_the_network(const smtp::envelope& envelope) {
     return known("ADDR") || known("NAME");
 }
 
-std::optional<account::ticket> find_ticket(const header_block& header, const std::string& queue_id,
-                                           account::ticket_ring& ring) {
-    if (queue_id == "-") return std::nullopt;
+/// Does pipe(8) know the sender as the account of the ticket? It keeps login and client with the message, whatever
+/// queue ID that has by now.
+bool is_senders(const account::ticket& ticket, const smtp::envelope& envelope, const identity_facts& facts) {
+    const auto login = envelope.xforward.find("LOGIN");
+    const auto client = envelope.xforward.find("ADDR");
+    if (login == envelope.xforward.end() || client == envelope.xforward.end()) return false;
+    account::client_facts known{};
+    known.sasl_username = login->second;
+    known.client_address = client->second;
+    const auto who = account::identify(facts.settings, known);
+    return who && who->account == ticket.account && iequals(client->second, ticket.client);
+}
+
+bool belongs(const account::ticket& ticket, const smtp::envelope& envelope, const identity_facts& facts) {
+    if (ticket.account.empty()) return false;
+    if (facts.in == way::before_queue) return ticket.queue_id == "-";
+    const auto queue_id = queue_id_of(envelope);
+    if (queue_id != "-" && ticket.queue_id == queue_id) return true;
+    return facts.in == way::pipe && is_senders(ticket, envelope, facts);
+}
+
+std::optional<account::ticket> find_ticket(const header_block& header, const smtp::envelope& envelope,
+                                           const identity_facts& facts) {
+    const bool before = facts.in == way::before_queue;
+    const auto* end = before ? header.find("Received") : nullptr;
+    if (before ? end == nullptr : queue_id_of(envelope) == "-") return std::nullopt;
     std::size_t looked_at = 0;
     for (const auto* field : header.all(account::ticket_header)) {
+        if (before && field > end) break; // both lie in header.fields: above is before
         if (++looked_at > most_tickets) break;
-        auto opened = ring.unseal(field->unfolded());
-        if (opened && opened->queue_id == queue_id && !opened->account.empty()) return std::move(*opened);
+        auto opened = facts.tickets.unseal(field->unfolded());
+        if (opened && belongs(*opened, envelope, facts)) return std::move(*opened);
     }
     return std::nullopt;
 }
@@ -66,13 +90,14 @@ sender_identity sender_of(const config::settings& settings, const std::string& a
 
 sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope,
                                 const identity_facts& facts) {
-    if (auto ticket = find_ticket(header, queue_id_of(envelope), facts.tickets)) {
+    if (auto ticket = find_ticket(header, envelope, facts)) {
         auto out = sender_of(facts.settings, ticket->account, ticket->login);
         out.by = sender_identity::proof::ticket;
         out.ticket = std::move(ticket);
         return out;
     }
-    const auto uid = facts.local_peer && !came_over_the_network(envelope) ? pickup_uid(header) : std::nullopt;
+    const bool from_pickup = facts.local_peer && facts.in != way::before_queue;
+    const auto uid = from_pickup && !came_over_the_network(envelope) ? pickup_uid(header) : std::nullopt;
     if (uid && uid != facts.mail_owner) {
         account::client_facts client{};
         client.local_uid = *uid;

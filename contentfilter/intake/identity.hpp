@@ -3,7 +3,10 @@
 //  1. a ticket whose seal is valid and whose queue ID is the XFORWARD IDENT of this transaction, wherever it stands in
 //  the header
 //     (`postsuper -r` puts a Received above it). Of several the first such; a forged one, or a true one of another
-//     message, is nothing.
+//     message, is nothing. Before the queue there is no queue ID on either side: believed is what stands above the
+//     first Received, which is smtpd's, and only a ticket that names no queue ID. By pipe a ticket of another queue ID
+//     counts too (`postsuper -r` gave a new one) where the login and the client that pipe(8) knows are the ticket's
+//     account's.
 //  2. where no ticket decides: the topmost Received field, where it has pickup's form and names another uid than the
 //  mail owner's (his
 //     are requeued messages), on a connection from this machine, and Postfix knows of no client that sent the mail over
@@ -23,6 +26,7 @@ struct identity_facts {
     account::ticket_ring& tickets;
     std::optional<uid_t> mail_owner; ///< uid of Postfix's mail_owner
     bool local_peer = true;          ///< the connection comes from this machine
+    way in = way::after_queue;
 };
 
 [[nodiscard]] sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/intake/message.hpp"
 
+#include "contentfilter/intake/message_notes.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
@@ -133,6 +134,10 @@ header_block parse_header_text(std::string_view text, std::size_t max_octets, st
     header_scan scan{text, true, max_octets, max_fields};
     (void)scan.run(); // the whole text is there: it cannot ask for more
     return std::move(scan).take();
+}
+
+std::shared_ptr<message_notes> new_notes() {
+    return std::make_shared<message_notes>();
 }
 
 result<header_block> parse_header(const spool& from, const config::filter_settings& bounds) {

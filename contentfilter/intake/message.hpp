@@ -5,11 +5,13 @@
 #pragma once
 
 #include "contentfilter/intake/spool.hpp"
+#include "contentfilter/intake/way.hpp"
 #include "shared/account/identify.hpp"
 #include "shared/account/ticket.hpp"
 #include "shared/config/settings.hpp"
 #include "shared/smtp/envelope.hpp"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,14 +53,28 @@ struct sender_identity {
     std::shared_ptr<const config::profile> profile;
 };
 
+/// [[settings]] that a message matched (matched_settings.hpp).
+struct matched_settings {
+    std::string name;
+    bool only_stricter = false; ///< what of them would loosen does not hold
+};
+
+class message_notes;
+/// In message.cpp: its contents are for those who include message_notes.hpp.
+[[nodiscard]] std::shared_ptr<message_notes> new_notes();
+
 struct message {
     config::settings_ptr settings;
+    way in = way::after_queue;
     smtp::envelope envelope;
     std::shared_ptr<const spool> content;
     header_block header;
     sender_identity sender;
-    std::string digest;             ///< SHA-256 of the content, hex
-    std::string queue_id;           ///< XFORWARD IDENT, or "-"
+    std::vector<matched_settings> matched;                  ///< they are in force in sender.profile, and in
+    std::map<std::string, config::symbol_setting> at_least; ///< what single symbols come to, whatever the profile says
+    std::shared_ptr<message_notes> notes = new_notes();     ///< what checks leave for the pipeline
+    std::string digest;                                     ///< SHA-256 of the content, hex
+    std::string queue_id;                                   ///< XFORWARD IDENT, or "-"; before the queue always "-"
     std::size_t boundary_lines = 0; ///< lines that may be boundaries: at least as many as parts. A diff has as many:
                                     ///< the tree counts parts itself
 };

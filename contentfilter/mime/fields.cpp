@@ -175,6 +175,17 @@ std::string decode_text(std::string_view raw) {
     return decoded ? std::string{decoded.get()} : text;
 }
 
+std::optional<std::chrono::system_clock::time_point> parse_date(std::string_view value) {
+    initialise();
+    struct date_deleter {
+        void operator()(GDateTime* date) const noexcept { g_date_time_unref(date); }
+    };
+    const std::unique_ptr<GDateTime, date_deleter> date{
+        g_mime_utils_header_decode_date(c_text(value.substr(0, 256)).c_str())};
+    if (!date) return std::nullopt;
+    return std::chrono::system_clock::from_time_t(g_date_time_to_unix(date.get()));
+}
+
 result<std::vector<mailbox>> parse_mailboxes(std::string_view value) {
     const auto text = c_text(value);
     std::vector<mailbox> found;

@@ -8,7 +8,9 @@
 #include "contentfilter/intake/message.hpp"
 #include "shared/core/result.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +34,9 @@ struct content_fields {
 
 /// Encoded words decoded (RFC 2047), raw 8-bit made UTF-8; folds to one blank.
 [[nodiscard]] std::string decode_text(std::string_view raw);
+
+/// A Date field (RFC 5322 section 3.3 and 4.3); nullopt where it is none.
+[[nodiscard]] std::optional<std::chrono::system_clock::time_point> parse_date(std::string_view value);
 
 struct mailbox {
     std::string display; ///< decoded

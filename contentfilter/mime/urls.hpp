@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds URLs in text and in HTML source, fed in pieces: what begins with a scheme of the web or "www." and goes on to a
-// blank, a quote or a bracket. HTML's "&amp;" is undone. Bounded in number and length; distinct.
+// URLs: found in text, and taken apart as browsers do it (WHATWG URL standard), which is more forgiving than RFC 3986:
+// what a browser would open must not look harmless here. Pure; any octets.
 #pragma once
 
-#include <set>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace postsluice::contentfilter::mime {
 
-class url_finder {
-public:
-    static constexpr std::size_t max_urls = 2000, max_length = 2048;
-    void feed(std::string_view utf8);
-    /// Ends an input: a URL that reaches to its end is complete.
-    void finish();
-    [[nodiscard]] const std::set<std::string>& urls() const noexcept { return urls_; }
-
-private:
-    void take(std::string_view text, bool last);
-    std::set<std::string> urls_;
-    std::string rest_; // the end of the last piece, where a URL may have begun
+/// Where a URL of the web leads.
+struct url {
+    std::string text;       ///< as written, up to max_length octets
+    std::string user;       ///< what stands before '@', as written
+    std::string host;       ///< lower case, A-labels, percent signs undone; "192.0.2.1" and "2001:db8::1" for addresses
+    std::string readable;   ///< the host with U-labels, where it has any; empty otherwise
+    bool address = false;   ///< the host is an IP address
+    bool disguised = false; ///< the address is written as no person writes it: 0x7f.1, 2130706433
+    static constexpr std::size_t max_length = 2048;
 };
+
+/// nullopt where it is no URL of the web (http, https, ftp, "//host", "www.") or has no host.
+[[nodiscard]] std::optional<url> read_url(std::string_view text);
+
+/// Calls `visit` with each URL in `text`: what begins with a scheme of the web or "www." and goes on to a blank, a
+/// quote or a bracket, without the punctuation at its end. Stops where `visit` returns false.
+void find_urls(std::string_view text, const std::function<bool(std::string_view)>& visit);
 
 } // namespace postsluice::contentfilter::mime

@@ -17,9 +17,6 @@ namespace postsluice::contentfilter::worker {
 
 namespace {
 
-// libmagic keeps 8 MiB of rules mapped and needs a few more for regular expressions over 64 KiB.
-constexpr rlim_t max_memory = rlim_t{256} << 20U;
-
 void limit(int resource, rlim_t value) {
     const rlimit bound{value, value};
     if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &bound) != 0)
@@ -36,9 +33,9 @@ struct filter_deleter {
 
 } // namespace
 
-void confine(std::chrono::seconds cpu) {
+void confine(std::chrono::seconds cpu, [[maybe_unused]] std::uint64_t memory) {
 #ifndef __SANITIZE_ADDRESS__ // its shadow memory is larger than any limit
-    limit(RLIMIT_AS, max_memory);
+    limit(RLIMIT_AS, memory);
 #endif
     limit(RLIMIT_CPU, static_cast<rlim_t>(cpu.count()));
     limit(RLIMIT_CORE, 0);
@@ -65,6 +62,8 @@ void confine(std::chrono::seconds cpu) {
                            SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(rt_sigreturn),
                            SCMP_SYS(restart_syscall), SCMP_SYS(getrandom)})
         allow(call);
+    for (const int call : {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(newfstatat)})
+        check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EACCES), call, 0));
 #ifdef __SANITIZE_ADDRESS__
     for (const int call : {SCMP_SYS(sched_yield), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(sigaltstack)})
         allow(call);

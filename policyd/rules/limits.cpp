@@ -111,6 +111,11 @@ boost::asio::awaitable<result<void>> count_invalid_recipient(const rule_context&
     co_return co_await context.accounts.count_invalid(std::move(ask));
 }
 
+// Also where there are none: what a transaction was asked about is remembered.
+bool limits_asks(const rule_context&) noexcept {
+    return true;
+}
+
 boost::asio::awaitable<rule_answer> limits(const rule_context& context) {
     state::admit_request ask;
     ask.id = context.current.id;

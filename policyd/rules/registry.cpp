@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::array registered = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
-#define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
+#define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name, nullptr, &rules::name##_asks},
 #define POSTSLUICE_MAP_RULE(name) rule{#name, &rules::name, &rules::name##_waiting, &rules::name##_waits},
 #include "shared/core/rules.def"
 #undef POSTSLUICE_RULE
@@ -18,7 +18,7 @@ constexpr std::array registered = {
 };
 constexpr std::array inbound = {
 #define POSTSLUICE_RULE(name) rule{#name, &rules::name, nullptr},
-#define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name},
+#define POSTSLUICE_WAITING_RULE(name) rule{#name, nullptr, &rules::name, nullptr, &rules::name##_asks},
 #include "shared/core/inbound.def"
 #undef POSTSLUICE_RULE
 #undef POSTSLUICE_WAITING_RULE

@@ -83,6 +83,7 @@ struct rule {
     rule_answer (*judge)(const rule_context&) = nullptr; ///< one of the two is set, or both and `waits`
     boost::asio::awaitable<rule_answer> (*wait)(const rule_context&) = nullptr;
     bool (*waits)(const rule_context&) noexcept = nullptr; ///< which of the two to ask
+    bool (*asks)(const rule_context&) noexcept = nullptr;  ///< false: it passes, without a wait to begin; null: it asks
     [[nodiscard]] bool at_once(const rule_context& c) const {
         return judge != nullptr && (waits == nullptr || !waits(c));
     }
@@ -97,7 +98,9 @@ struct rule {
 namespace rules {
 
 #define POSTSLUICE_RULE(name) rule_answer name(const rule_context&);
-#define POSTSLUICE_WAITING_RULE(name) boost::asio::awaitable<rule_answer> name(const rule_context&);
+#define POSTSLUICE_WAITING_RULE(name)                                                                                  \
+    bool name##_asks(const rule_context&) noexcept;                                                                    \
+    boost::asio::awaitable<rule_answer> name(const rule_context&);
 #define POSTSLUICE_MAP_RULE(name)                                                                                      \
     bool name##_waits(const rule_context&) noexcept;                                                                   \
     rule_answer name(const rule_context&);                                                                             \

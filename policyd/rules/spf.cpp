@@ -40,11 +40,12 @@ decision warn(auth::spf_checker& spf, const std::string& domain, const std::vect
 
 } // namespace
 
+bool spf_asks(const rule_context& context) noexcept {
+    return context.profile.spf != config::spf_policy::ignore && context.helpers.spf != nullptr;
+}
+
 boost::asio::awaitable<rule_answer> spf(const rule_context& context) {
     const auto policy = context.profile.spf;
-    if (policy == config::spf_policy::ignore || context.helpers.spf == nullptr) {
-        co_return decision{};
-    }
     const std::string domain = mail_address::from_internal(context.what.sender).domain;
     const auto addresses = auth::spf_probes(context.settings.outbound_addresses);
     if (domain.empty() || addresses.empty()) {

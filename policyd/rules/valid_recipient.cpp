@@ -42,10 +42,11 @@ decision judge(const rule_context& context, dns::mail_domain what, const std::st
 
 } // namespace
 
+bool valid_recipient_asks(const rule_context& context) noexcept {
+    return context.profile.valid_recipients != config::recipient_policy::ignore && context.helpers.resolver != nullptr;
+}
+
 boost::asio::awaitable<rule_answer> valid_recipient(const rule_context& context) {
-    if (context.profile.valid_recipients == config::recipient_policy::ignore || context.helpers.resolver == nullptr) {
-        co_return decision{};
-    }
     const std::string domain = mail_address::from_internal(context.what.recipient).domain;
     if (dns::needs_no_dns(context.settings.local_domains, domain)) {
         co_return decision{};

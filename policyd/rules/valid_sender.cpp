@@ -34,10 +34,11 @@ decision judge(dns::mail_domain what, const std::string& domain) {
 
 } // namespace
 
+bool valid_sender_asks(const rule_context& context) noexcept {
+    return context.profile.valid_sender && context.helpers.resolver != nullptr;
+}
+
 boost::asio::awaitable<rule_answer> valid_sender(const rule_context& context) {
-    if (!context.profile.valid_sender || context.helpers.resolver == nullptr) {
-        co_return decision{};
-    }
     const std::string domain = mail_address::from_internal(context.what.sender).domain;
     if (dns::needs_no_dns(context.settings.local_domains, domain)) {
         co_return decision{};

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace postsluice::account {
 
@@ -87,18 +88,17 @@ std::optional<ticket> decode(std::string_view in) {
     return t;
 }
 
-/// nonce | ciphertext | tag. A nonce is random: with a new key a day that is safe far beyond 2^32 tickets a key.
-result<std::string> encrypt(std::string_view secret, std::string_view associated, std::string_view plain) {
-    const cipher_ptr ctx{EVP_CIPHER_CTX_new()};
-    std::string out = random_bytes(nonce_size);
+/// nonce | ciphertext | tag, by a context that has its key.
+result<std::string> encrypt(EVP_CIPHER_CTX* ctx, std::string_view nonce, std::string_view associated,
+                            std::string_view plain) {
+    std::string out{nonce};
     out.resize(nonce_size + plain.size() + tag_size);
     int size = 0, last = 0;
-    if (!ctx || EVP_EncryptInit_ex(ctx.get(), EVP_aes_256_gcm(), nullptr, bytes(secret), bytes(out)) != 1 ||
-        EVP_EncryptUpdate(ctx.get(), nullptr, &size, bytes(associated), static_cast<int>(associated.size())) != 1 ||
-        EVP_EncryptUpdate(ctx.get(), out_bytes(out, nonce_size), &size, bytes(plain), static_cast<int>(plain.size())) !=
-            1 ||
-        EVP_EncryptFinal_ex(ctx.get(), out_bytes(out, nonce_size + static_cast<std::size_t>(size)), &last) != 1 ||
-        EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_GCM_GET_TAG, tag_size, out_bytes(out, nonce_size + plain.size())) != 1)
+    if (ctx == nullptr || EVP_EncryptInit_ex(ctx, nullptr, nullptr, nullptr, bytes(out)) != 1 ||
+        EVP_EncryptUpdate(ctx, nullptr, &size, bytes(associated), static_cast<int>(associated.size())) != 1 ||
+        EVP_EncryptUpdate(ctx, out_bytes(out, nonce_size), &size, bytes(plain), static_cast<int>(plain.size())) != 1 ||
+        EVP_EncryptFinal_ex(ctx, out_bytes(out, nonce_size + static_cast<std::size_t>(size)), &last) != 1 ||
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, tag_size, out_bytes(out, nonce_size + plain.size())) != 1)
         return failure{errc::internal, "a ticket could not be sealed"};
     return out;
 }
@@ -125,6 +125,32 @@ bool is_key_id(std::string_view id) {
 }
 
 } // namespace
+
+struct ticket_ring::sealer {
+    static constexpr std::size_t nonces_at_once = 64;
+    explicit sealer(const key& k)
+        : associated{std::string{version_tag} + k.id}
+        , ctx{EVP_CIPHER_CTX_new()} {
+        if (ctx && EVP_EncryptInit_ex(ctx.get(), EVP_aes_256_gcm(), nullptr, bytes(k.secret), nullptr) != 1)
+            ctx.reset();
+    }
+    /// Random: with a new key a day that is safe far beyond 2^32 tickets a key. Each is used once.
+    std::string_view next_nonce() {
+        if (nonces.size() < used + nonce_size) {
+            nonces = random_bytes(nonces_at_once * nonce_size);
+            used = 0;
+        }
+        return std::string_view{nonces}.substr(std::exchange(used, used + nonce_size), nonce_size);
+    }
+    std::string associated; ///< version and key id, in front of the sealed part and sealed with it
+    cipher_ptr ctx;
+    std::string nonces;
+    std::size_t used = 0;
+};
+
+ticket_ring::ticket_ring(std::filesystem::path file)
+    : file_{std::move(file)} {}
+ticket_ring::~ticket_ring() = default;
 
 result<std::unique_ptr<ticket_ring>> ticket_ring::open(std::filesystem::path file) {
     std::unique_ptr<ticket_ring> out{new ticket_ring{std::move(file)}};
@@ -153,6 +179,7 @@ result<void> ticket_ring::reread() {
     }
     failed_ = {};
     keys_ = std::move(*keys);
+    sealer_.reset();
     return {};
 }
 
@@ -171,6 +198,7 @@ result<bool> ticket_ring::rotate(instant now, seconds rotation, seconds retentio
     if (keys.size() == keys_.size() && !due && version_of(file_) != version{}) return false;
     if (auto written = write(keys); !written) return written.error();
     keys_ = std::move(keys);
+    sealer_.reset();
     seen_ = version_of(file_);
     return true;
 }
@@ -181,10 +209,10 @@ result<std::string> ticket_ring::seal(const ticket& t) const {
         return failure{errc::too_large, "a ticket of account " + printable(t.account, 60) + " is too long"};
     const std::lock_guard lock{mutex_};
     if (keys_.empty()) return failure{errc::unavailable, "there is no ticket key yet"};
-    const auto associated = std::string{version_tag} + keys_.front().id;
-    const auto blob = encrypt(keys_.front().secret, associated, encode(t));
+    if (!sealer_) sealer_ = std::make_unique<sealer>(keys_.front());
+    const auto blob = encrypt(sealer_->ctx.get(), sealer_->next_nonce(), sealer_->associated, encode(t));
     if (!blob) return blob.error();
-    return associated + " " + base64url_encode(*blob);
+    return sealer_->associated + " " + base64url_encode(*blob);
 }
 
 result<ticket> ticket_ring::unseal(std::string_view header_value) {

@@ -38,6 +38,8 @@ public:
     /// where the file cannot be read, errc::corrupt where a line is no key.
     [[nodiscard]] static result<std::unique_ptr<ticket_ring>> open(std::filesystem::path file);
 
+    ~ticket_ring();
+
     /// policyd: makes the first key or a new one where the newest is older than `rotation`; drops those that were
     /// replaced more than `retention` ago (a key that was in use until now, for whatever reason, is kept for a queue's
     /// life from now). Returns whether the file changed. On failure the keys in memory are as before; the next call
@@ -55,14 +57,14 @@ private:
         std::string id, secret;
         instant created{};
     };
-    explicit ticket_ring(std::filesystem::path file)
-        : file_{std::move(file)} {}
+    explicit ticket_ring(std::filesystem::path file);
     /// What tells one version of the file from another; all zero: no file.
     struct version {
         std::uint64_t device = 0, inode = 0;
         std::int64_t size = 0, modified = 0, changed = 0;
         bool operator==(const version&) const = default;
     };
+    struct sealer; // the newest key, ready for use: a key is set up once, not for each ticket
     static result<std::vector<key>> read(const std::filesystem::path& file, version& seen);
     static result<std::vector<key>> parse(std::string_view text);
     static version version_of(const std::filesystem::path& file);
@@ -73,6 +75,7 @@ private:
     std::filesystem::path file_;
     mutable std::mutex mutex_;
     std::vector<key> keys_; ///< newest first
+    mutable std::unique_ptr<sealer> sealer_;
     version seen_;
     std::chrono::steady_clock::time_point failed_{}; ///< the last read that failed
 };

@@ -185,10 +185,10 @@ result<void> batv_keys::use(const config::batv_settings& settings) {
         refused_.reset();
         return {};
     }
-    if (makes_ && version_of(settings.key_file) == version{}) {
+    if (makes_ && version_of(settings.key_file) == file_version{}) {
         if (auto made = make(settings.key_file); !made) return made.error();
     }
-    version seen;
+    file_version seen;
     auto keys = read(settings.key_file, seen);
     if (!keys && (makes_ || keys.error().code != errc::not_found)) return keys.error();
     settings_ = settings;
@@ -202,7 +202,7 @@ result<void> batv_keys::use(const config::batv_settings& settings) {
 void batv_keys::reread() {
     const auto there = version_of(settings_.key_file);
     if (there == seen_ || there == refused_) return;
-    version seen;
+    file_version seen;
     auto keys = read(settings_.key_file, seen);
     if (!keys) {
         refused_ = there;

@@ -22,6 +22,7 @@
 // threads.
 #pragma once
 
+#include "shared/auth/secret_file.hpp"
 #include "shared/config/settings.hpp"
 #include "shared/core/mail_address.hpp"
 #include "shared/core/result.hpp"
@@ -75,17 +76,11 @@ private:
         unsigned number = 0;
         std::string secret;
     };
-    struct version { ///< what tells one state of the file from another; all zero: no file
-        std::uint64_t device = 0, inode = 0;
-        std::int64_t size = 0, modified = 0, changed = 0;
-        bool operator==(const version&) const = default;
-    };
     explicit batv_keys(bool makes)
         : makes_{makes} {}
-    static result<std::vector<key>> read(const std::filesystem::path& file, version& seen);
+    static result<std::vector<key>> read(const std::filesystem::path& file, file_version& seen);
     static result<std::vector<key>> parse(std::string_view text);
     static result<void> make(const std::filesystem::path& file);
-    static version version_of(const std::filesystem::path& file) noexcept;
     [[nodiscard]] bool is_ours(const mail_address& address) const;
     [[nodiscard]] bool signs(const mail_address& address) const;
     [[nodiscard]] bool is_signed_by_us(const batv_tag& tag, const std::string& domain) const;
@@ -95,8 +90,8 @@ private:
     mutable std::mutex mutex_;
     config::batv_settings settings_;
     std::vector<key> keys_; ///< newest first
-    version seen_;
-    std::optional<version> refused_; ///< could not be used
+    file_version seen_;
+    std::optional<file_version> refused_; ///< could not be used
 };
 
 } // namespace postsluice::auth

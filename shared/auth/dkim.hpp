@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,29 @@ struct signing_key {
                                            std::string selector, std::size_t min_rsa_bits);
 /// The DNS TXT value for the key: "v=DKIM1; k=rsa; p=...".
 [[nodiscard]] std::string dns_record(const signing_key& key);
+/// The modulus of an RSA key, 256 for Ed25519.
+[[nodiscard]] unsigned key_bits(const signing_key& key);
+
+/// Where a key of the directory stands in a rotation.
+enum class key_role : std::uint8_t {
+    current, ///< signs
+    next,    ///< is to sign once it is published
+    retired  ///< signs no more; its record stays for the mail that is under way
+};
+std::string_view to_string(key_role r) noexcept;
+/// In the directory of a domain: "" for current keys, "next", "old".
+[[nodiscard]] std::string_view folder_of(key_role r) noexcept;
+
+/// A key and what it is for, for people.
+struct listed_key {
+    signing_key key; ///< domain: "*.DOMAIN" or "%" where that of From becomes d=
+    key_role role = key_role::current;
+    std::string source;                 ///< "directory", or "KeyTable:12" with the line
+    std::vector<std::string> signs_for; ///< "@example.org", "@*.example.org" (below it), the SigningTable's patterns
+    std::optional<instant> since{};     ///< retired: since when
+};
+/// Whether d= is known before a message is: no wildcard.
+[[nodiscard]] bool final_domain(const signing_key& key);
 
 /// The domain under which a name was registered (the public suffix list); a public suffix is its own.
 [[nodiscard]] std::string_view organisational_domain(std::string_view lower_case_domain);
@@ -48,10 +72,10 @@ struct signing_key {
 
 struct opendkim_tables;
 
-/// All keys: those of `directory` (DOMAIN/SELECTOR.pem, "*.DOMAIN" for every domain below DOMAIN; DOMAIN/next and
-/// DOMAIN/old are rotation's), RSA before Ed25519 within a domain, and those of OpenDKIM's tables. Each passes the
-/// self-check (signed by us, verified by libopendkim) or is an error. Errors name the file, or file:line; a key in
-/// error is absent.
+/// All keys: those of `directory` (DOMAIN/SELECTOR.pem, "*.DOMAIN" for every domain below DOMAIN; those in DOMAIN/next
+/// and DOMAIN/old are known and do not sign), RSA before Ed25519 within a domain, and those of OpenDKIM's tables. Each
+/// passes the self-check (signed by us, verified by libopendkim) or is an error. Errors name the file, or file:line; a
+/// key in error is absent.
 class key_table {
 public:
     key_table();
@@ -79,7 +103,11 @@ public:
     /// The directory's part of select(): as loaded, a wildcard's d= still "*.DOMAIN".
     [[nodiscard]] std::span<const signing_key> find(std::string_view from_domain) const;
     [[nodiscard]] bool broken(std::string_view from_domain) const;
-    [[nodiscard]] std::vector<const signing_key*> all() const;
+    [[nodiscard]] std::vector<const signing_key*> all() const; ///< those that sign
+    /// Every key, also those that do not sign (yet, or any more): current, next, retired for each domain.
+    [[nodiscard]] std::vector<listed_key> listed() const;
+    /// Those of them that concern mail from a domain; of wildcards d= is then that domain.
+    [[nodiscard]] std::vector<listed_key> listed(std::string_view from_domain) const;
     /// Whether a file or directory was added, removed or written since load(). Costs a stat for each.
     [[nodiscard]] bool changed_on_disk() const;
 
@@ -90,10 +118,18 @@ private:
         std::map<std::string, signing_key, std::less<>> by_domain; ///< "" where the file is the same for all
         bool failed = false;
     };
+    struct aside_key { ///< of next or old; since: retired
+        signing_key key;
+        key_role role;
+        std::optional<instant> since;
+    };
     [[nodiscard]] std::string known_domain(std::string_view domain) const;
+    void list_directory(std::vector<listed_key>& out, const std::string& domain) const;
+    void list_named(std::vector<listed_key>& out, std::string_view domain) const;
     [[nodiscard]] bool select_named(selection& out, std::string_view local, const std::string& domain) const;
     [[nodiscard]] std::uint64_t stamp() const;
     std::map<std::string, std::vector<signing_key>, std::less<>> by_domain_;
+    std::map<std::string, std::vector<aside_key>, std::less<>> aside_;
     std::vector<std::string> broken_domains_;
     bool all_broken_ = false;
     std::unique_ptr<opendkim_tables> tables_; ///< null: not configured

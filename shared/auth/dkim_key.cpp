@@ -195,6 +195,11 @@ std::string dns_record(const signing_key& key) {
     return out;
 }
 
+unsigned key_bits(const signing_key& key) {
+    if (key.kind == algorithm::ed25519_sha256) return 256;
+    return key.key ? static_cast<unsigned>(EVP_PKEY_get_bits(key.key->pkey.get())) : 0;
+}
+
 namespace {
 
 result<std::string> sign_rsa(EVP_PKEY* pkey, const unsigned char* digest, std::size_t digest_size) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/auth/dkim_key.hpp"
+#include "shared/auth/dkim_names.hpp"
 #include "shared/auth/opendkim_tables.hpp"
 #include "shared/core/text.hpp"
 
@@ -13,32 +14,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Letters, digits, hyphens and underscores between dots (RFC 6376 section 3.1 for selectors, RFC 1035 for domains).
-bool is_dns_name(std::string_view name) {
-    if (name.empty() || name.size() > 253) return false;
-    for (const auto label : split(name, '.')) {
-        if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
-        for (const char c : label) {
-            const char l = ascii_lower(c);
-            if (!((l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_')) return false;
-        }
-    }
-    return true;
-}
-
 /// A domain, or "*." and one.
 bool is_key_domain(std::string_view name) {
     if (name.starts_with("*.")) name.remove_prefix(2);
     return is_dns_name(name);
 }
 
-/// What lies beside keys without being meant as one: hidden files, the public halves that tools write, and the keys
-/// that a rotation has not yet put in force or has taken out of it.
+constexpr key_role aside_roles[] = {key_role::next, key_role::retired};
+
+/// What lies beside keys without being meant as one: hidden files, the public halves that tools write, and the folders
+/// of the keys that a rotation has not yet put in force or has taken out of it.
 bool is_companion(const fs::path& file) {
     const auto name = file.filename().string();
     std::error_code ignored;
     return name.starts_with('.') || name.ends_with(".txt") || name.ends_with(".pub") ||
-           ((name == "next" || name == "old") && fs::is_directory(file, ignored));
+           ((name == folder_of(key_role::next) || name == folder_of(key_role::retired)) &&
+            fs::is_directory(file, ignored));
+}
+
+/// A rotation sets the time of the file when it takes the key out of use.
+std::optional<instant> written_at(const fs::path& file) {
+    struct stat info {};
+    if (::stat(file.c_str(), &info) != 0) return std::nullopt;
+    return instant{std::chrono::duration_cast<milliseconds>(seconds{info.st_mtim.tv_sec})};
 }
 
 std::vector<fs::path> entries_of(const fs::path& directory, std::error_code& error) {
@@ -80,6 +78,11 @@ std::uint64_t key_table::stamp() const {
         std::error_code no_directory;
         for (const auto& file : entries_of(domain, no_directory))
             if (!is_companion(file)) mix(out, file);
+        for (const auto role : aside_roles) {
+            std::error_code no_folder;
+            for (const auto& file : entries_of(domain / folder_of(role), no_folder))
+                if (!is_companion(file)) mix(out, file);
+        }
     }
     for (const auto& file : watched_)
         mix(out, file);
@@ -130,6 +133,8 @@ private:
                 continue;
             }
             if (load_domain(directory, domain)) table_->broken_domains_.push_back(domain);
+            for (const auto role : aside_roles)
+                load_aside(directory / folder_of(role), domain, role);
         }
     }
 
@@ -160,6 +165,29 @@ private:
         }
         if (!any) errors_.push_back(directory.string() + ": holds no key; DOMAIN/SELECTOR.pem would be right");
         return failed;
+    }
+
+    /// Keys that do not sign: one that cannot be used is an error, and breaks nothing. A retired one may be shorter
+    /// than what signs today.
+    void load_aside(const fs::path& folder, const std::string& domain, key_role role) {
+        std::error_code error;
+        for (const auto& file : entries_of(folder, error)) {
+            if (is_companion(file)) continue;
+            const auto selector = file.stem().string();
+            if (file.extension() != ".pem" || !is_dns_name(selector)) {
+                errors_.push_back(file.string() + ": is not named as a key; SELECTOR.pem would be right");
+                continue;
+            }
+            const bool retired = role == key_role::retired;
+            auto key = load_key(file, domain, selector, retired ? 0 : settings_.min_rsa_bits);
+            if (!retired) key = checked(std::move(key));
+            if (key)
+                table_->aside_[domain].push_back({std::move(*key), role, retired ? written_at(file) : std::nullopt});
+            else
+                errors_.push_back(key.error().detail);
+        }
+        if (error && error != std::errc::no_such_file_or_directory)
+            errors_.push_back(folder.string() + ": " + error.message());
     }
 
     /// The key, where libopendkim verifies what it signs.

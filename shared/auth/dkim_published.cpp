@@ -3,12 +3,11 @@
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace postsluice::auth {
 
 namespace {
-
-constexpr seconds retry_after{60};
 
 using tags = std::vector<std::pair<std::string, std::string>>;
 
@@ -138,16 +137,49 @@ std::string zone_record(std::string_view name, std::string_view value) {
     return out + " )";
 }
 
-published_keys::entry* published_keys::of(const signing_key& key) {
+/// The entry of the key's name; anew where it was of another key. Null: there are too many.
+published_keys::entry* published_keys::place(const signing_key& key, std::string record) {
     const auto name = record_name(key.domain, key.selector);
     auto at = entries_.find(name);
-    if (at != entries_.end() && at->second.key.key == key.key) return &at->second;
     if (at == entries_.end()) {
-        if (entries_.size() >= max_names) return nullptr;
+        if (entries_.size() >= watched_ + max_names) return nullptr;
         at = entries_.emplace(name, entry{}).first;
     }
-    at->second = entry{key, {}, {}, {}, {}};
-    return &at->second;
+    auto& one = at->second;
+    if (one.last.expected != record) {
+        one = {};
+        one.last.expected = std::move(record);
+    }
+    one.key = key;
+    one.key.pem.clear(); // nothing here signs
+    return &one;
+}
+
+published_keys::entry* published_keys::of(const signing_key& key) {
+    const auto at = entries_.find(record_name(key.domain, key.selector));
+    if (at != entries_.end() && at->second.key.key == key.key) return &at->second;
+    return place(key, dns_record(key));
+}
+
+void published_keys::watch(const std::vector<listed_key>& keys) {
+    const std::lock_guard guard{mutex_};
+    std::set<std::string> records, names;
+    watched_ = keys.size() + entries_.size(); // room for all of them
+    for (const auto& one : keys) {
+        auto record = dns_record(one.key);
+        records.insert(record);
+        if (!final_domain(one.key)) continue;
+        if (!names.insert(record_name(one.key.domain, one.key.selector)).second)
+            continue; // the first is the current one
+        auto* const at = place(one.key, std::move(record));
+        at->role = one.role;
+        at->watched = true;
+    }
+    std::erase_if(entries_, [&](const auto& named) {
+        const auto& [name, one] = named;
+        return one.watched ? !names.contains(name) : !records.contains(one.last.expected);
+    });
+    watched_ = names.size();
 }
 
 publication published_keys::state(const signing_key& key) {
@@ -156,13 +188,20 @@ publication published_keys::state(const signing_key& key) {
     return one != nullptr ? one->last.state : publication::unknown;
 }
 
-std::vector<std::string> published_keys::due(instant now, seconds interval, std::size_t most) {
+bool published_keys::to_be_asked(const signing_key& key, instant now, seconds retry) {
+    const std::lock_guard guard{mutex_};
+    const auto* const one = of(key);
+    if (one == nullptr || one->answered) return false;
+    return one->trouble.empty() || !one->asked || now >= *one->asked + retry;
+}
+
+std::vector<std::string> published_keys::due(instant now, seconds interval, seconds retry, std::size_t most) {
     const std::lock_guard guard{mutex_};
     std::vector<std::string> out;
     for (auto& [name, one] : entries_) {
         if (out.size() >= most) break;
-        const auto wait = one.trouble.empty() ? interval : std::min(interval, retry_after);
-        if (one.asked && now < *one.asked + wait) continue;
+        const bool settled = one.trouble.empty() && usable(one.last.state);
+        if (one.asked && now < *one.asked + (settled ? interval : std::min(interval, retry))) continue;
         one.asked = now;
         out.push_back(name);
     }
@@ -176,14 +215,14 @@ published_keys::learn(const std::string& name, const result<std::vector<std::str
     if (at == entries_.end()) return std::nullopt;
     auto& one = at->second;
     one.asked = now;
-    if (!records && records.error().code != errc::not_found) {
+    if (!records) {
         one.trouble = records.error().message();
         return std::nullopt;
     }
     one.trouble.clear();
     one.answered = now;
     const auto before = one.last.state;
-    one.last = compare(one.key, records ? *records : std::vector<std::string>{});
+    one.last = compare(one.key, *records);
     return one.last.state == before ? std::nullopt : std::optional{one};
 }
 
@@ -193,13 +232,12 @@ std::optional<published_keys::entry> published_keys::find(const std::string& nam
     return at == entries_.end() ? std::nullopt : std::optional{at->second};
 }
 
-void published_keys::keep(const std::vector<const signing_key*>& keys) {
+std::vector<published_keys::entry> published_keys::of_wildcards() const {
     const std::lock_guard guard{mutex_};
-    for (auto at = entries_.begin(); at != entries_.end();) {
-        const bool used =
-            std::any_of(keys.begin(), keys.end(), [&](const auto* k) { return k->key == at->second.key.key; });
-        at = used ? std::next(at) : entries_.erase(at);
-    }
+    std::vector<entry> out;
+    for (const auto& [name, one] : entries_)
+        if (!one.watched) out.push_back(one);
+    return out;
 }
 
 } // namespace postsluice::auth

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the DNS publishes what our keys sign with (RFC 6376 section 3.6.1): comparing TXT records with a key, and
 // what is known of each key of a running daemon. compare() is pure; published_keys may be used by any thread. Nothing
-// here asks the DNS: who does hands in a txt_lookup or the answer.
+// here asks the DNS: who does hands in the answer.
 #pragma once
 
 #include "shared/auth/dkim.hpp"
 
-#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -42,34 +41,40 @@ struct publication_report {
 /// editors do not wrap.
 [[nodiscard]] std::string zone_record(std::string_view name, std::string_view value);
 
-/// The TXT records at a name. not_found: there is none; anything else: try again later.
-using txt_lookup = std::function<result<std::vector<std::string>>(const std::string& name)>;
-
-/// What was found, by record name and key. A failed lookup leaves what was known. Bounded: over max_names unknown names
-/// are not remembered.
+/// What was found, by record name and key: of the keys that are known from the files, and of those that a wildcard
+/// stands for once they are used. A failed lookup leaves what was known. Bounded: at most max_names of wildcards.
 class published_keys {
 public:
     static constexpr std::size_t max_names = 10'000;
     struct entry {
         signing_key key;
+        key_role role = key_role::current;
         publication_report last;
         std::optional<instant> asked, answered;
-        std::string trouble; ///< of the last lookup
+        std::string trouble;  ///< of the last lookup
+        bool watched = false; ///< known from the files
     };
+    /// These keys are in use from now on, and the others no more. What is known of a key that was there before stays.
+    void watch(const std::vector<listed_key>& keys);
     /// The state; a key that was not known before is due at once.
     publication state(const signing_key& key);
-    /// Names to be asked now: never asked, or not since `interval`; after a failure again after a minute.
-    [[nodiscard]] std::vector<std::string> due(instant now, seconds interval, std::size_t most);
-    /// What a lookup of a name gave; returns the entry where its state is another than before.
+    /// Whether nothing is known of the key yet, and asking may help: not where a lookup failed within `retry`.
+    [[nodiscard]] bool to_be_asked(const signing_key& key, instant now, seconds retry);
+    /// Names to be asked now: never asked, or not since `interval`; since `retry` where a lookup failed, or what is
+    /// published is of no use.
+    [[nodiscard]] std::vector<std::string> due(instant now, seconds interval, seconds retry, std::size_t most);
+    /// What a lookup of a name gave (no record is an answer); returns the entry where its state is another than before.
     std::optional<entry> learn(const std::string& name, const result<std::vector<std::string>>& records, instant now);
     [[nodiscard]] std::optional<entry> find(const std::string& name) const;
-    /// Forgets the keys that are in use no more.
-    void keep(const std::vector<const signing_key*>& keys);
+    /// Entries that came from wildcards, the names of all keys otherwise being known.
+    [[nodiscard]] std::vector<entry> of_wildcards() const;
 
 private:
     entry* of(const signing_key& key);
+    entry* place(const signing_key& key, std::string record);
     mutable std::mutex mutex_;
     std::map<std::string, entry> entries_;
+    std::size_t watched_ = 0;
 };
 
 } // namespace postsluice::auth

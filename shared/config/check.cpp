@@ -65,22 +65,6 @@ std::vector<std::string> names_of(const std::vector<Entry>& entries) {
     return out;
 }
 
-/// A name in full must be one that is there; a glob may match nobody yet, and a login or uid needs no [[account]].
-void check_named(const std::vector<std::string>& wanted, const std::string& kind, const std::vector<std::string>& names,
-                 const node& where, const report& to) {
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-        const auto& name = wanted[i];
-        const bool sender = kind == "account" && (name.find('@') != std::string::npos || is_reserved_name(name));
-        const bool known = std::any_of(names.begin(), names.end(), [&](const auto& n) { return iequals(n, name); });
-        if (known || sender || name.find('*') != std::string::npos) continue;
-        const auto* list = where.find(kind);
-        const auto& place = list != nullptr && i < list->items.size() ? list->items[i] : where;
-        to.at(kind).add(
-            place, "there is no such " + kind + ": " +
-                       (names.empty() ? quote(name) + "; there are no [[" + kind + "]]" : not_one_of(name, names)));
-    }
-}
-
 void check_assign(const settings& s, const assign_entry& entry, const node& where, const report& to) {
     const auto* profile = where.find("profile");
     if (profile == nullptr) {
@@ -113,6 +97,21 @@ void check_customer(const settings& s, std::size_t which, const std::vector<cons
 
 } // namespace
 
+void check_named(const std::vector<std::string>& wanted, const std::string& kind, const std::vector<std::string>& names,
+                 const node& where, const report& to) {
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const auto& name = wanted[i];
+        const bool sender = kind == "account" && (name.find('@') != std::string::npos || is_reserved_name(name));
+        const bool known = std::any_of(names.begin(), names.end(), [&](const auto& n) { return iequals(n, name); });
+        if (known || sender || name.find('*') != std::string::npos) continue;
+        const auto* list = where.find(kind);
+        const auto& place = list != nullptr && i < list->items.size() ? list->items[i] : where;
+        to.at(kind).add(
+            place, "there is no such " + kind + ": " +
+                       (names.empty() ? quote(name) + "; there are no [[" + kind + "]]" : not_one_of(name, names)));
+    }
+}
+
 void check_whole(const settings& s, const node& root, const report& to) {
     const auto& p = s.policyd;
     if (p.max_request < p.max_line)
@@ -133,10 +132,30 @@ void check_whole(const settings& s, const node& root, const report& to) {
     if (d.expire != seconds{0} && d.expire < seconds{7 * 86400})
         to.at("dkim").at("expire").add(place(root, "dkim", "expire"),
                                        "is shorter than mail may lie in queues; 14 days or more, or 0 s");
+    // A part, and the inner archives around each other, lie in the worker's memory at the same time, beside its
+    // libraries.
+    const auto held = s.archives.max_part.value + s.archives.max_member.value * (s.archives.max_levels - 1);
+    if (held + (std::uint64_t{128} << 20U) > f.worker_memory.value)
+        to.at("contentfilter")
+            .at("worker_memory")
+            .add(place(root, "contentfilter", "worker_memory"),
+                 "is too small for archives.max_part, max_member and max_levels; at least " +
+                     to_string(byte_count{held + (std::uint64_t{128} << 20U)}));
     if (f.check_timeout >= f.deadline)
         to.at("contentfilter")
             .at("check_timeout")
             .add(place(root, "contentfilter", "check_timeout"), "is not shorter than deadline; make it so");
+    if (f.listen.empty() && f.listen_before_queue.empty() && f.listen_pipe.empty())
+        to.at("contentfilter")
+            .at("listen")
+            .add(place(root, "contentfilter", "listen"),
+                 "is empty, and so are listen_before_queue and listen_pipe; name at "
+                 "least one way in");
+    if (!f.listen_before_queue.empty() && f.check_timeout >= f.deadline_before_queue)
+        to.at("contentfilter")
+            .at("check_timeout")
+            .add(place(root, "contentfilter", "check_timeout"),
+                 "is not shorter than deadline_before_queue; make it so");
 }
 
 void check_accounts(const settings& s, const std::vector<const node*>& accounts,

@@ -29,24 +29,32 @@ std::string line(std::string_view text);        ///< one printable line of at mo
 std::string name(std::string_view text);        ///< letters, digits, '.', '_', '-'
 std::string policy_rule(std::string_view text); ///< the name of a rule of policyd (shared/core/rules.def)
 std::string check(std::string_view text);       ///< the name of a check of the filter (shared/core/checks.def)
+std::string check_group(std::string_view text); ///< a group of checks (the same file)
 std::string domain(std::string_view text);      ///< a domain name
 std::string name_or_nothing(std::string_view text);
 std::string domain_or_nothing(std::string_view text);
 std::string address(std::string_view text); ///< local@domain
 std::string address_or_nothing(std::string_view text);
-std::string login(std::string_view text);           ///< a login; '*' stands for any run of characters
-std::string account_name(std::string_view text);    ///< what an [[account]] may be called
-std::string endpoint(std::string_view text);        ///< unix:/path or inet:address:port
+std::string login(std::string_view text);        ///< a login; '*' stands for any run of characters
+std::string account_name(std::string_view text); ///< what an [[account]] may be called
+std::string endpoint(std::string_view text);     ///< unix:/path or inet:address:port
+std::string endpoint_or_nothing(std::string_view text);
+std::string dns_list(std::string_view text);        ///< "ZONE ANSWER=SYMBOL:SCORE ..."
 std::string service(std::string_view text);         ///< the same with lmtp: or smtp: in front, or without
 std::string header_name(std::string_view text);     ///< RFC 5322 section 2.2
 std::string domain_or_below(std::string_view text); ///< a domain, or "*." and one
 std::string map(std::string_view text);             ///< lmdb:, texthash:, regexp: with a path, or socketmap:
 std::string address_or_map(std::string_view text);  ///< "user@example.org", "@example.org", "@*.example.org", or a map
-std::string fingerprint(std::string_view text);     ///< hex octets with colons between
-std::string name_server(std::string_view text);     ///< an address, or address@port
-std::string dkim_table(std::string_view text);      ///< OpenDKIM's data set in a file, or nothing
-std::string lock_hook(std::string_view text);       ///< "notify", or "exec:/path arguments"
+std::string address_list_entry(std::string_view text); ///< the same without maps, or "<>"
+std::string header_match(std::string_view text);       ///< "NAME: glob"
+std::string fingerprint(std::string_view text);        ///< hex octets with colons between
+std::string name_server(std::string_view text);        ///< an address, or address@port
+std::string dkim_table(std::string_view text);         ///< OpenDKIM's data set in a file, or nothing
+std::string lock_hook(std::string_view text);          ///< "notify", or "exec:/path arguments"
 } // namespace rules
+
+/// The checks of a group, in the order of checks.def.
+[[nodiscard]] std::vector<std::string> checks_of(std::string_view group);
 
 /// TOML spelling of a string, of a list of strings.
 [[nodiscard]] std::string quote(std::string_view text);
@@ -155,7 +163,7 @@ codec<std::map<std::string, Enum>> word_tables(text_rule name_rule, word_rows<En
     return {[=](const node& from, std::map<std::string, Enum>& into, const report& to) {
                 if (!from.is(node::kind::table))
                     return to.add(from, "must be a table; write { name = " + quote(known.front()) + " }");
-                std::map<std::string, Enum> out;
+                auto out = into; // what the default names and the file does not stays
                 for (const auto& [name, value] : from.members) {
                     const auto here = to.at(name);
                     if (auto wrong = name_rule(name); !wrong.empty()) return here.add(value, std::move(wrong));

@@ -81,7 +81,7 @@ void read_entries(const node& root, const std::string& key, std::vector<Entry>& 
 /// `whole`: every file could be parsed, so what is not there is not there.
 settings read_settings(const node& root, bool whole, const report& to) {
     settings out;
-    std::vector<std::string> sections = {"profile", "account", "customer", "assign"};
+    std::vector<std::string> sections = {"profile", "account", "customer", "assign", "settings"};
     for_each_section(out, [&](const std::string& name, std::string_view, auto& section, const auto& rows) {
         sections.push_back(name);
         const auto* table = root.find(name);
@@ -92,15 +92,17 @@ settings read_settings(const node& root, bool whole, const report& to) {
     const auto before = to.count();
     read_profiles(root.find("profile"), out, to.at("profile"));
     const bool profiles_sound = to.count() == before;
-    std::vector<const node*> accounts, customers, assigns;
-    std::vector<bool> sound, customer_sound, assign_sound;
+    std::vector<const node*> accounts, customers, assigns, per_message;
+    std::vector<bool> sound, customer_sound, assign_sound, settings_sound;
     read_entries(root, "account", out.accounts, account_options(), accounts, sound, to);
     read_entries(root, "customer", out.customers, customer_options(), customers, customer_sound, to);
     read_entries(root, "assign", out.assigns, assign_options(), assigns, assign_sound, to);
+    read_entries(root, "settings", out.per_message, settings_options(), per_message, settings_sound, to);
     if (!whole) return out;
     if (!profiles_sound) sound.assign(sound.size(), false);
     check_whole(out, root, to);
     check_accounts(out, accounts, customers, assigns, sound, to);
+    check_settings(out, per_message, to);
     return out;
 }
 

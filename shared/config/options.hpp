@@ -43,12 +43,23 @@ struct profile_entry : profile {
 [[nodiscard]] const options<control_settings>& control_options();
 [[nodiscard]] const options<policyd_settings>& policyd_options();
 [[nodiscard]] const options<filter_settings>& contentfilter_options();
+[[nodiscard]] const options<content_settings>& content_options();
+[[nodiscard]] const options<bayes_settings>& bayes_options();
+[[nodiscard]] const options<archive_settings>& archive_options();
+[[nodiscard]] const options<macro_settings>& macro_options();
+[[nodiscard]] const options<hash_settings>& hash_options();
+[[nodiscard]] const options<fingerprint_settings>& fingerprint_options();
+[[nodiscard]] const options<clamd_settings>& clamd_options();
+[[nodiscard]] const options<spamd_settings>& spamd_options();
+[[nodiscard]] const options<rspamd_settings>& rspamd_options();
+[[nodiscard]] const options<url_list_settings>& url_list_options();
 [[nodiscard]] const options<quarantine_settings>& quarantine_options();
 [[nodiscard]] const options<dkim_settings>& dkim_options();
 [[nodiscard]] const options<profile_entry>& profile_options();
 [[nodiscard]] const options<account_entry>& account_options();
 [[nodiscard]] const options<customer_entry>& customer_options();
 [[nodiscard]] const options<assign_entry>& assign_options();
+[[nodiscard]] const options<settings_entry>& settings_options();
 [[nodiscard]] const options<dns_settings>& dns_options();
 [[nodiscard]] const options<spf_settings>& spf_options();
 [[nodiscard]] const options<batv_settings>& batv_options();
@@ -78,6 +89,20 @@ void for_each_section(Settings& s, Visit visit) {
     visit("policyd", "postsluice-policyd: may this account send this, now?", s.policyd, policyd_options());
     visit("contentfilter", "postsluice-contentfilter: what is in the message?", s.contentfilter,
           contentfilter_options());
+    visit("content", "What the filter's checks of headers, text and links read, and from where on it counts.",
+          s.content, content_options());
+    visit("bayes", "What the bayes check says, and what it keeps of the mail that it was taught with.", s.bayes,
+          bayes_options());
+    visit("archives", "What the archives check unpacks; what is beyond a bound is a finding.", s.archives,
+          archive_options());
+    visit("macros", "What the macros check reads of office documents.", s.macros, macro_options());
+    visit("hashes", "Files that are known by their SHA-256.", s.hashes, hash_options());
+    visit("fingerprints", "What counts as the same letter, and how often it may be sent.", s.fingerprints,
+          fingerprint_options());
+    visit("clamd", "ClamAV's daemon, for the clamd check.", s.clamd, clamd_options());
+    visit("spamd", "SpamAssassin's daemon, for the spamd check.", s.spamd, spamd_options());
+    visit("rspamd", "Rspamd's normal worker, for the rspamd check.", s.rspamd, rspamd_options());
+    visit("url_lists", "DNS lists of the domains that links lead to.", s.url_lists, url_list_options());
     visit("quarantine", "Where stopped messages are kept.", s.quarantine, quarantine_options());
     visit("dkim", "Signing (RFC 6376, RFC 8463).", s.dkim, dkim_options());
     visit("dns", "Questions to the DNS; their answers are cached.", s.dns, dns_options());

@@ -16,11 +16,17 @@ const word_rows<null_sender_policy> null_sender_policies = {
     {null_sender_policy::allow, "allow"}, {null_sender_policy::limit, "limit"}, {null_sender_policy::reject, "reject"}};
 const word_rows<recipient_policy> recipient_policies = {
     {recipient_policy::ignore, "ignore"}, {recipient_policy::count, "count"}, {recipient_policy::reject, "reject"}};
+const word_rows<hold_place> hold_places = {{hold_place::quarantine, "quarantine"}, {hold_place::queue, "queue"}};
+const word_rows<client_trace> client_traces = {
+    {client_trace::keep, "no"}, {client_trace::rewrite, "rewrite"}, {client_trace::remove, "remove"}};
 constexpr double max_score = 10'000;
 constexpr std::uint32_t max_unlocks = 1000;
 
 std::string parent_name(std::string_view text) {
     return text.empty() ? std::string{} : rules::name(text);
+}
+std::string service_or_nothing(std::string_view text) {
+    return text.empty() ? std::string{} : rules::service(text);
 }
 std::string prefix(std::string_view text) {
     auto wrong = rules::line(text);
@@ -95,7 +101,7 @@ options<p> filter_rows() {
     return {
         row<p>("scores.tag", &p::tag_score, reals(-max_score, max_score), "From this score on a message is tagged."),
         row<p>("scores.hold", &p::hold_score, reals(-max_score, max_score),
-               "From this score on it goes to quarantine."),
+               "From this score on it is held; `hold` says where."),
         row<p>("scores.reject", &p::reject_score, reals(-max_score, max_score), "From this score on it is refused."),
         row<p>("symbols", &p::symbols, symbol_tables(), "What becomes of a finding, in place of what its check says.",
                R"({ GTUBE = { score = 20, action = "quarantine", enabled = true } })"),
@@ -110,6 +116,16 @@ options<p> filter_rows() {
             "dkim_selector", &p::dkim_selector, texts(rules::name_or_nothing, "a selector"),
             "Where the domain has a DKIM key of this selector, only that one signs; empty: all of the domain's keys.",
             R"("bulk")"),
+        row<p>("hold", &p::hold, words(hold_places),
+               "Where held mail is kept: in quarantine, or in Postfix's hold queue (contentfilter.hold_hop)."),
+        row<p>("hold_release", &p::hold_release, durations(seconds{0}, hours{24 * 366}),
+               "Mail that is held in quarantine is released by itself after this time; 0 s: only by hand."),
+        row<p>("next_hop", &p::next_hop, texts(service_or_nothing, "an endpoint"),
+               "Where mail goes that passed; empty: contentfilter.next_hop.",
+               R"("unix:/var/spool/postfix/public/postsluice-bulk")"),
+        row<p>("hide_client", &p::hide_client, words(client_traces),
+               "The Received field that this server wrote for the account's client: \"rewrite\" leaves the client's "
+               "name, address and login out, \"remove\" leaves out all of it."),
         row<p>("max_message_size", &p::max_message_size, sizes({}, {std::uint64_t{16} << 30U}),
                "A larger message is refused; \"0 B\": only contentfilter.max_message_size holds.", R"("50 MiB")"),
     };

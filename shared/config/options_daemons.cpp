@@ -76,6 +76,9 @@ const options<state_settings>& state_options() {
         row<s>("map_size", &s::map_size, sizes(mib(1), gib(16 << 10)),
                "The most that each of the three stores may grow to; address space, not disk or memory, is reserved for "
                "it."),
+        row<s>("journal_size", &s::journal_size, sizes(kib(256), gib(1)),
+               "Counters that changed are kept in memory, up to this size, and in a journal, before they go to their "
+               "store; twice as much where the store is in trouble."),
         row<s>("writer_timeout", &s::writer_timeout, durations(seconds{1}, minutes{1}),
                "A write that both daemons share and that takes longer is given up, and on_error applies."),
         row<s>("sync_interval", &s::sync_interval, durations(seconds{1}, hours{1}),

@@ -24,16 +24,29 @@ const word_rows<no_ticket_policy> no_ticket_policies = {{no_ticket_policy::defau
                                                         {no_ticket_policy::hold, "hold"},
                                                         {no_ticket_policy::tempfail, "tempfail"}};
 const word_rows<tries_policy> tries_policies = {{tries_policy::hold, "hold"}, {tries_policy::pass, "pass"}};
+const word_rows<published_policy> published_policies = {
+    {published_policy::off, "off"}, {published_policy::warn, "warn"}, {published_policy::require, "require"}};
 const word_rows<dkim_signer> signers = {{dkim_signer::own, "own"}, {dkim_signer::libopendkim, "libopendkim"}};
+
+std::string header_or_nothing(std::string_view text) {
+    return text.empty() ? std::string{} : rules::header_name(text);
+}
 
 using s = filter_settings;
 
 options<s> listening() {
     return {
-        row<s>("listen", &s::listen, text_lists(rules::service, "a list of endpoints", 1),
+        row<s>("listen", &s::listen, text_lists(rules::service, "a list of endpoints"),
                "Where Postfix delivers to: lmtp: or smtp:, then unix:/path or inet:address:port."),
+        row<s>("listen_before_queue", &s::listen_before_queue, text_lists(rules::endpoint, "a list of endpoints"),
+               "For smtpd_proxy_filter, by SMTP: mail that Postfix has not queued yet; refusals are the client's own."),
+        row<s>("listen_pipe", &s::listen_pipe, text_lists(rules::endpoint, "a list of endpoints"),
+               "For postsluice-pipe, the command of pipe(8)."),
         row<s>("next_hop", &s::next_hop, texts(rules::service, "an endpoint"),
                "Where mail goes that passed: Postfix's re-entry listener."),
+        row<s>("hold_hop", &s::hold_hop, texts(rules::service, "an endpoint"),
+               "Where held mail goes of profiles with hold = \"queue\": a listener of Postfix that puts all of it on "
+               "hold."),
         row<s>("trusted", &s::trusted, network_lists(),
                "Other hosts that may use our TCP listeners; this host's Postfix always may."),
         row<s>("threads", &s::threads, integers<std::size_t>(1, 256), "Threads for connections and checks."),
@@ -52,6 +65,8 @@ options<s> listening() {
         row<s>("deadline", &s::deadline, durations(seconds{10}, hours{1}),
                "From the end of a message to our reply; under Postfix's lmtp_data_done_timeout, or a message is "
                "delivered twice."),
+        row<s>("deadline_before_queue", &s::deadline_before_queue, durations(seconds{10}, hours{1}),
+               "The same for listen_before_queue; under Postfix's smtpd_proxy_timeout of 100 s."),
         row<s>("stop_timeout", &s::stop_timeout, durations(seconds{1}, minutes{10}),
                "How long a stop waits for messages that are being handled."),
         row<s>("next_hop_connect_timeout", &s::next_hop_connect_timeout, durations(seconds{1}, minutes{10}),
@@ -77,6 +92,8 @@ options<s> checking() {
                "For each check; a later one has failed, and on_error applies."),
         row<s>("on_error", &s::on_error, words(error_policies),
                "What a check does that could not finish: the message waits, is held, or goes on."),
+        row<s>("on_error_of", &s::on_error_of, word_tables(rules::check, error_policies),
+               "What trouble in one check does in place of on_error, by the check's name.", R"({ clamd = "hold" })"),
         row<s>("no_ticket", &s::no_ticket, words(no_ticket_policies),
                "Mail that policyd did not see: it is held to the default profile, goes to quarantine, or waits."),
         row<s>(
@@ -93,10 +110,26 @@ options<s> checking() {
         row<s>("workers", &s::workers, integers<std::size_t>(1, 64), "How many of them run."),
         row<s>("worker_timeout", &s::worker_timeout, durations(seconds{1}, minutes{10}),
                "For one file; a worker that takes longer is replaced."),
+        row<s>("worker_memory", &s::worker_memory, sizes(mib(128), gib(16)),
+               "Address space of each; a file that needs more has failed, and on_error applies."),
         row<s>("rule_files", &s::rule_files, path_lists(),
                "Pattern rules, in this order; '*' stands for any run of characters."),
         row<s>("max_pattern_input", &s::max_pattern_input, sizes(kib(4), gib(1)),
                "Octets of one part that patterns are looked for in."),
+    };
+}
+
+options<s> identifying() {
+    return {
+        row<s>("identity_header", &s::identity_header, texts(header_or_nothing, "a header field"),
+               "A header field with a pseudonym of the account, which `postsluice whois` understands; empty: none.",
+               R"("X-Sender-Id")"),
+        row<s>("identity_key_file", &s::identity_key_file, paths(),
+               "The keys of these pseudonyms; made where missing, readable by the daemon alone."),
+        row<s>("identity_key_rotation", &s::identity_key_rotation, durations(seconds{0}, hours{24 * 3660}),
+               "How long an account keeps its pseudonym; 0 s: for ever."),
+        row<s>("identity_key_retention", &s::identity_key_retention, durations(hours{24}, hours{24 * 3660}),
+               "How long a pseudonym is understood after it was replaced by the next one."),
     };
 }
 
@@ -106,6 +139,8 @@ const options<filter_settings>& contentfilter_options() {
     static const options<s> rows = [] {
         auto all = listening();
         for (auto& one : checking())
+            all.push_back(std::move(one));
+        for (auto& one : identifying())
             all.push_back(std::move(one));
         return all;
     }();
@@ -118,7 +153,15 @@ const options<quarantine_settings>& quarantine_options() {
         row<q>("directory", &q::directory, paths(), "Where quarantined messages lie."),
         row<q>("retention", &q::retention, durations(hours{1}, hours{24 * 3660}), "They are deleted after this time."),
         row<q>("max_bytes", &q::max_bytes, sizes(mib(1), gib(16 << 10)),
-               "Where they need more room than this, mail that is to be held waits."),
+               "Where they would need more room than this, the oldest are deleted, or mail for quarantine waits; see "
+               "keep_at_least."),
+        row<q>("max_messages", &q::max_messages, integers<std::size_t>(1, 10'000'000),
+               "Where they would be more than this, the same."),
+        row<q>("keep_at_least", &q::keep_at_least, durations(seconds{0}, hours{24 * 3660}),
+               "No message younger than this is deleted for room, and none that awaits its timed release; where that "
+               "leaves too little, mail for quarantine waits (452)."),
+        row<q>("release_retry", &q::release_retry, durations(seconds{1}, hours{24}),
+               "When a timed release is tried again that the next hop did not take, or whose account is locked."),
     };
     return rows;
 }
@@ -146,6 +189,16 @@ const options<dkim_settings>& dkim_options() {
             "Signatures expire (x=) after this time; 0 s: never. Longer than mail may be under way, 14 days or more."),
         row<d>("watch_interval", &d::watch_interval, durations(seconds{1}, hours{24}),
                "How often it is looked whether keys or tables changed; what changed is loaded without a restart."),
+        row<d>("check_published", &d::check_published, words(published_policies),
+               "Whether the DNS is asked if it publishes our keys: \"warn\" logs what does not match, with "
+               "\"require\" such a key does not sign."),
+        row<d>("check_interval", &d::check_interval, durations(minutes{1}, hours{24 * 31}),
+               "How often the DNS is asked for a key's record; before the first use it always is."),
+        row<d>("check_retry", &d::check_retry, durations(seconds{1}, hours{24}),
+               "The same where the DNS did not answer, or its record did not match."),
+        row<d>("retired_for", &d::retired_for, durations(hours{1}, hours{24 * 366}),
+               "The record of a key that `dkim rotate` took out of use stays published for so long; longer than "
+               "Postfix's maximal_queue_lifetime."),
         row<d>("headers", &d::headers, text_lists(rules::header_name, "a list of header fields", 1),
                "Signed where they are present."),
         row<d>("oversign", &d::oversign, text_lists(rules::header_name, "a list of header fields"),

@@ -73,6 +73,8 @@ std::string print_settings(const settings& s) {
         out += "\n[[customer]]\n" + values(entry, customer_options());
     for (const auto& entry : s.assigns)
         out += "\n[[assign]]\n" + values(entry, assign_options());
+    for (const auto& entry : s.per_message)
+        out += "\n[[settings]]\n" + values(entry, settings_options());
     return out;
 }
 
@@ -101,6 +103,11 @@ std::string print_sample() {
            "#[[customer]]\n\n" + sample(customer_entry{}, customer_options());
     out += comment("Who has which profile: the first that matches, then \"default\".") + "#[[assign]]\n\n" +
            sample(assign_entry{}, assign_options());
+    out +=
+        comment("What holds for some messages instead of what their profile says: the one of the highest priority that "
+                "matches. What a sender can write (header, sender) only makes it stricter, unless account, "
+                "login_domain or network say whose mail is meant.") +
+        "#[[settings]]\n\n" + sample(settings_entry{}, settings_options());
     out.pop_back(); // one line end is enough
     return out;
 }
@@ -116,6 +123,7 @@ std::vector<option_info> describe_options() {
     describe(out, "account.", account_entry{}, account_options());
     describe(out, "customer.", customer_entry{}, customer_options());
     describe(out, "assign.", assign_entry{}, assign_options());
+    describe(out, "settings.", settings_entry{}, settings_options());
     return out;
 }
 

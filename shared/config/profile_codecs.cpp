@@ -119,9 +119,10 @@ std::string print_from(const from_rule& rule) {
 
 /// An action or score may be absent: then the check or rule file decides, and nothing is printed.
 struct symbol_draft {
-    symbol_setting setting;
+    symbol_setting setting = {};
     double score = 0;
     forced_verdict action = forced_verdict::none;
+    bool enabled = true;
 };
 
 const options<symbol_draft>& symbol_options() {
@@ -129,9 +130,7 @@ const options<symbol_draft>& symbol_options() {
     static const options<d> rows = {
         row<d>("score", &d::score, reals(-1000, 1000), "What the symbol adds to the message's score."),
         row<d>("action", &d::action, words(verdicts), "What it does to the message whatever its score."),
-        row<d>(
-            "enabled", [](auto& draft) -> auto& { return draft.setting.enabled; }, booleans(),
-            "Whether the symbol counts."),
+        row<d>("enabled", &d::enabled, booleans(), "Whether the symbol counts."),
     };
     return rows;
 }
@@ -152,10 +151,11 @@ void read_symbols(const node& from, std::map<std::string, symbol_setting>& into,
             here.add(value, R"(must be a table; write { score = 5, action = "tag", enabled = true })");
             continue;
         }
-        symbol_draft draft{into[symbol], 0, forced_verdict::none};
+        symbol_draft draft{into[symbol]};
         read_table(value, draft, symbol_options(), here);
         if (value.find("score") != nullptr) draft.setting.score = draft.score;
         if (value.find("action") != nullptr) draft.setting.action = draft.action;
+        if (value.find("enabled") != nullptr) draft.setting.enabled = draft.enabled;
         into[symbol] = draft.setting;
     }
     if (into.size() > max_symbols) to.add(from, "too many symbols; " + std::to_string(max_symbols) + " at most");
@@ -164,10 +164,12 @@ void read_symbols(const node& from, std::map<std::string, symbol_setting>& into,
 std::string print_symbols(const std::map<std::string, symbol_setting>& symbols) {
     std::string out;
     for (const auto& [name, setting] : symbols) {
-        out += (out.empty() ? " " : ", ") + quote(name) + " = { ";
-        if (setting.score) out += "score = " + reals(-1000, 1000).print(*setting.score) + ", ";
-        if (setting.action) out += "action = " + quote(word_of(verdicts, *setting.action)) + ", ";
-        out += std::string{"enabled = "} + (setting.enabled ? "true" : "false") + " }";
+        std::string members;
+        const auto add = [&members](const std::string& member) { members += (members.empty() ? " " : ", ") + member; };
+        if (setting.score) add("score = " + reals(-1000, 1000).print(*setting.score));
+        if (setting.action) add("action = " + quote(word_of(verdicts, *setting.action)));
+        if (setting.enabled) add(std::string{"enabled = "} + (*setting.enabled ? "true" : "false"));
+        out += (out.empty() ? " " : ", ") + quote(name) + " = {" + members + " }";
     }
     return out.empty() ? "{}" : "{" + out + " }";
 }
@@ -177,8 +179,8 @@ std::string print_symbols(const std::map<std::string, symbol_setting>& symbols) 
 codec<std::vector<limit>> limit_lists() {
     return {
         read_limits, [](const std::vector<limit>& limits) { return print_strings(limits); },
-        R"(a list of "<N|unlimited> <unit> per <message|[K] minute|hour|day|week|month> [per <scope>] [then <action>] "
-              R"([except to <domains>]")"};
+        R"(a list of "<N|unlimited> <unit> per <message|[K] minute|hour|day|week|month> [per <scope>] [then <action>] )"
+        R"([except to <domains>]")"};
 }
 
 codec<std::vector<lock_trigger>> trigger_lists() {

@@ -51,5 +51,11 @@ void check_whole(const settings& s, const node& root, const report& to);
 void check_accounts(const settings& s, const std::vector<const node*>& accounts,
                     const std::vector<const node*>& customers, const std::vector<const node*>& assigns,
                     const std::vector<bool>& sound, const report& to);
+/// The same for [[settings]]; afterwards they stand in the order in which they are asked.
+void check_settings(settings& s, const std::vector<const node*>& tables, const report& to);
+/// Names in full (list `kind` of the table `where`) must be those of entries that are there; a glob may match nobody
+/// yet, and a login or uid needs no [[account]].
+void check_named(const std::vector<std::string>& wanted, const std::string& kind, const std::vector<std::string>& names,
+                 const node& where, const report& to);
 
 } // namespace postsluice::config

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/config/codec.hpp"
+#include "shared/config/dns_list.hpp"
 #include "shared/core/account_name.hpp"
 #include "shared/core/mail_address.hpp"
 #include "shared/core/text.hpp"
@@ -33,6 +34,15 @@ bool is_domain(std::string_view text) noexcept {
             if (!is_alnum(c) && c != '-' && c != '_' && static_cast<unsigned char>(c) < 0x80) return false;
     }
     return true;
+}
+
+const auto& checks_and_groups() {
+    static const std::vector<std::pair<std::string_view, std::string_view>> all{
+#define POSTSLUICE_CHECK(name, group) {#name, #group},
+#include "shared/core/checks.def"
+#undef POSTSLUICE_CHECK
+    };
+    return all;
 }
 
 std::string wrong_host_and_port(std::string_view text) {
@@ -82,11 +92,16 @@ std::string policy_rule(std::string_view text) {
     return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
 }
 std::string check(std::string_view text) {
-    static const std::vector<std::string> known{
-#define POSTSLUICE_CHECK(name, group) #name,
-#include "shared/core/checks.def"
-#undef POSTSLUICE_CHECK
-    };
+    std::vector<std::string> known;
+    for (const auto& [name, group] : checks_and_groups())
+        known.emplace_back(name);
+    return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
+}
+
+std::string check_group(std::string_view text) {
+    std::vector<std::string> known;
+    for (const auto& [check, group] : checks_and_groups())
+        if (std::find(known.begin(), known.end(), group) == known.end()) known.emplace_back(group);
     return std::find(known.begin(), known.end(), text) != known.end() ? std::string{} : not_one_of(text, known);
 }
 
@@ -144,6 +159,16 @@ std::string endpoint(std::string_view text) {
     return shown(text) + R"( is not an endpoint; as in "unix:/run/postsluice/policyd" or "inet:127.0.0.1:10025")";
 }
 
+std::string endpoint_or_nothing(std::string_view text) {
+    return text.empty() ? std::string{} : endpoint(text);
+}
+
+std::string dns_list(std::string_view text) {
+    const auto read = config::dns_list::parse(text);
+    return read ? std::string{}
+                : shown(text) + " " + read.error().detail + R"(; as in "dbl.example.org 127.0.1.2=DBL_SPAM:6")";
+}
+
 std::string service(std::string_view text) {
     if (istarts_with(text, "lmtp:") || istarts_with(text, "smtp:")) text.remove_prefix(5);
     return endpoint(text);
@@ -185,6 +210,25 @@ std::string address_or_map(std::string_view text) {
                ? wrong
                : shown(text) +
                      R"( is no address, domain or map; as in "user@example.org", "@example.org", "@*.example.org" or "lmdb:/path")";
+}
+
+std::string address_list_entry(std::string_view text) {
+    if (text == "<>") return {};
+    const auto wrong = text.starts_with('@') ? domain_or_below(text.substr(1)) : address(text);
+    return wrong.empty()
+               ? wrong
+               : shown(text) +
+                     R"( is no address or domain; as in "user@example.org", "@example.org", "@*.example.org" or "<>")";
+}
+
+std::string header_match(std::string_view text) {
+    const auto colon = text.find(':');
+    const std::string example = R"(; as in "List-Id: *news.example.org*")";
+    if (colon == std::string_view::npos || trim(text.substr(colon + 1)).empty())
+        return shown(text) + " is not the name of a header field, a colon and a pattern" + example;
+    if (const auto wrong = line(text); !wrong.empty()) return shown(text) + " " + wrong;
+    const auto wrong = header_name(text.substr(0, colon));
+    return wrong.empty() ? wrong : wrong + example;
 }
 
 std::string fingerprint(std::string_view text) {
@@ -230,3 +274,14 @@ std::string lock_hook(std::string_view text) {
 }
 
 } // namespace postsluice::config::rules
+
+namespace postsluice::config {
+
+std::vector<std::string> checks_of(std::string_view group) {
+    std::vector<std::string> out;
+    for (const auto& [name, of] : rules::checks_and_groups())
+        if (of == group) out.emplace_back(name);
+    return out;
+}
+
+} // namespace postsluice::config

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole configuration as plain structs: one aggregate per subject, defaults as member initialisers. Each scalar
-// member has one row in config/options.cpp (key, member, range, one-sentence help); --check-config, --print-defaults,
+// member has one row in config/options*.cpp (key, member, range, one-sentence help); --check-config, --print-defaults,
 // the sample file and the manual all come from the rows. A loaded `settings` is immutable and shared by pointer: a
 // session keeps the snapshot it began with, a reload swaps the pointer or keeps the old one (config/snapshot.hpp).
 #pragma once
 
+#include "shared/config/content_settings.hpp"
+#include "shared/config/profile.hpp"
 #include "shared/core/ip_network.hpp"
-#include "shared/core/limit.hpp"
-#include "shared/core/lock_machine.hpp"
 #include "shared/core/reason.hpp"
 #include "shared/core/units.hpp"
 
@@ -34,17 +34,15 @@ enum class durability_mode {
     sync,       ///< answered after the commit is on disk
 };
 enum class no_ticket_policy { default_profile, hold, tempfail };
-enum class locked_reply { tempfail, reject };
 enum class filter_error_policy { tempfail, hold, pass }; ///< what a check's temperror does
 enum class tries_policy { hold, pass };                  ///< a message under which the filter died too often
 enum class dkim_signer { own, libopendkim };
-enum class spf_policy { ignore, warn, require };        ///< what the sender domain's SPF must say of outbound_addresses
-enum class null_sender_policy { allow, limit, reject }; ///< `limit`: only where a null-sender limit is set
-enum class recipient_policy { ignore, count, reject };  ///< recipients that cannot exist: `count` refuses them no more
+enum class published_policy { off, warn, require }; ///< what a signing key that the DNS does not publish does
 
 struct state_settings {
     std::filesystem::path directory = "/var/lib/postsluice";
     byte_count map_size{std::uint64_t{4} << 30};
+    byte_count journal_size{std::uint64_t{2} << 20};
     seconds writer_timeout{2};
     seconds sync_interval{1};
     seconds copy_interval{300};
@@ -117,9 +115,15 @@ struct batv_settings {
     std::vector<std::string> exempt; ///< recipients that take untagged bounces
 };
 
+/// The default of contentfilter.on_error_of: checks without which mail goes on. It stands beside the option's row.
+[[nodiscard]] std::map<std::string, filter_error_policy> usual_check_errors();
+
 struct filter_settings {
     std::vector<std::string> listen = {"lmtp:unix:/var/spool/postfix/postsluice/filter"};
+    std::vector<std::string> listen_before_queue; ///< for smtpd_proxy_filter; SMTP
+    std::vector<std::string> listen_pipe;         ///< for postsluice-pipe
     std::string next_hop = "unix:/var/spool/postfix/public/postsluice-reentry";
+    std::string hold_hop = "unix:/var/spool/postfix/public/postsluice-hold"; ///< for profiles with hold = "queue"
     std::vector<ip_network> trusted; ///< remote hosts that may use TCP listeners
     std::size_t threads = 2;
     std::size_t max_connections = 200;
@@ -133,13 +137,16 @@ struct filter_settings {
     std::size_t max_part_depth = 50;
     std::size_t max_loops = 5;
     seconds command_timeout{300};
-    seconds deadline{540}; ///< from the final dot to our reply
+    seconds deadline{540};             ///< from the final dot to our reply
+    seconds deadline_before_queue{90}; ///< the same for listen_before_queue
     seconds next_hop_connect_timeout{30};
     seconds next_hop_reply_timeout{300};
     seconds next_hop_idle{60}; ///< how long a connection to the next hop is kept for reuse
     seconds check_timeout{20};
     seconds stop_timeout{30};
     filter_error_policy on_error = filter_error_policy::tempfail;
+    /// What trouble in one check does instead of on_error, by the check's name.
+    std::map<std::string, filter_error_policy> on_error_of = usual_check_errors();
     no_ticket_policy no_ticket = no_ticket_policy::default_profile;
     seconds passage_memory{6 *
                            86400}; ///< what left us is remembered for so long; over Postfix's maximal_queue_lifetime
@@ -149,15 +156,23 @@ struct filter_settings {
     std::filesystem::path worker = "/usr/libexec/postsluice/postsluice-scan-worker";
     std::size_t workers = 2;
     seconds worker_timeout{10};
-    std::vector<std::filesystem::path> rule_files = {"/usr/share/postsluice/rules.d/*.rules",
-                                                     "/etc/postsluice/rules.d/*.rules"};
+    byte_count worker_memory{512U << 20U}; ///< address space of each
+    std::vector<std::filesystem::path> rule_files = {"/usr/share/postsluice/rules.d/*.toml",
+                                                     "/etc/postsluice/rules.d/*.toml"};
     byte_count max_pattern_input{8U << 20U}; ///< octets of one part that the patterns look at
+    std::string identity_header;             ///< bears a keyed pseudonym of the account; empty: none
+    std::filesystem::path identity_key_file = "/var/lib/postsluice/identity.keys";
+    seconds identity_key_rotation{30 * 86400};   ///< a pseudonym of an account lasts so long; 0: for ever
+    seconds identity_key_retention{400 * 86400}; ///< and is understood for so long after that
 };
 
 struct quarantine_settings {
     std::filesystem::path directory = "/var/lib/postsluice/quarantine";
     seconds retention{30 * 86400};
     byte_count max_bytes{std::uint64_t{10} << 30};
+    std::size_t max_messages = 200'000;
+    seconds keep_at_least{7 * 86400}; ///< nothing younger is deleted for room
+    seconds release_retry{300};       ///< timed releases that could not be made are tried again so often
 };
 
 struct dkim_settings {
@@ -169,6 +184,10 @@ struct dkim_settings {
     bool multiple_signatures = false;     ///< OpenDKIM's MultipleSignatures, for signing_table
     seconds expire{0};                    ///< x= so long after t=; 0: no x=
     seconds watch_interval{30};           ///< keys and tables are looked at so often
+    published_policy check_published = published_policy::warn;
+    seconds check_interval{86400};  ///< from one question for a key's record to the next
+    seconds check_retry{300};       ///< the same where the last one failed, or the record does not match
+    seconds retired_for{7 * 86400}; ///< a retired key's record stays published; over Postfix's maximal_queue_lifetime
     /// Signed where present, in this order; those of `oversign` once more than they occur.
     std::vector<std::string> headers = {"From",
                                         "Sender",
@@ -198,62 +217,39 @@ struct dkim_settings {
         "Message-ID", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
 };
 
-/// Which addresses an account may use as its envelope sender and in From.
-struct from_rule {
-    enum class kind { own_address, own_domain, list, map, any };
-    kind what = kind::any;
-    /// kind::list: "user@example.org", "@example.org" (the domain), "@*.example.org" (domains below); lower case.
-    /// kind::map: "lmdb:/etc/postfix/sender_login_maps", asked in this order, as smtpd_sender_login_maps is.
-    std::vector<std::string> entries;
-    bool operator==(const from_rule&) const = default;
+enum class sender_origin {
+    authenticated, ///< by a SASL login
+    listed,        ///< an [[account]] by its network or TLS client certificate
+    local,         ///< a local user, by sendmail(1)
+    unknown,       ///< no account
 };
 
-enum class forced_verdict { none, tag, hold, quarantine, reject, discard };
+inline std::vector<sender_origin> every_origin() {
+    return {sender_origin::authenticated, sender_origin::listed, sender_origin::local, sender_origin::unknown};
+}
 
-/// What configuration makes of one symbol; absent members keep what the check or rule file says.
-struct symbol_setting {
-    std::optional<double> score;
-    std::optional<forced_verdict> action;
-    bool enabled = true;
-    bool operator==(const symbol_setting&) const = default;
+/// [[settings]]: what holds for some messages instead of what their profile says
+/// (contentfilter/intake/matched_settings.hpp). Conditions that are given must all hold, each by one entry of its list.
+struct settings_entry {
+    std::string name;
+    std::uint32_t priority = 0; ///< the highest that matches applies
+    // who sends: facts that no sender can choose
+    std::vector<std::string> account;      ///< account names (globs)
+    std::vector<std::string> login_domain; ///< "*.example.org": those below
+    std::vector<ip_network> network;       ///< of the client
+    std::vector<sender_origin> origin = every_origin();
+    // what he writes
+    std::vector<std::string> sender, recipient; ///< as from_rule::entries, and "<>" for the null sender
+    std::vector<std::string> header;            ///< "NAME: glob" of the unfolded value
+    // what holds then
+    std::optional<double> tag_score, hold_score, reject_score;
+    std::map<std::string, symbol_setting> symbols;
+    std::vector<std::string> disabled_checks, disabled_groups, enabled_checks, enabled_groups;
 };
 
-/// `trend`: today's volume exceeds both `factor` times the account's usual day and `floor`.
-struct trend_setting {
-    double factor = 0; ///< 0: off
-    limit floor{50, limit_unit::messages, seconds{86400}};
-    limit_action action = limit_action::hold;
-    bool operator==(const trend_setting&) const = default;
-};
-
-/// The set of limits, FROM rules, checks, scores and actions that apply to an account, inheritance already applied.
-struct profile {
-    std::string name = "default";
-    std::vector<limit> limits;
-    from_rule from;
-    bool header_from = true; ///< the FROM rule also holds for the header From
-    lock_policy lock;
-    locked_reply when_locked = locked_reply::tempfail;
-    bool observe = false;                          ///< decide, count and log, refuse nothing
-    std::vector<std::string> observe_rules;        ///< the same for some rules only, by name
-    std::vector<std::string> on_lock = {"notify"}; ///< "notify", "exec:/path argument {account}"
-    bool valid_sender = false;                     ///< the sender's domain takes mail: MX or address, no null MX
-    std::vector<std::string> sender_maps;          ///< where given, the sender's address must be in one of these maps
-    recipient_policy valid_recipients = recipient_policy::reject;
-    spf_policy spf = spf_policy::ignore;
-    null_sender_policy null_sender = null_sender_policy::allow;
-    std::vector<std::string> blocked_senders, blocked_recipients; ///< as from_rule::entries, or maps
-    trend_setting trend;
-    // content filter
-    double tag_score = 6, hold_score = 10, reject_score = 15;
-    std::map<std::string, symbol_setting> symbols; ///< by symbol, upper case
-    std::vector<std::string> disabled_checks;
-    std::string subject_prefix; ///< put before the Subject of tagged mail; empty: none
-    bool tag_header = true;     ///< X-Postsluice-Score on tagged mail
-    std::vector<std::string> remove_headers;
-    std::string dkim_selector;     ///< of a domain's keys only that one signs, where it has it; empty: all
-    byte_count max_message_size{}; ///< `size` check; 0: only the listener's bound
-};
+/// Do its conditions say whose mail is meant, by what a sender cannot choose? A glob of nothing but '*' and a network
+/// of all addresses do not.
+[[nodiscard]] bool names_sender(const settings_entry& entry);
 
 /// [[account]]: first match wins; every SASL login is an account by default.
 struct account_entry {
@@ -296,6 +292,16 @@ struct settings {
     control_settings control;
     policyd_settings policyd;
     filter_settings contentfilter;
+    content_settings content;
+    bayes_settings bayes;
+    archive_settings archives;
+    macro_settings macros;
+    hash_settings hashes;
+    fingerprint_settings fingerprints;
+    clamd_settings clamd;
+    spamd_settings spamd;
+    rspamd_settings rspamd;
+    url_list_settings url_lists;
     quarantine_settings quarantine;
     dkim_settings dkim;
     dns_settings dns;
@@ -305,6 +311,7 @@ struct settings {
     std::vector<customer_entry> customers;
     std::map<std::string, std::shared_ptr<const profile>> profiles; ///< always has "default"
     std::vector<assign_entry> assigns;
+    std::vector<settings_entry> per_message; ///< [[settings]], the highest priority first
 };
 
 using settings_ptr = std::shared_ptr<const settings>;

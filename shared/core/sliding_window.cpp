@@ -31,7 +31,40 @@ std::uint64_t saturate(std::uint64_t count) noexcept {
     return std::min(count, sliding_window::max_count);
 }
 
+constexpr std::size_t counts_at = 8, count_octets = 6;
+constexpr bool little = std::endian::native == std::endian::little;
+
+std::uint64_t in_order(std::uint64_t word) noexcept {
+    return little ? word : __builtin_bswap64(word);
+}
+
+std::uint64_t load(const std::uint8_t* at) noexcept {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return in_order(word);
+}
+
 } // namespace
+
+// Any 206 octets make a window; a damaged slot number must not overflow.
+std::int64_t sliding_window::newest() const noexcept {
+    return std::clamp<std::int64_t>(static_cast<std::int64_t>(load(octets_.data())), 0, max_slot);
+}
+
+void sliding_window::set_newest(std::int64_t slot) noexcept {
+    const std::uint64_t word = in_order(static_cast<std::uint64_t>(slot));
+    std::memcpy(octets_.data(), &word, sizeof word);
+}
+
+// Eight octets at a time where six are meant: the two before them, which are there also for the first, go.
+std::uint64_t sliding_window::count(std::size_t index) const noexcept {
+    return load(octets_.data() + counts_at + index * count_octets - 2) >> 16U;
+}
+
+void sliding_window::set_count(std::size_t index, std::uint64_t count) noexcept {
+    const std::uint64_t word = in_order(little ? count : count << 16U);
+    std::memcpy(octets_.data() + counts_at + index * count_octets, &word, count_octets);
+}
 
 std::int64_t sliding_window::slot_of(instant t, seconds period) noexcept {
     constexpr std::int64_t latest = std::int64_t{1} << 52; // the product below must not overflow
@@ -40,55 +73,58 @@ std::int64_t sliding_window::slot_of(instant t, seconds period) noexcept {
 }
 
 bool sliding_window::from_future(instant now, seconds period) const noexcept {
-    return newest_ > slot_of(now, period) + per_period;
+    return newest() > slot_of(now, period) + per_period;
 }
 
 void sliding_window::roll(std::int64_t slot) noexcept {
-    if (newest_ > slot + per_period) { // from a clock that was wrong: the whole ring moves back to now
-        std::array<std::uint64_t, slots> moved{};
-        for (std::int64_t age = 0; age < ring && age <= slot; ++age) {
-            moved[index_of(slot - age)] = counts_[index_of(newest_ - age)];
-        }
-        counts_ = moved;
-        newest_ = slot;
+    const auto newest = this->newest();
+    if (newest > slot + per_period) { // from a clock that was wrong: the whole ring moves back to now
+        const sliding_window before = *this;
+        octets_ = {};
+        for (std::int64_t age = 0; age < ring && age <= slot; ++age)
+            set_count(index_of(slot - age), before.count(index_of(newest - age)));
+        set_newest(slot);
         return;
     }
-    if (slot <= newest_) return;
-    if (slot - newest_ >= ring) {
-        counts_.fill(0);
+    if (slot <= newest) return;
+    if (slot - newest >= ring) {
+        octets_ = {};
     } else {
-        for (std::int64_t s = newest_ + 1; s <= slot; ++s)
-            counts_[index_of(s)] = 0;
+        for (std::int64_t s = newest + 1; s <= slot; ++s)
+            set_count(index_of(s), 0);
     }
-    newest_ = slot;
+    set_newest(slot);
 }
 
 std::uint64_t sliding_window::used(instant now, seconds period) const noexcept {
-    const std::int64_t slot = slot_of(now, period);
+    const std::int64_t slot = slot_of(now, period), newest = this->newest();
     // What lies at or before now's slot: the youngest `visible` slots of the ring.
-    const std::int64_t visible = slot > newest_ ? std::max<std::int64_t>(ring - (slot - newest_), 0) : ring;
+    const std::int64_t visible = slot > newest ? std::max<std::int64_t>(ring - (slot - newest), 0) : ring;
     std::uint64_t sum = 0;
     if (visible == ring) { // nearly always: nothing has expired since the last charge
-        for (const std::uint64_t count : counts_)
-            sum += count;
+        for (std::size_t i = 0; i < slots; ++i)
+            sum += count(i);
         return sum;
     }
-    for (std::int64_t age = 0; age < visible && age <= newest_; ++age)
-        sum += counts_[index_of(newest_ - age)];
+    for (std::int64_t age = 0; age < visible && age <= newest; ++age)
+        sum += count(index_of(newest - age));
     return sum;
 }
 
 std::int64_t sliding_window::charge(instant now, seconds period, std::uint64_t cost) noexcept {
     roll(slot_of(now, period));
-    auto& count = counts_[index_of(newest_)];
-    count = saturate(count + saturate(cost));
-    return newest_;
+    const auto slot = newest();
+    const auto index = index_of(slot);
+    set_count(index, saturate(count(index) + saturate(cost)));
+    return slot;
 }
 
 void sliding_window::refund(std::int64_t slot, std::uint64_t cost) noexcept {
-    if (slot < 0 || slot > newest_ || newest_ - slot >= ring) return;
-    auto& count = counts_[index_of(slot)];
-    count -= std::min(count, cost);
+    const auto newest = this->newest();
+    if (slot < 0 || slot > newest || newest - slot >= ring) return;
+    const auto index = index_of(slot);
+    const auto there = count(index);
+    set_count(index, there - std::min(there, cost));
 }
 
 std::optional<instant> sliding_window::fits_at(instant now, seconds period, std::uint64_t limit,
@@ -99,50 +135,22 @@ std::optional<instant> sliding_window::fits_at(instant now, seconds period, std:
     std::uint64_t sum = rolled.used(now, period);
     if (sum <= limit - cost) return now;
     // Slot k has left the window when slot k + 33 begins.
-    for (std::int64_t slot = rolled.newest_ - per_period; slot <= rolled.newest_; ++slot) {
+    const auto newest = rolled.newest();
+    for (std::int64_t slot = newest - per_period; slot <= newest; ++slot) {
         if (slot < 0) continue;
-        sum -= rolled.counts_[index_of(slot)];
+        sum -= rolled.count(index_of(slot));
         if (sum <= limit - cost) return std::max(now, start_of(slot + ring, period));
     }
-    return std::max(now, start_of(rolled.newest_ + ring, period));
+    return std::max(now, start_of(newest + ring, period));
 }
 
-namespace {
-
-constexpr std::size_t count_octets = 6;
-constexpr bool little = std::endian::native == std::endian::little;
-
-std::uint64_t in_order(std::uint64_t word) noexcept {
-    return little ? word : __builtin_bswap64(word);
-}
-
-} // namespace
-
-// Eight octets at a time where six are meant: the next count overwrites the two too many, and the last one goes alone.
 void sliding_window::encode(std::span<std::uint8_t, encoded_size> out) const noexcept {
-    std::uint8_t* at = out.data();
-    std::uint64_t word = in_order(static_cast<std::uint64_t>(newest_));
-    std::memcpy(at, &word, sizeof word);
-    at += sizeof word;
-    for (std::size_t i = 0; i < slots; ++i, at += count_octets) {
-        word = in_order(counts_[i]);
-        std::memcpy(at, &word, i + 1 < slots ? sizeof word : count_octets);
-    }
+    std::copy(octets_.begin(), octets_.end(), out.begin());
 }
 
 sliding_window sliding_window::decode(std::span<const std::uint8_t, encoded_size> in) noexcept {
     sliding_window w;
-    const std::uint8_t* at = in.data();
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    at += sizeof word;
-    // Any 206 octets make a window; a damaged slot number must not overflow later.
-    w.newest_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(in_order(word)), 0, max_slot);
-    for (std::size_t i = 0; i < slots; ++i, at += count_octets) {
-        word = 0;
-        std::memcpy(&word, at, i + 1 < slots ? sizeof word : count_octets);
-        w.counts_[i] = in_order(word) & max_count;
-    }
+    std::copy(in.begin(), in.end(), w.octets_.begin());
     return w;
 }
 

@@ -7,7 +7,10 @@
 // refuse up to 1/32 of a period longer. Refunds go to the slot they were charged in; a slot that has left the ring
 // needs none. Time never runs backwards here: a time before the newest slot counts as the newest slot, and a newest
 // slot more than one period in the future (a clock that was wrong) is pulled back to now: its counts are kept, none are
-// minted. Counts saturate at 48 bits. Serialized size: 8 + 33 * 6 = 206 bytes.
+// minted. Counts saturate at 48 bits.
+//
+// A window is its serialized form, 8 + 33 * 6 = 206 octets, little-endian: a record of windows is read and written as
+// it lies in the state, and a charge touches the octets of one count.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -46,9 +49,12 @@ public:
     bool operator==(const sliding_window&) const = default;
 
 private:
+    [[nodiscard]] std::int64_t newest() const noexcept;
+    void set_newest(std::int64_t slot) noexcept;
+    [[nodiscard]] std::uint64_t count(std::size_t index) const noexcept; // of the slot % slots
+    void set_count(std::size_t index, std::uint64_t count) noexcept;
     void roll(std::int64_t slot) noexcept;
-    std::int64_t newest_ = 0;
-    std::array<std::uint64_t, slots> counts_{}; // counts_[slot % slots]
+    std::array<std::uint8_t, encoded_size> octets_{}; // the newest slot's number, the counts
 };
 
 } // namespace postsluice

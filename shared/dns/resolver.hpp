@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Questions to the DNS, on the event loop: libunbound (the only file that knows it is resolver.cpp) resolves in a
 // thread of its own and the loop waits for its descriptor, so that nothing here ever blocks. CNAMEs are followed.
-// One object belongs to one single-threaded io_context; it outlives the coroutines that ask it.
+// One object belongs to one single-threaded io_context, or to one strand; it outlives the coroutines that ask it.
 //
 // "There is no such record" is an answer; a failure is trouble, and says nothing about the name:
 //   errc::malformed    the name breaks the bounds of RFC 1035 section 2.3.4

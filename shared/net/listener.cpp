@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/core/text.hpp"
+#include "shared/net/activation.hpp"
 #include "shared/net/address.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -50,21 +52,23 @@ bool same_address(const sockaddr_storage& a, const socket_address& b) {
     return x.sin6_port == y.sin6_port && std::memcmp(&x.sin6_addr, &y.sin6_addr, sizeof x.sin6_addr) == 0;
 }
 
+/// Does the descriptor that systemd passed listen at `where`?
+bool listens_at(int fd, const endpoint& where) {
+    if (where.kind == endpoint::family::unix_socket)
+        return sd_is_socket_unix(fd, SOCK_STREAM, 1, where.path.c_str(), 0) > 0;
+    if (sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) <= 0) return false;
+    sockaddr_storage bound{};
+    socklen_t length = sizeof bound;
+    return ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &length) == 0 &&
+           same_address(bound, to_socket_address(where));
+}
+
 // The socket that systemd made for `where`, duplicated: systemd's own stays open, so a listener that is closed and
 // opened again on reload finds it again, and its backlog lives on.
 std::optional<descriptor> inherited(const endpoint& where) {
     const int count = sd_listen_fds(0);
     for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd) {
-        bool matches = false;
-        if (where.kind == endpoint::family::unix_socket) {
-            matches = sd_is_socket_unix(fd, SOCK_STREAM, 1, where.path.c_str(), 0) > 0;
-        } else if (sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) > 0) {
-            sockaddr_storage bound{};
-            socklen_t length = sizeof bound;
-            matches = ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &length) == 0 &&
-                      same_address(bound, to_socket_address(where));
-        }
-        if (!matches) continue;
+        if (!listens_at(fd, where)) continue;
         descriptor copy{::fcntl(fd, F_DUPFD_CLOEXEC, 0)};
         if (copy.get() < 0 || ::fcntl(copy.get(), F_SETFL, O_NONBLOCK) != 0) continue;
         return copy;
@@ -112,6 +116,14 @@ result<int> open_listener(const endpoint& where, mode_t mode, int backlog) {
     if (auto bound = bind_to(where, fd.get(), mode); !bound) return bound.error();
     if (::listen(fd.get(), backlog) != 0) return failed(where, "listen", errno);
     return fd.release();
+}
+
+int inherited_besides(const std::vector<endpoint>& wanted) {
+    int others = 0;
+    const int count = sd_listen_fds(0);
+    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd)
+        others += std::ranges::none_of(wanted, [fd](const endpoint& one) { return listens_at(fd, one); }) ? 1 : 0;
+    return others;
 }
 
 } // namespace postsluice::net

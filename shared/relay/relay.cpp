@@ -21,6 +21,10 @@ std::chrono::milliseconds left_until(clock::time_point until) {
     return std::max(left, std::chrono::milliseconds{0});
 }
 
+std::chrono::milliseconds capped(std::chrono::milliseconds limit, std::optional<std::chrono::milliseconds> at_most) {
+    return std::min(limit, at_most.value_or(limit));
+}
+
 // Before there is a connection to say more.
 smtp::transaction_result not_connected(const mail& what, const failure& why) {
     smtp::transaction_result out;
@@ -84,13 +88,13 @@ asio::awaitable<smtp::client_action> relay_connection::converse(clock::time_poin
     }
 }
 
-asio::awaitable<result<void>> relay_connection::open() {
+asio::awaitable<result<void>> relay_connection::open(std::optional<std::chrono::milliseconds> at_most) {
     if (reusable()) co_return result<void>{};
     close();
-    auto socket = co_await net::connect(where_, limits_.connect);
+    auto socket = co_await net::connect(where_, capped(limits_.connect, at_most));
     if (!socket) co_return socket.error();
     session_ = std::make_unique<session>(*std::move(socket), options_);
-    const auto next = co_await converse(clock::now() + limits_.hello);
+    const auto next = co_await converse(clock::now() + capped(limits_.hello, at_most));
     if (std::holds_alternative<smtp::action::ready>(next)) {
         capabilities_ = session_->client.capabilities();
         co_return result<void>{};
@@ -104,7 +108,7 @@ asio::awaitable<result<void>> relay_connection::open() {
 asio::awaitable<smtp::transaction_result> relay_connection::deliver(mail what) {
     for (int attempt = 0;; ++attempt) {
         const bool kept = reusable();
-        const auto opened = co_await open();
+        const auto opened = co_await open(what.at_most);
         if (!opened) co_return not_connected(what, opened.error());
         const bool finished = co_await run_transaction(what);
         auto result = session_->client.result();
@@ -118,14 +122,15 @@ asio::awaitable<smtp::transaction_result> relay_connection::deliver(mail what) {
 asio::awaitable<bool> relay_connection::run_transaction(mail& what) {
     auto& client = session_->client;
     client.begin(what.envelope, what.size);
-    auto next = co_await converse(clock::now() + limits_.envelope);
+    auto next = co_await converse(clock::now() + capped(limits_.envelope, what.at_most));
     if (std::holds_alternative<smtp::action::send_content>(next)) {
         if (what.go_ahead && !what.go_ahead(client.result())) {
             client.abort_content("the message was given up before its content");
         } else {
             co_await send_content(what);
         }
-        if (client.stage() == smtp::client_stage::dot_sent) next = co_await converse(clock::now() + limits_.dot);
+        if (client.stage() == smtp::client_stage::dot_sent)
+            next = co_await converse(clock::now() + capped(limits_.dot, what.at_most));
     }
     co_return !client.result().failure;
 }
@@ -143,7 +148,7 @@ asio::awaitable<void> relay_connection::send_content(mail& what) {
         last = piece->empty();
         stuffer.feed(*piece, out);
         if (!last && out.size() < block) continue;
-        auto patience = limits_.content;
+        auto patience = capped(limits_.content, what.at_most);
         if (what.dot_before) patience = std::min(patience, left_until(*what.dot_before));
         if (patience.count() == 0) co_return s.client.fail(errc::timed_out, "too late for the final dot");
         if (last) {

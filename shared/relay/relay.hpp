@@ -48,6 +48,8 @@ struct mail {
     std::function<bool()> still_wanted;
     /// No final dot after this: our own client would have given up, and would send again what we deliver.
     std::optional<std::chrono::steady_clock::time_point> dot_before;
+    /// No phase of this one may be longer, whatever the deadlines say.
+    std::optional<std::chrono::milliseconds> at_most;
 };
 
 class relay_connection {
@@ -59,7 +61,7 @@ public:
     ~relay_connection(); ///< closes, without QUIT
 
     /// Connects and greets where there is no usable connection; capabilities() are then the next hop's.
-    asio::awaitable<result<void>> open();
+    asio::awaitable<result<void>> open(std::optional<std::chrono::milliseconds> at_most = {});
     /// One message, over the kept connection where it still lives. Never throws for what the peer does;
     /// smtp::outcomes() turns the result into a reply per recipient. Trouble of our own (the content source) is
     /// errc::internal or its own errc.

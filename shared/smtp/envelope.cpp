@@ -58,7 +58,8 @@ int hex(char c) {
     return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
-constexpr std::array<std::string_view, 7> xforward_names{"NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"};
+constexpr std::array<std::string_view, 8> xforward_names{"NAME", "ADDR",  "PORT",   "PROTO",
+                                                         "HELO", "IDENT", "SOURCE", "LOGIN"};
 
 path_argument own_path(const mail_address& address) {
     const std::string path = "<" + address.to_smtp() + ">";

@@ -30,7 +30,8 @@ struct envelope {
     path_argument sender;
     std::vector<path_argument> recipients;
     std::map<std::string, std::string>
-        xforward; ///< NAME ADDR PORT PROTO HELO IDENT SOURCE, decoded (xtext), unknown ones absent
+        xforward; ///< NAME ADDR PORT PROTO HELO IDENT SOURCE, and LOGIN of postsluice-pipe (no Postfix offers it, so it
+                  ///< goes no further); decoded (xtext), unknown ones absent
     std::string helo;
 };
 

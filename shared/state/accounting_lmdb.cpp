@@ -78,6 +78,14 @@ void accounting_lmdb::commit_turn() {
     turn_.reset();
     auto waiters = std::exchange(waiters_, {}); // those who go on now may begin the next turn
     say_remarks();
+    if (outcome && !store_.commits_are_durable()) {
+        // What is committed is seen by the next turn already; the answers wait for the disk.
+        store_.when_durable([all = std::make_shared<std::vector<completion>>(std::move(waiters))](result<void> done) {
+            for (auto& w : *all)
+                w.post(done);
+        });
+        return;
+    }
     for (auto& w : waiters)
         w.dispatch(outcome);
 }
@@ -95,8 +103,7 @@ void accounting_lmdb::say_remarks() {
 
 asio::awaitable<result<void>> accounting_lmdb::committed() {
     auto start = [this](auto handler) { waiters_.emplace_back(std::move(handler), loop_); };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(result<void>)>(start,
-                                                                                               asio::use_awaitable);
+    return asio::async_initiate<const asio::use_awaitable_t<>, void(result<void>)>(start, asio::use_awaitable);
 }
 
 ledger accounting_lmdb::open_ledger() {

@@ -37,17 +37,15 @@ inline constexpr std::string_view account_prefix = "account:";
 /// Tag and hash of a key (hashed_key()).
 using record_key = std::array<char, 17>;
 
-/// A window as it lies in the record. For a distinct count `octets` are unused: its distinct_set counts.
+/// A window as it lies in the record. For a distinct count `window` is unused: its distinct_set counts.
 struct stored_window {
     std::uint64_t count = 0; ///< the limit's number when it was last charged
     std::uint32_t period = 0;
     limit_unit unit{};
     std::array<std::uint8_t, 3> unused{};
-    std::array<std::uint8_t, sliding_window::encoded_size> octets{};
+    sliding_window window;
     std::array<std::uint8_t, 2> padding{};
 
-    [[nodiscard]] sliding_window window() const noexcept { return sliding_window::decode(octets); }
-    void store(const sliding_window& w) noexcept { w.encode(octets); }
     [[nodiscard]] seconds length() const noexcept { return seconds{period}; }
 };
 static_assert(sizeof(stored_window) == 224);

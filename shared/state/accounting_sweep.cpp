@@ -200,7 +200,7 @@ result<std::size_t> accounting_lmdb::sweep_accounts(ledger& books, std::size_t m
             const auto& w = record.windows[i];
             const limit what{w.count, w.unit, w.length()};
             used = used || read_use(txn, found, &record, what, books.now()).used != 0;
-            future = future || w.window().from_future(books.now(), w.length());
+            future = future || w.window.from_future(books.now(), w.length());
         }
         if (!used) over.push_back(found);
         if (used && future) ahead.push_back(found);

@@ -43,6 +43,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     schedule.sync_interval = options.sync_interval;
     schedule.copy_interval = options.copy_interval;
     schedule.synced = options.hot == durability::synced;
+    if (policy) schedule.journal_size = options.journal_size;
     auto hot = background_environment::open({.directory = options.directory / (policy ? "counters" : "filter"),
                                              .map_size = options.map_size,
                                              .schema = policy ? counters_schema : filter_schema},
@@ -63,6 +64,10 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     if (!policy) {
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
         self->attempts_ = std::make_unique<attempts>(self->hot(), self->secret_, self->clock_);
+        self->recipients_ = std::make_unique<recipient_memory>(self->hot(), self->secret_);
+        self->learned_ = std::make_unique<token_statistics>(self->hot(), self->secret_, self->clock_);
+        self->campaigns_ = std::make_unique<campaigns>(self->hot(), self->secret_);
+        self->known_fingerprints_ = std::make_unique<known_fingerprints>(*self->state_, *self->writer_);
         self->passages_ = std::make_unique<passages>(self->hot(), self->secret_, self->clock_);
     }
     return self;
@@ -86,6 +91,26 @@ passages& environments::passed() {
 attempts& environments::tries() {
     require(attempts_ != nullptr, "the filter environment is contentfilter's");
     return *attempts_;
+}
+
+recipient_memory& environments::recipients() {
+    require(recipients_ != nullptr, "the filter environment is contentfilter's");
+    return *recipients_;
+}
+
+token_statistics& environments::learned() {
+    require(learned_ != nullptr, "the filter environment is contentfilter's");
+    return *learned_;
+}
+
+campaigns& environments::sent_campaigns() {
+    require(campaigns_ != nullptr, "the filter environment is contentfilter's");
+    return *campaigns_;
+}
+
+known_fingerprints& environments::bad_fingerprints() {
+    require(known_fingerprints_ != nullptr, "fingerprints are contentfilter's");
+    return *known_fingerprints_;
 }
 
 std::unique_ptr<accounting> environments::make_accounting(asio::any_io_executor loop, accounting_options options) {

@@ -12,11 +12,15 @@
 #include "shared/state/account_store.hpp"
 #include "shared/state/accounting_lmdb.hpp"
 #include "shared/state/attempts.hpp"
+#include "shared/state/campaigns.hpp"
 #include "shared/state/event_log.hpp"
+#include "shared/state/known_fingerprints.hpp"
 #include "shared/state/maintenance.hpp"
 #include "shared/state/overrides.hpp"
 #include "shared/state/passages.hpp"
 #include "shared/state/quarantine_index.hpp"
+#include "shared/state/recipient_memory.hpp"
+#include "shared/state/token_statistics.hpp"
 #include "shared/state/trend_store.hpp"
 
 namespace postsluice::state {
@@ -29,7 +33,8 @@ struct environments_options {
     seconds writer_timeout{2};
     seconds sync_interval{1};
     seconds copy_interval{300};
-    durability hot = durability::background; ///< of `counters` or `filter`
+    durability hot = durability::background;          ///< of `counters` or `filter`
+    byte_count journal_size{std::uint64_t{2} << 20U}; ///< of `counters`
 };
 
 class environments {
@@ -53,6 +58,10 @@ public:
     /// contentfilter only (asserted).
     [[nodiscard]] passages& passed();
     [[nodiscard]] attempts& tries();
+    [[nodiscard]] recipient_memory& recipients();
+    [[nodiscard]] token_statistics& learned();
+    [[nodiscard]] campaigns& sent_campaigns();
+    [[nodiscard]] known_fingerprints& bad_fingerprints();
     /// policyd only (asserted), once; it must end before this and before the loop's context.
     [[nodiscard]] std::unique_ptr<accounting> make_accounting(asio::any_io_executor loop,
                                                               accounting_options options = {});
@@ -75,6 +84,10 @@ private:
     std::unique_ptr<event_log> events_;
     std::unique_ptr<passages> passages_;
     std::unique_ptr<attempts> attempts_;
+    std::unique_ptr<recipient_memory> recipients_;
+    std::unique_ptr<token_statistics> learned_;
+    std::unique_ptr<campaigns> campaigns_;
+    std::unique_ptr<known_fingerprints> known_fingerprints_;
 };
 
 } // namespace postsluice::state

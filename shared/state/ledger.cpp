@@ -46,7 +46,7 @@ void note(transaction_record& t, const charge_line& line) {
 bool unused(const read_txn& txn, const record_key& key, const stored_window& w, instant now) {
     const limit what{w.count, w.unit, w.length()};
     return counts_distinct(w.unit) ? read_use(txn, key, nullptr, what, now).used == 0
-                                   : w.window().used(now, w.length()) == 0;
+                                   : w.window.used(now, w.length()) == 0;
 }
 
 } // namespace
@@ -65,9 +65,8 @@ limit_use use_of(const limit& what, const stored_window* w, const distinct_set* 
         return {what, used, used < what.count ? now : set->fits_at(now, what.period, what.count)};
     }
     if (w == nullptr) return {what, 0, what.count == 0 ? now + what.period : now};
-    const auto window = w->window();
-    return {what, window.used(now, what.period),
-            window.fits_at(now, what.period, what.count, 1).value_or(now + what.period)};
+    return {what, w->window.used(now, what.period),
+            w->window.fits_at(now, what.period, what.count, 1).value_or(now + what.period)};
 }
 
 limit_use read_use(const read_txn& txn, const record_key& key, const account_record* record, const limit& what,
@@ -100,10 +99,8 @@ result<void> ledger::put_account(const record_key& db_key, const account_record&
 void ledger::clamp(const record_key& db_key, account_record& record, std::string_view name) {
     bool moved = false;
     for (auto& stored : record.windows) {
-        auto w = stored.window();
-        if (!w.from_future(now_, stored.length())) continue;
-        (void)w.charge(now_, stored.length(), 0);
-        stored.store(w);
+        if (!stored.window.from_future(now_, stored.length())) continue;
+        (void)stored.window.charge(now_, stored.length(), 0);
         moved = true;
     }
     if (record.learns_since > now_) {
@@ -210,9 +207,7 @@ result<void> ledger::charge_account(open_account& a, transaction_record& t, cons
             continue;
         }
         auto& stored = a.record.windows[a.named[i]];
-        auto window = stored.window();
-        const auto slot = window.charge(now_, l.period, more);
-        stored.store(window);
+        const auto slot = stored.window.charge(now_, l.period, more);
         if (l.unit != limit_unit::invalid_recipients) note(t, {key, l.unit, 0, period, slot, more});
     }
     a.record.last_seen = now_;

@@ -112,9 +112,7 @@ result<void> ledger::give_back(const transaction_record& t, std::span<const char
         for (const auto& line : lines) {
             auto* stored = ours(line) ? record.find(line.unit, seconds{line.period}) : nullptr;
             if (stored == nullptr) continue;
-            auto window = stored->window();
-            window.refund(line.slot, line.count);
-            stored->store(window);
+            stored->window.refund(line.slot, line.count);
         }
         if (auto put = put_account(t.keys[k].key, record, kept); !put) return put;
     }
@@ -149,12 +147,10 @@ result<void> ledger::settle_bytes(const transaction_record& t, std::uint64_t siz
         const std::string kept{name};
         auto* stored = record.find(line.unit, seconds{line.period});
         if (stored == nullptr) continue;
-        auto window = stored->window();
         if (size > line.count)
-            (void)window.charge(now_, stored->length(), size - line.count);
+            (void)stored->window.charge(now_, stored->length(), size - line.count);
         else
-            window.refund(line.slot, line.count - size);
-        stored->store(window);
+            stored->window.refund(line.slot, line.count - size);
         if (auto put = put_account(db_key, record, kept); !put) return put;
     }
     return {};

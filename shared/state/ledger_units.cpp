@@ -142,7 +142,7 @@ std::optional<limit_breach> ledger::check_window(const open_account& a, std::siz
     const auto more = cost.under(l);
     const bool debt = is_debt(l, cost);
     if (more == 0 && !debt) return std::nullopt;
-    const auto window = a.record.windows[a.named[i]].window();
+    const auto& window = a.record.windows[a.named[i]].window;
     const auto used = window.used(now_, l.period);
     const bool owes = debt && used > 0 && used >= l.count;
     if (!owes && more <= l.count && used <= l.count - more) return std::nullopt;

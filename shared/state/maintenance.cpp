@@ -2,6 +2,7 @@
 #include "shared/state/maintenance.hpp"
 
 #include "shared/log/log.hpp"
+#include "shared/state/journaled_store.hpp"
 #include "shared/state/umask_guard.hpp"
 
 #include <fcntl.h>
@@ -188,6 +189,10 @@ background_environment::open(store_options options, std::string_view boot_id, ma
         return marked.error();
     auto opened = store::open(options);
     if (!opened) return opened.error();
+    if (schedule.journal_size.value != 0) {
+        opened = open_journaled(std::move(*opened), {options.directory, schedule.journal_size.value, synced});
+        if (!opened) return opened.error();
+    }
     self->mark_ = mark; // from here on an orderly end may call it clean
     self->store_ = std::move(*opened);
     self->maintenance_ = std::make_unique<maintenance>(*self->store_, std::move(schedule));

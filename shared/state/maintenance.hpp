@@ -22,6 +22,7 @@ struct maintenance_options {
     milliseconds copy_interval{300'000};
     milliseconds tend_interval{30'000};
     bool synced = false;        ///< every commit is on disk before it is acknowledged
+    byte_count journal_size{0}; ///< of a journal before the environment (journaled_store.hpp); 0: there is none
     std::filesystem::path copy; ///< empty: neither syncs nor copies, only tends
 };
 

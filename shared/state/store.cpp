@@ -80,14 +80,12 @@ int begin_txn(environment& e, bool writes, MDB_txn*& txn) {
     return rc;
 }
 
-// `Impl` is read_txn::impl, which only store's kin may name.
-template <class Impl>
-result<std::unique_ptr<Impl>> begin(std::shared_ptr<shared_core> core, bool writes) {
+result<std::unique_ptr<lmdb_transaction>> begin(std::shared_ptr<shared_core> core, bool writes) {
     int rc = 0;
     for (int attempt = 0; attempt < begin_attempts; ++attempt) {
         auto e = acquire(*core);
         if (!e) return e.error();
-        auto i = std::make_unique<Impl>();
+        auto i = std::make_unique<lmdb_transaction>();
         i->where = *e;
         i->writes = writes;
         rc = begin_txn(**e, writes, i->txn);
@@ -114,23 +112,23 @@ public:
         : core_{std::move(core)} {}
 
     result<read_txn> read() override {
-        auto i = begin<txn_impl>(core_, false);
+        auto i = begin(core_, false);
         if (!i) return i.error();
-        return make_read(std::move(*i));
+        return read_txn{std::move(*i)};
     }
 
     // May block in begin; nothing after it touches *this (see shared_core).
     result<write_txn> write() override {
         const auto core = core_;
-        auto i = begin<txn_impl>(core, true);
+        auto i = begin(core, true);
         if (!i) return i.error();
         auto& e = *(*i)->where;
         MDB_envinfo info{};
         if (::mdb_env_info(e.env, &info) == 0 && info.me_last_pgno >= e.usable_pages) {
-            const auto reader = begin<txn_impl>(core, false); // LMDB shows its free list to readers only
+            const auto reader = begin(core, false); // LMDB shows its free list to readers only
             (*i)->erase_only = !reader || e.free_pages((*reader)->txn) < few_pages;
         }
-        return make_write(std::move(*i));
+        return write_txn{std::move(*i)};
     }
 
     result<void> sync() override {
@@ -179,7 +177,7 @@ public:
     }
 
     double fill() override {
-        auto i = begin<txn_impl>(core_, false);
+        auto i = begin(core_, false);
         if (!i) return 1.0;
         auto& e = *(*i)->where;
         MDB_envinfo info{};
@@ -196,6 +194,9 @@ public:
         if (const int rc = ::mdb_env_info((*e)->env, &info); rc != 0) return (*e)->note(rc, "info");
         return store_version{(*e)->opening, info.me_last_txnid};
     }
+
+    bool commits_are_durable() const noexcept override { return true; }
+    void when_durable(std::function<void(result<void>)> done) override { done({}); }
 
 private:
     static result<void> copy_into(environment& e, int fd) {

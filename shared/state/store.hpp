@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One LMDB environment, with LMDB's quirks hidden once: store.cpp is the only file of the project that includes
+// One LMDB environment, with LMDB's quirks hidden once: store*.cpp are the only files of the project that include
 // <lmdb.h>.
 //
 // Map size fixed at the configured maximum; maxreaders 512; MDB_NOTLS; never MDB_WRITEMAP (SIGBUS on a full disk);
@@ -50,13 +50,29 @@ struct store_version {
     bool operator==(const store_version&) const = default;
 };
 
-class store;
+/// What stands behind a transaction: LMDB's own (store_lmdb.hpp), or changes in memory above it (journaled_store.hpp).
+/// Destroyed without commit() it is rolled back.
+class transaction {
+public:
+    virtual ~transaction() = default;
+    [[nodiscard]] virtual bool damaged() const noexcept = 0;
+    [[nodiscard]] virtual std::optional<std::string_view> get(std::string_view key) = 0;
+    virtual void scan(std::string_view prefix, std::string_view from,
+                      const std::function<bool(std::string_view, std::string_view)>& visit) = 0;
+    [[nodiscard]] virtual result<void> put(std::string_view key, std::string_view value) = 0;
+    [[nodiscard]] virtual result<void> erase(std::string_view key) = 0;
+    [[nodiscard]] virtual result<void> commit() = 0;
+    [[nodiscard]] virtual result<std::unique_ptr<transaction>> nested() = 0;
+    virtual void use_reserve() noexcept = 0;
+};
 
 class read_txn {
 public:
-    read_txn(read_txn&&) noexcept;
+    explicit read_txn(std::unique_ptr<transaction> t)
+        : transaction_{std::move(t)} {}
+    read_txn(read_txn&&) noexcept = default;
     read_txn& operator=(read_txn&&) = delete;
-    ~read_txn();
+    ~read_txn() = default;
     /// nullopt: not there (or damaged(): the store then recovers by itself, and says so in the log).
     [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const;
     /// Has a read of this transaction met damaged pages?
@@ -67,14 +83,12 @@ public:
               const std::function<bool(std::string_view, std::string_view)>& visit) const;
 
 protected:
-    friend class store;
-    struct impl;
-    explicit read_txn(std::unique_ptr<impl> i);
-    std::unique_ptr<impl> impl_;
+    std::unique_ptr<transaction> transaction_; ///< null: it has ended
 };
 
 class write_txn : public read_txn {
 public:
+    using read_txn::read_txn;
     write_txn(write_txn&&) noexcept = default;
     /// Aborts what was not committed.
     ~write_txn() = default;
@@ -87,10 +101,6 @@ public:
     [[nodiscard]] result<write_txn> nested();
     /// Lets put() use the room that is kept for clearing up, once the map is full.
     void use_reserve() noexcept;
-
-private:
-    friend class store;
-    using read_txn::read_txn;
 };
 
 class store {
@@ -110,11 +120,10 @@ public:
     [[nodiscard]] virtual double fill() = 0;
     /// Costs no transaction.
     [[nodiscard]] virtual result<store_version> version() = 0;
-
-protected:
-    [[nodiscard]] static read_txn make_read(std::unique_ptr<read_txn::impl> i);
-    [[nodiscard]] static write_txn make_write(std::unique_ptr<read_txn::impl> i);
-    using txn_impl = read_txn::impl;
+    /// Is a commit as durable as the options want when it returns?
+    [[nodiscard]] virtual bool commits_are_durable() const noexcept = 0;
+    /// Where it is not: calls `done`, on any thread, once everything that was committed until now is.
+    virtual void when_durable(std::function<void(result<void>)> done) = 0;
 };
 
 /// A keyed, fixed-size key: tag octet, then 16 octets of SipHash/BLAKE2 over `parts` with a per-state-directory secret,

@@ -38,14 +38,24 @@ struct environment {
     failure note(int rc, std::string_view doing);
 };
 
-struct read_txn::impl {
+struct lmdb_transaction final : transaction {
     std::shared_ptr<environment> where;
     MDB_txn* txn = nullptr;
     bool writes = false;
     bool inner = false;      ///< nested
     bool erase_only = false; ///< the map is full but for the reserve
-    mutable bool damaged = false;
-    ~impl();
+    bool met_damage = false;
+
+    ~lmdb_transaction() override;
+    bool damaged() const noexcept override { return met_damage; }
+    std::optional<std::string_view> get(std::string_view key) override;
+    void scan(std::string_view prefix, std::string_view from,
+              const std::function<bool(std::string_view, std::string_view)>& visit) override;
+    result<void> put(std::string_view key, std::string_view value) override;
+    result<void> erase(std::string_view key) override;
+    result<void> commit() override;
+    result<std::unique_ptr<transaction>> nested() override;
+    void use_reserve() noexcept override { erase_only = false; }
 };
 
 /// Opens the directory's environment, creates what is missing, moves aside what is corrupt. `distrusted`: inode of a

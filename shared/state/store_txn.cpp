@@ -85,7 +85,7 @@ std::size_t environment::free_pages(MDB_txn* txn) const {
     return sum;
 }
 
-read_txn::impl::~impl() {
+lmdb_transaction::~lmdb_transaction() {
     if (txn == nullptr) return;
     if (writes) {
         ::mdb_txn_abort(txn);
@@ -100,32 +100,21 @@ read_txn::impl::~impl() {
     }
 }
 
-read_txn::read_txn(std::unique_ptr<impl> i)
-    : impl_{std::move(i)} {}
-read_txn::read_txn(read_txn&&) noexcept = default;
-read_txn::~read_txn() = default;
-
-bool read_txn::damaged() const noexcept {
-    return impl_ && impl_->damaged;
-}
-
-std::optional<std::string_view> read_txn::get(std::string_view key) const {
-    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not read");
+std::optional<std::string_view> lmdb_transaction::get(std::string_view key) {
     MDB_val k = key_val(key), v{};
-    const int rc = ::mdb_get(impl_->txn, impl_->where->table, &k, &v);
+    const int rc = ::mdb_get(txn, where->table, &k, &v);
     if (rc == 0) return to_view(v);
     if (rc != MDB_NOTFOUND) {
-        impl_->damaged = true;
-        (void)impl_->where->note(rc, "read");
+        met_damage = true;
+        (void)where->note(rc, "read");
     }
     return std::nullopt;
 }
 
-void read_txn::scan(std::string_view prefix, std::string_view from,
-                    const std::function<bool(std::string_view, std::string_view)>& visit) const {
-    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not read");
+void lmdb_transaction::scan(std::string_view prefix, std::string_view from,
+                            const std::function<bool(std::string_view, std::string_view)>& visit) {
     MDB_cursor* cursor = nullptr;
-    int rc = ::mdb_cursor_open(impl_->txn, impl_->where->table, &cursor);
+    int rc = ::mdb_cursor_open(txn, where->table, &cursor);
     if (rc == 0) {
         const struct closer {
             MDB_cursor* c;
@@ -142,62 +131,85 @@ void read_txn::scan(std::string_view prefix, std::string_view from,
         }
     }
     if (rc != MDB_NOTFOUND) {
-        impl_->damaged = true;
-        (void)impl_->where->note(rc, "scan");
+        met_damage = true;
+        (void)where->note(rc, "scan");
     }
+}
+
+result<void> lmdb_transaction::put(std::string_view key, std::string_view value) {
+    if (erase_only) return where->note(MDB_MAP_FULL, "write");
+    MDB_val k = key_val(key), v = to_val(value);
+    if (const int rc = ::mdb_put(txn, where->table, &k, &v, 0); rc != 0) return where->note(rc, "write");
+    return {};
+}
+
+result<void> lmdb_transaction::erase(std::string_view key) {
+    MDB_val k = key_val(key);
+    const int rc = ::mdb_del(txn, where->table, &k, nullptr);
+    if (rc != 0 && rc != MDB_NOTFOUND) return where->note(rc, "erase");
+    return {};
+}
+
+result<void> lmdb_transaction::commit() {
+    if (met_damage) return failure{errc::corrupt, where->directory.string()};
+    if (const int rc = ::mdb_txn_commit(std::exchange(txn, nullptr)); rc != 0) return where->note(rc, "commit");
+    return {};
+}
+
+result<std::unique_ptr<transaction>> lmdb_transaction::nested() {
+    auto within = std::make_unique<lmdb_transaction>();
+    within->where = where;
+    within->writes = within->inner = true;
+    within->erase_only = erase_only;
+    if (const int rc = ::mdb_txn_begin(where->env, txn, 0, &within->txn); rc != 0) {
+        within->txn = nullptr;
+        return where->note(rc, "begin");
+    }
+    return std::unique_ptr<transaction>{std::move(within)};
+}
+
+bool read_txn::damaged() const noexcept {
+    return transaction_ && transaction_->damaged();
+}
+
+std::optional<std::string_view> read_txn::get(std::string_view key) const {
+    if (!transaction_) broken("a transaction that has ended is not read");
+    return transaction_->get(key);
+}
+
+void read_txn::scan(std::string_view prefix, std::string_view from,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) const {
+    if (!transaction_) broken("a transaction that has ended is not read");
+    transaction_->scan(prefix, from, visit);
 }
 
 result<void> write_txn::put(std::string_view key, std::string_view value) {
-    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not written");
-    if (impl_->erase_only) return impl_->where->note(MDB_MAP_FULL, "write");
-    MDB_val k = key_val(key), v = to_val(value);
-    if (const int rc = ::mdb_put(impl_->txn, impl_->where->table, &k, &v, 0); rc != 0) {
-        return impl_->where->note(rc, "write");
-    }
-    return {};
+    if (!transaction_) broken("a transaction that has ended is not written");
+    return transaction_->put(key, value);
 }
 
 result<void> write_txn::erase(std::string_view key) {
-    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not written");
-    MDB_val k = key_val(key);
-    const int rc = ::mdb_del(impl_->txn, impl_->where->table, &k, nullptr);
-    if (rc != 0 && rc != MDB_NOTFOUND) return impl_->where->note(rc, "erase");
-    return {};
+    if (!transaction_) broken("a transaction that has ended is not written");
+    return transaction_->erase(key);
 }
 
 result<void> write_txn::commit() {
-    if (!impl_ || impl_->txn == nullptr) broken("a transaction ends once");
-    if (impl_->damaged) return failure{errc::corrupt, impl_->where->directory.string()};
-    const int rc = ::mdb_txn_commit(std::exchange(impl_->txn, nullptr));
-    const auto where = std::move(impl_->where);
-    impl_.reset();
-    if (rc != 0) return where->note(rc, "commit");
-    return {};
+    if (!transaction_) broken("a transaction ends once");
+    const auto ended = std::move(transaction_);
+    return ended->commit();
 }
 
 result<write_txn> write_txn::nested() {
-    if (!impl_ || impl_->txn == nullptr) broken("a transaction that has ended is not written");
-    auto inner = std::make_unique<impl>();
-    inner->where = impl_->where;
-    inner->writes = inner->inner = true;
-    inner->erase_only = impl_->erase_only;
-    if (const int rc = ::mdb_txn_begin(impl_->where->env, impl_->txn, 0, &inner->txn); rc != 0) {
-        inner->txn = nullptr;
-        return impl_->where->note(rc, "begin");
-    }
-    return write_txn{std::move(inner)};
+    if (!transaction_) broken("a transaction that has ended is not written");
+    auto within = transaction_->nested();
+    if (!within) return within.error();
+    return write_txn{std::move(*within)};
 }
 
 void write_txn::use_reserve() noexcept {
-    impl_->erase_only = false;
+    transaction_->use_reserve();
 }
 
 store::~store() = default;
-read_txn store::make_read(std::unique_ptr<read_txn::impl> i) {
-    return read_txn{std::move(i)};
-}
-write_txn store::make_write(std::unique_ptr<read_txn::impl> i) {
-    return write_txn{std::move(i)};
-}
 
 } // namespace postsluice::state

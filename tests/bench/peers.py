@@ -13,6 +13,8 @@ import socket
 import subprocess
 import time
 
+from measure import children
+
 PERIODS = (60, 60, 3600, 86400, 86400)  # seconds, as policyd's five
 NEVER = 100000000
 
@@ -23,32 +25,31 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def children(pid):
-    """A process and all its descendants."""
-    parents = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents.setdefault(int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]), []).append(int(entry.name))
-            except OSError:
-                pass
-    found = [pid]
-    for known in found:
-        found += parents.get(known, [])
-    return found
+def connect(where):
+    """To a port of 127.0.0.1, or to a unix socket by its path."""
+    if isinstance(where, int):
+        return socket.create_connection(("127.0.0.1", where), 1)
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.connect(str(where))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class Peer:
-    """A server on a port; `pidfile` is of one that goes to the background. What it forked ends with it, by pid."""
+    """A server on a port of 127.0.0.1 or a unix socket; `pidfile` is of one that goes to the background. What it forked ends with
+    it, by pid."""
 
-    def __init__(self, name, command, port, log, pidfile=None):
-        self.name, self.port, self.pidfile = name, port, pidfile
+    def __init__(self, name, command, where, log, pidfile=None, patience=30):
+        self.name, self.where, self.pidfile = name, where, pidfile
         with open(log, "ab") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patience
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                connect(where).close()
                 if not pidfile or pidfile.read_text().strip():
                     return
             except OSError:
@@ -60,18 +61,18 @@ class Peer:
 
     @property
     def target(self):
-        return f"inet:127.0.0.1:{self.port}"
+        return f"inet:127.0.0.1:{self.where}"
 
     def master(self):
         return int(self.pidfile.read_text()) if self.pidfile and self.pidfile.exists() else self.process.pid
 
-    def pids(self):
-        return children(self.master())
+    def roots(self):
+        return [self.master()]
 
     def stop(self):
         # By descriptor, so that a number that was given to another process meanwhile is not meant.
         handles = []
-        for pid in self.pids():
+        for pid in children(self.master()):
             try:
                 handles.append(os.pidfd_open(pid))
             except OSError:
@@ -93,13 +94,17 @@ class Peer:
         self.process.wait()
 
 
+def as_user(user, *command):
+    return ["setpriv", f"--reuid={user}", f"--regid={grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name}", "--clear-groups", "--", *map(str, command)]
+
+
 def as_nobody(*command):
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", *map(str, command)]
+    return as_user("nobody", *command)
 
 
-def own(directory):
+def own(directory, user="nobody"):
     directory.mkdir()
-    os.chown(directory, pwd.getpwnam("nobody").pw_uid, grp.getgrnam("nogroup").gr_gid)
+    os.chown(directory, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     return directory
 
 

@@ -14,31 +14,27 @@
 // Prints one line: requests_per_second=.. requests=.. seconds=.. p50_us=.. p99_us=.. p999_us=.. dunno=.. prepend=..
 // refused=.. broken=.. Exit code 1 where a connection broke or an answer was none; what is measured then is not what
 // was meant.
+#include "sockets.hpp"
+
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace {
 
+using namespace bench;
 using steady = std::chrono::steady_clock;
 
 struct options {
@@ -49,82 +45,10 @@ struct options {
     bool data = false, random = false;
 };
 
-struct address {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-};
-
-[[noreturn]] void fail(const std::string& what) {
-    throw std::runtime_error{what + ": " + std::strerror(errno)};
-}
-
-address parse_address(std::string_view text) {
-    address out;
-    if (text.starts_with("unix:")) {
-        text.remove_prefix(5);
-        auto& un = reinterpret_cast<sockaddr_un&>(out.storage);
-        if (text.size() >= sizeof un.sun_path) {
-            throw std::runtime_error{"the socket's path is too long"};
-        }
-        un.sun_family = AF_UNIX;
-        std::memcpy(un.sun_path, text.data(), text.size());
-        out.size = sizeof un;
-        return out;
-    }
-    if (text.starts_with("inet:")) {
-        text.remove_prefix(5);
-    }
-    const auto colon = text.rfind(':');
-    unsigned port = 0;
-    auto& in = reinterpret_cast<sockaddr_in&>(out.storage);
-    in.sin_family = AF_INET;
-    if (colon == std::string_view::npos ||
-        inet_pton(AF_INET, std::string{text.substr(0, colon)}.c_str(), &in.sin_addr) != 1 ||
-        std::from_chars(text.data() + colon + 1, text.data() + text.size(), port).ec != std::errc{} || port > 65535) {
-        throw std::runtime_error{"an address is unix:/path or inet:127.0.0.1:port"};
-    }
-    in.sin_port = htons(static_cast<std::uint16_t>(port));
-    out.size = sizeof in;
-    return out;
-}
-
-int make_socket(const address& where) {
-    const int fd = ::socket(where.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        fail("socket");
-    }
-    if (where.storage.ss_family == AF_INET) {
-        const int on = 1;
-        (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        (void)::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    }
-    return fd;
-}
-
-const sockaddr* raw(const address& a) {
-    return reinterpret_cast<const sockaddr*>(&a.storage);
-}
-
-void watch(int poll, int fd, std::uint64_t tag) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = tag;
-    if (::epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) != 0) {
-        fail("epoll_ctl");
-    }
-}
-
 // ---- the ceiling
 
 int serve_dunno(const std::string& where_text) {
-    const auto where = parse_address(where_text);
-    if (where_text.starts_with("unix:")) {
-        ::unlink(where_text.c_str() + 5);
-    }
-    const int listener = make_socket(where);
-    if (::bind(listener, raw(where), where.size) != 0 || ::listen(listener, 1024) != 0) {
-        fail(where_text);
-    }
+    const int listener = listen_on(where_text);
     const int poll = ::epoll_create1(EPOLL_CLOEXEC);
     watch(poll, listener, static_cast<std::uint64_t>(listener));
     constexpr std::string_view reply = "action=DUNNO\n\n";

@@ -11,6 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import mails  # noqa: E402,F401
+from nsd import Nsd  # noqa: E402,F401
 from sandbox import ROOT, Sandbox, SandboxError  # noqa: E402,F401
 
 BUILD = os.environ.get("POSTSLUICE_BUILD", str(ROOT / "build"))
@@ -28,10 +29,11 @@ class SandboxCase(unittest.TestCase):
     MAIN_CF = ""
     ACCOUNTS = None
     KEEP_PROFILE = True
+    EXAMPLE = "after-queue"
 
     @classmethod
     def setUpClass(cls):
-        cls.box = Sandbox(BUILD, overrides=cls.OVERRIDES, main_cf=cls.MAIN_CF, accounts=cls.ACCOUNTS, keep_profile=cls.KEEP_PROFILE)
+        cls.box = Sandbox(BUILD, cls.EXAMPLE, overrides=cls.OVERRIDES, main_cf=cls.MAIN_CF, accounts=cls.ACCOUNTS, keep_profile=cls.KEEP_PROFILE)
         try:
             cls.box.start()
         except BaseException:
@@ -52,6 +54,12 @@ class SandboxCase(unittest.TestCase):
     def send(self, login, recipient, subject, **more):
         sender = more.pop("sender", None)
         return self.box.send(login, recipient, mails.plain(login, "someone@example.net", subject, **more), sender=sender)
+
+    def judge(self, text, login="alice@example.org"):
+        """What `postsluice message test` says: the verdict, and {symbol: finding}."""
+        said = self.box.postsluice("message", "test", "-", "--as", login, json_output=True, input=text)
+        self.assertIn("verdict", said)
+        return said["verdict"], {finding["symbol"]: finding for finding in said["findings"]}
 
     def wait_until(self, condition, what, timeout=30):
         self.box.wait_until(condition, what, timeout)

@@ -12,6 +12,8 @@ import unittest
 
 from support import BUILD, ROOT, Sandbox, SandboxCase, mails, reference_of
 
+PARALLEL = True
+
 MX = """
   -o mynetworks=127.0.0.2/32
   -o {{ smtpd_recipient_restrictions = reject_unauth_destination, $postsluice_policy }}

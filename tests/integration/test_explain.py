@@ -9,6 +9,8 @@ import unittest
 
 from support import SandboxCase, mails, reference_of
 
+PARALLEL = True
+
 
 class Observed(SandboxCase):
     OVERRIDES = """

@@ -13,6 +13,8 @@ import unittest
 
 from support import BUILD, Sandbox, SandboxCase, mails, reference_of
 
+PARALLEL = True
+
 
 class SocketmapServer:
     """socketmap_table(5) in a few lines. `mode`: ok, temp, slow or garbage; stop() makes it dead, start() alive again."""

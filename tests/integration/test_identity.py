@@ -11,6 +11,8 @@ import unittest
 
 from support import BUILD, Sandbox, SandboxCase, mails
 
+PARALLEL = True
+
 # Port 25 as a relay for hosts with a certificate or a known address.
 RELAY = """
   -o smtpd_tls_ask_ccert=yes

@@ -10,6 +10,8 @@ import unittest
 
 from support import SandboxCase, SandboxError, mails, reference_of
 
+PARALLEL = True
+
 # Stands after policyd, as an operator's own rule might.
 OTHERS_REFUSE = """
 postsluice_policy = check_policy_service { unix:postsluice/policyd, timeout=10s,

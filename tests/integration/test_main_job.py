@@ -7,6 +7,8 @@ import unittest
 
 from support import SandboxCase, mails, reference_of
 
+PARALLEL = True
+
 
 class CleanMail(SandboxCase):
     def test_clean_message_arrives_with_two_signatures_that_a_foreign_verifier_accepts(self):

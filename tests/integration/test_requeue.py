@@ -7,6 +7,8 @@ import unittest
 
 from support import SandboxCase
 
+PARALLEL = True
+
 
 class Requeue(SandboxCase):
     OVERRIDES = '[contentfilter]\nno_ticket = "hold"\n'

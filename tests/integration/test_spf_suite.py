@@ -12,6 +12,8 @@ import unittest
 
 import yaml
 
+PARALLEL = True
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POSTSLUICE_BUILD", str(ROOT / "build")))
 CORPUS = ROOT / "tests/corpus/spf"

@@ -2,6 +2,7 @@
 """Messages that tests and the demo send. What would alarm a scanner is put together at run time."""
 
 import base64
+import email.utils
 import uuid
 
 EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*"
@@ -15,7 +16,7 @@ PROGRAM = (b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00\xb8" + b
 
 def plain(sender, recipient, subject="A plain message", body="Hello,\r\n\r\nthis is a plain message.\r\n", extra=""):
     return (f"From: {sender}\r\nTo: {recipient}\r\nSubject: {subject}\r\n"
-            f"Message-ID: <{uuid.uuid4()}@client.example.org>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n{extra}"
+            f"Message-ID: <{uuid.uuid4()}@client.example.org>\r\nDate: {email.utils.formatdate()}\r\n{extra}"
             f"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}")
 
 
@@ -23,7 +24,7 @@ def with_attachment(sender, recipient, filename, content, subject="With an attac
     boundary = "=_" + uuid.uuid4().hex
     encoded = base64.encodebytes(content).decode().replace("\n", "\r\n")
     return (f"From: {sender}\r\nTo: {recipient}\r\nSubject: {subject}\r\n"
-            f"Message-ID: <{uuid.uuid4()}@client.example.org>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+            f"Message-ID: <{uuid.uuid4()}@client.example.org>\r\nDate: {email.utils.formatdate()}\r\nMIME-Version: 1.0\r\n"
             f"Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\nContent-Type: text/plain\r\n\r\n"
             f"See the file.\r\n\r\n--{boundary}\r\nContent-Type: {kind}; name=\"{filename}\"\r\n"
             f"Content-Disposition: attachment; filename=\"{filename}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"

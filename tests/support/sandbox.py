@@ -86,7 +86,7 @@ class Sandbox:
             return build, rules
         copies = self.path("bin")
         copies.mkdir()
-        for name in ("postsluice-policyd", "postsluice-contentfilter", "postsluice-scan-worker", "postsluice-spf-helper", "postsluice"):
+        for name in ("postsluice-policyd", "postsluice-contentfilter", "postsluice-scan-worker", "postsluice-spf-helper", "postsluice-pipe", "postsluice"):
             shutil.copy(build / name, copies / name)
             os.chmod(copies / name, 0o755)
         shutil.copytree(rules, self.path("rules.d"))
@@ -136,7 +136,13 @@ smtpd_peername_lookup = no
         master = (example / "master.cf").read_text()
         for service, port in (("smtp", 25), ("submission", 587), ("submissions", 465)):
             master = re.sub(rf"(?m)^{service}(\s+inet)", rf"{self.address}:{port}\1", master)
+        # What the example says of the filter's own port, its program and its user.
+        for there, here in (("[127.0.0.1]:10587", f"[{self.address}]:10587"), ("/usr/libexec/postsluice", str(self.build)),
+                            ("/var/spool/postfix", str(queue)), ("user=postsluice", f"user={RUN_AS}")):
+            master = master.replace(there, here)
         (config / "master.cf").write_text(master)
+        for table in example.glob("*.regexp"):
+            shutil.copy(table, config / table.name)
         service = queue / "postsluice"
         service.mkdir()
         os.chown(service, self.uid, postfix.pw_gid)
@@ -203,11 +209,13 @@ service stats {{
     def _prepare_postsluice(self, example, overrides, keep_profile):
         etc = self.path("etc/postsluice")
         (etc / "conf.d").mkdir(parents=True)
+        (etc / "rules.d").mkdir()
         text = (example / "postsluice.toml").read_text()
         if not keep_profile:  # a test that brings its own profiles keeps only the top of the example
             text = text.split("[profile.default]")[0].rsplit("\n#", 1)[0] + "\n"
-        # The only edit to the example: where the sockets lie.
+        # The only edit to the example: where it listens.
         text = text.replace("/var/spool/postfix", str(self.path("queue")))
+        text = text.replace("inet:127.0.0.1:10587", f"inet:{self.address}:10587")
         (etc / "postsluice.toml").write_text(text)
         for directory in ("state", "run"):
             self.path(directory).mkdir()
@@ -222,9 +230,11 @@ directory = "{self.path('run')}"
 [policyd]
 notice_via = "unix:{self.path('queue/public/postsluice-reentry')}"
 [contentfilter]
+hold_hop = "unix:{self.path('queue/public/postsluice-hold')}"
 spool_directory = "{self.path('state/spool')}"
 worker = "{self.build}/postsluice-scan-worker"
-rule_files = ["{self.rules}/*.rules"]
+rule_files = ["{self.rules}/*.toml", "{etc}/rules.d/*.toml"]
+identity_key_file = "{self.path('state/identity.keys')}"
 [quarantine]
 directory = "{self.path('state/quarantine')}"
 [dkim]
@@ -260,6 +270,9 @@ helper = "{self.build}/postsluice-spf-helper"
         return self
 
     def start_postfix(self):
+        # Its programs wait for a main.cf that was written within the last two seconds, lest it be half written (dict_load_file).
+        age = time.time() - 10
+        os.utime(self.path("etc/postfix/main.cf"), (age, age))
         run = subprocess.run(["postfix", "-c", self.path("etc/postfix"), "start"], capture_output=True, text=True,
                              stdin=subprocess.DEVNULL)
         if run.returncode != 0:
@@ -277,8 +290,9 @@ helper = "{self.build}/postsluice-spf-helper"
                                                          stdin=subprocess.DEVNULL, stdout=err, stderr=err)
         self._wait(lambda: self.path("queue/private/auth").exists(), "Dovecot's SASL socket", 20)
 
-    def start_daemon(self, name, extra=(), wait=True):
-        """Starts a daemon as the unprivileged user and waits for READY=1 (sd_notify)."""
+    def start_daemon(self, name, extra=(), wait=True, listening=None):
+        """Starts a daemon as the unprivileged user and waits for READY=1 (sd_notify). `listening`: a socket that it is passed
+        as systemd does (sd_listen_fds)."""
         notify_path = str(self.path(f"run/notify-{name}"))
         if os.path.exists(notify_path):
             os.unlink(notify_path)
@@ -291,7 +305,12 @@ helper = "{self.build}/postsluice-spf-helper"
                    f"{grp.getgrnam('postfix').gr_gid}", "--", str(program), "--config", str(self.config_file), *extra]
         environment = dict(os.environ, NOTIFY_SOCKET=notify_path)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        passed = ()
+        if listening is not None:
+            passed = (listening.fileno(),)
+            environment["LISTENING"] = str(passed[0])
+            command = ["sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&"$LISTENING"', "sh", *command]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, pass_fds=passed)
         log.close()
         self.processes[name] = process
         if wait:

@@ -14,9 +14,10 @@ import time
 class Delivery:
     """One accepted message. `content` is the raw octets, CRLF, unstuffed."""
 
-    def __init__(self, sender, recipients, content):
+    def __init__(self, sender, recipients, content, rcpt_lines=()):
         self.sender = sender
         self.recipients = recipients
+        self.rcpt_lines = list(rcpt_lines)  # what followed RCPT TO:, parameters and all
         self.content = content
         self.at = time.time()
 
@@ -60,7 +61,7 @@ class _Handler(socketserver.StreamRequestHandler):
         if greeting is None:
             return
         self.say(greeting)
-        sender, recipients = None, []
+        sender, recipients, lines = None, [], []
         while True:
             line = self.rfile.readline(65536)
             if not line:
@@ -72,11 +73,13 @@ class _Handler(socketserver.StreamRequestHandler):
             elif verb == "MAIL":
                 answer = reply("mail", "250 2.1.0 Ok")
                 self.say(answer)
-                sender, recipients = command[10:], []
+                sender, recipients, lines = command[10:], [], []
             elif verb == "RCPT":
                 answer = reply("rcpt:" + command[8:].split(">")[0].strip("< "), reply("rcpt", "250 2.1.5 Ok"))
                 self.say(answer)
+                sink.refusals += not answer.startswith("2")
                 if answer.startswith("2"):
+                    lines.append(command[8:])
                     recipients.append(command[8:].split(">")[0].strip("< "))
             elif verb == "DATA":
                 if not recipients:
@@ -95,13 +98,18 @@ class _Handler(socketserver.StreamRequestHandler):
                         break
                     content += part[1:] if part.startswith(b".") else part
                 answer = reply("dot", "250 2.0.0 Ok: kept")
+                sink.refusals += not (answer or "").startswith("2")
                 if answer is None:
                     return
-                if answer.startswith("2"):
+                if answer == "lose":
                     sink._keep(Delivery(sender, recipients, bytes(content)))
+                    sink.lost(Delivery(sender, recipients, bytes(content)))
+                    return
+                if answer.startswith("2"):
+                    sink._keep(Delivery(sender, recipients, bytes(content), lines))
                 self.say(answer)
             elif verb == "RSET":
-                sender, recipients = None, []
+                sender, recipients, lines = None, [], []
                 self.say("250 Ok")
             elif verb == "QUIT":
                 self.say("221 Bye")
@@ -117,10 +125,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 
 class Sink:
-    """`replies`: {"rcpt:user@host": "550 ...", "dot": None (hang up), ...}; change it at any time."""
+    """`replies`: {"rcpt:user@host": "550 ...", "dot": None (hang up) or "lose" (keep, and hang up without a reply), ...}; change
+    it at any time. `refusals` counts what was not answered with 2xx at RCPT and at the dot; `lost` is called with each
+    delivery whose reply was lost."""
 
     def __init__(self, address, port=2525):
         self.replies = {}
+        self.refusals = 0
+        self.lost = lambda delivery: None
         self._deliveries = []
         self._changed = threading.Condition()
         self._server = _Server((address, port), _Handler)

@@ -430,21 +430,23 @@ BOOST_AUTO_TEST_CASE(limit_list_shows_profiles_or_one_account) {
 
 BOOST_AUTO_TEST_CASE(quarantine_list_and_show_tell_what_is_there_without_its_control_sequences) {
     both daemons{{},
-                 {{"quarantine list", {{"entries", json::array({entry})}, {"total", 3}}},
+                 {{"quarantine list", {{"entries", json::array({entry})}, {"total", 3}, {"next", "abc"}}},
                   {"quarantine show",
                    {{"entry", entry}, {"header", "From: a\r\nSubject: \x1b[31mred\r\n"}, {"file", "/q/K7QM2P4X"}}}}};
-    auto o = daemons.run({"quarantine", "list", "--most", "1"});
+    auto o = daemons.run({"quarantine", "list", "--limit", "1"});
     BOOST_TEST(o.code == 0, o.err);
     BOOST_TEST(has(o.out, "K7QM2P4X"));
-    BOOST_TEST(has(o.out, "newest of 3"));
+    BOOST_TEST(has(o.out, "There are more; --limit shows them. The quarantine holds 3."));
     BOOST_TEST(!has(o.out, "\x1b"));
     BOOST_TEST(daemons.filter.asked() == json({{"most", 1}}));
     o = daemons.run({"quarantine", "show", "k7qm2p4x"});
     BOOST_TEST(has(o.out, "Subject: ?[31mred"), o.out);
     BOOST_TEST(has(o.out, "EICAR"));
     BOOST_TEST(daemons.filter.asked() == json({{"id", "K7QM2P4X"}}));
-    BOOST_TEST(json::parse(daemons.run({"quarantine", "list", "--json"}).out).at("entries").at(0).at("reason") ==
-               "virus");
+    BOOST_TEST(json::parse(daemons.run({"quarantine", "list", "--limit", "1", "--json"}).out)
+                   .at("entries")
+                   .at(0)
+                   .at("reason") == "virus");
 }
 
 BOOST_AUTO_TEST_CASE(a_release_that_leaves_recipients_behind_is_exit_1) {
@@ -457,21 +459,94 @@ BOOST_AUTO_TEST_CASE(a_release_that_leaves_recipients_behind_is_exit_1) {
     for (const auto& words :
          std::vector<std::vector<std::string>>{{"release", "K7QM2P4X"}, {"quarantine", "release", "K7QM2P4X"}})
         BOOST_TEST(good.run(words).code == 0);
-    BOOST_TEST(has(good.run({"quarantine", "delete", "K7QM2P4X"}).out, "Deleted K7QM2P4X"));
+    BOOST_TEST(has(good.run({"quarantine", "delete", "K7QM2P4X", "--yes"}).out, "Deleted K7QM2P4X"));
     const both bad{{}, {{"quarantine release", part}, {"quarantine delete", "not-found"}}};
     const auto o = bad.run({"release", "K7QM2P4X"});
     BOOST_TEST(o.code == 1);
     BOOST_TEST(has(o.out, "550 5.1.1 no"));
-    const auto gone = bad.run({"quarantine", "delete", "K7QM2P4X", "--json"});
+    const auto gone = bad.run({"quarantine", "delete", "K7QM2P4X", "--json", "--yes"});
     BOOST_TEST(gone.code == 3);
     BOOST_TEST(json::parse(gone.out).at("code") == "not-found");
     BOOST_TEST(has(gone.err, "quarantine delete failed"));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_looked_for_in_quarantine_is_told_to_the_daemon) {
+    both daemons{{}, {{"quarantine list", {{"entries", json::array()}, {"total", 3}, {"next", ""}}}}};
+    auto o = daemons.run({"quarantine", "list", "--account", "bob@example.org", "--reason", "virus", "--symbol",
+                          "EICAR", "--sender", "@example.org", "--recipient", "v@example.net", "--since", "2025-12-24",
+                          "--until", "2 days", "--subject", "red", "--held"});
+    BOOST_TEST(o.code == 0, o.err);
+    BOOST_TEST(has(o.out, "Nothing in quarantine is like that."));
+    BOOST_TEST(daemons.filter.asked() == json({{"account", "bob@example.org"},
+                                               {"reason", "virus"},
+                                               {"symbol", "EICAR"},
+                                               {"sender", "@example.org"},
+                                               {"recipient", "v@example.net"},
+                                               {"since", "2025-12-24T00:00:00Z"},
+                                               {"until", "2025-12-30T00:00:00Z"},
+                                               {"subject", "red"},
+                                               {"held", true},
+                                               {"most", 100}}));
+    (void)daemons.run({"quarantine", "list", "--until", "2025-12-24"});
+    BOOST_TEST(daemons.filter.asked().at("until") == "2025-12-24T23:59:59Z");
+    o = daemons.run({"quarantine", "list", "--since", "yesterday"});
+    BOOST_TEST(o.code == 2);
+    BOOST_TEST(has(o.err, "--since: \"yesterday\" is no time"));
+}
+
+BOOST_AUTO_TEST_CASE(many_messages_are_released_or_deleted_by_name_or_by_a_filter_and_not_unasked) {
+    const json whole = {
+        {"id", "K7QM2P4X"}, {"delivered", {"a@x"}}, {"remaining", json::array()}, {"kept", 1}, {"complete", true}};
+    both daemons{{},
+                 {{"quarantine list", {{"entries", json::array({entry})}, {"total", 1}, {"next", ""}}},
+                  {"quarantine release", whole},
+                  {"quarantine keep", {{"id", "K7QM2P4X"}}},
+                  {"quarantine delete", {{"id", "K7QM2P4X"}}}}};
+    auto o = daemons.run({"quarantine", "release", "k7qm2p4x", "--to", "a@x", "--to", "b@x", "--keep"});
+    BOOST_TEST(o.code == 0, o.err);
+    BOOST_TEST(has(o.out, "still in quarantine for 1 recipient"));
+    BOOST_TEST(daemons.filter.asked() == json({{"id", "K7QM2P4X"}, {"recipients", {"a@x", "b@x"}}, {"keep", true}}));
+    o = daemons.run({"release", "K7QM2P4X", "K7QM2P4Y", "--redirect", "desk@x"});
+    BOOST_TEST(o.code == 0, o.err);
+    BOOST_TEST(has(o.out, "Released 2 of 2 messages."));
+    BOOST_TEST(daemons.filter.asked() == json({{"id", "K7QM2P4Y"}, {"redirect", "desk@x"}}));
+    o = daemons.run({"quarantine", "keep", "--account", "bob@example.org", "--yes", "--json"});
+    BOOST_TEST(o.code == 0, o.err);
+    BOOST_TEST(json::parse(o.out).at("done") == 1);
+    BOOST_TEST(json::parse(o.out).at("messages").at(0).at("id") == "K7QM2P4X");
+    // Nobody is there to be asked (the tests' input is no terminal, or it is and --json asks nobody).
+    for (const auto& words :
+         std::vector<std::vector<std::string>>{{"quarantine", "delete", "K7QM2P4X", "--json"},
+                                               {"quarantine", "delete", "--account", "bob@example.org", "--json"},
+                                               {"quarantine", "release", "--account", "bob@example.org", "--json"},
+                                               {"quarantine", "release"},
+                                               {"quarantine", "release", "K7QM2P4X", "--account", "bob@example.org"}})
+        BOOST_TEST_CONTEXT(words.back()) BOOST_TEST(daemons.run(words).code == 2);
+    o = daemons.run({"quarantine", "delete", "--account", "bob@example.org", "--yes"});
+    BOOST_TEST(o.code == 0, o.err);
+    BOOST_TEST(has(o.out, "Deleted 1 of 1 messages."));
+    const both none{{}, {{"quarantine list", {{"entries", json::array()}, {"next", ""}}}}};
+    BOOST_TEST(none.run({"quarantine", "delete", "--account", "x", "--yes"}).code == 3);
+}
+
+BOOST_AUTO_TEST_CASE(whois_names_the_account) {
+    const both daemons{{},
+                       {{"whois",
+                         {{"account", "bob@example.org"},
+                          {"from", "2025-12-01T00:00:00Z"},
+                          {"until", nullptr},
+                          {"events", json::array({event})}}}}};
+    const auto o = daemons.run({"whois", "1.abc"});
+    BOOST_TEST(o.code == 0, o.err);
+    BOOST_TEST(has(o.out, "bob@example.org"));
+    BOOST_TEST(has(o.out, "4Q"));
 }
 
 BOOST_AUTO_TEST_CASE(message_test_sends_the_message_and_prints_findings_and_verdict) {
     const json answer = {
         {"account", "bob@example.org"},
         {"profile", "default"},
+        {"settings", {{{"name", "bulk"}, {"only_stricter", false}}, {{"name", "lists"}, {"only_stricter", true}}}},
         {"verdict", "quarantine"},
         {"reason", "virus"},
         {"score", 20.5},
@@ -487,14 +562,16 @@ BOOST_AUTO_TEST_CASE(message_test_sends_the_message_and_prints_findings_and_verd
                                    {"evidence", "a.txt"}}})}};
     both daemons{{}, {{"message test", answer}}};
     const auto file = daemons.where.file("unix.eml", "Subject: x\n\nbody\n");
-    const auto o = daemons.run({"message", "test", file.string(), "--as", "bob@example.org", "--to", "v@example.net"});
+    const auto o = daemons.run({"message", "test", file.string(), "--as", "bob@example.org", "--to", "v@example.net",
+                                "--client", "192.0.2.1"});
     BOOST_TEST(o.code == 0, o.err);
-    for (const char* part :
-         {"quarantine", "20.5 (tag 6, hold 10, reject 15)", "rsa1._domainkey.example.org", "EICAR", "a.txt"})
+    for (const char* part : {"bulk, lists (only what is stricter)", "quarantine", "20.5 (tag 6, hold 10, reject 15)",
+                             "rsa1._domainkey.example.org", "EICAR", "a.txt"})
         BOOST_TEST(has(o.out, part), part << " is missing in\n" << o.out);
     // "Subject: x\r\n\r\nbody\r\n": a file with Unix line ends is sent as it would be on the wire.
     BOOST_TEST(daemons.filter.asked() == json({{"content", "U3ViamVjdDogeA0KDQpib2R5DQo="},
                                                {"account", "bob@example.org"},
+                                               {"client", "192.0.2.1"},
                                                {"recipients", {"v@example.net"}}}));
     const auto wire = daemons.where.file("wire.eml", "A: b\r\n\r\nbare\n");
     BOOST_TEST(daemons.run({"message", "test", wire.string()}).code == 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #define BOOST_TEST_DYN_LINK
 #include "fixture.hpp"
+#include "shared/auth/dkim_published.hpp"
 #include "shared/core/text.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -51,6 +52,55 @@ constexpr std::string_view rfc8463_rsa_start = "DKIM-Signature: v=1; a=rsa-sha25
                                                " date : message-id : from : subject : date;\r\n"
                                                " bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
                                                " b=";
+
+// RFC 6376 appendixes A.2 and C, with errata 3192 (one blank after "game.") and 4926 applied; c=simple/simple.
+constexpr std::string_view rfc6376_rsa = "-----BEGIN RSA PRIVATE KEY-----\n"
+                                         "MIICXwIBAAKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFC\n"
+                                         "jxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gb\n"
+                                         "to/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB\n"
+                                         "AoGBALmn+XwWk7akvkUlqb+dOxyLB9i5VBVfje89Teolwc9YJT36BGN/l4e0l6QX\n"
+                                         "/1//6DWUTB3KI6wFcm7TWJcxbS0tcKZX7FsJvUz1SbQnkS54DJck1EZO/BLa5ckJ\n"
+                                         "gAYIaqlA9C0ZwM6i58lLlPadX/rtHb7pWzeNcZHjKrjM461ZAkEA+itss2nRlmyO\n"
+                                         "n1/5yDyCluST4dQfO8kAB3toSEVc7DeFeDhnC1mZdjASZNvdHS4gbLIA1hUGEF9m\n"
+                                         "3hKsGUMMPwJBAPW5v/U+AWTADFCS22t72NUurgzeAbzb1HWMqO4y4+9Hpjk5wvL/\n"
+                                         "eVYizyuce3/fGke7aRYw/ADKygMJdW8H/OcCQQDz5OQb4j2QDpPZc0Nc4QlbvMsj\n"
+                                         "7p7otWRO5xRa6SzXqqV3+F0VpqvDmshEBkoCydaYwc2o6WQ5EBmExeV8124XAkEA\n"
+                                         "qZzGsIxVP+sEVRWZmW6KNFSdVUpk3qzK0Tz/WjQMe5z0UunY9Ax9/4PVhp/j61bf\n"
+                                         "eAYXunajbBSOLlx4D+TunwJBANkPI5S9iylsbLs6NkaMHV6k5ioHBBmgCak95JGX\n"
+                                         "GMot/L2x0IYyMLAz6oLWh2hm7zwtb0CgOrPo1ke44hFYnfc=\n"
+                                         "-----END RSA PRIVATE KEY-----\n";
+const std::string rfc6376_record = "v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQ"
+                                   "DwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYt"
+                                   "IxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7"
+                                   "od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfV"
+                                   "jH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYck"
+                                   "cQ2QIDAQAB";
+const std::string rfc6376_b = "AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB"
+                              "4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut"
+                              "KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV"
+                              "4bmp/YzhwvcubU4=";
+const std::string rfc6376_start = "DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;\r\n"
+                                  "      c=simple/simple; q=dns/txt; i=joe@football.example.com;\r\n"
+                                  "      h=Received : From : To : Subject : Date : Message-ID;\r\n"
+                                  "      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
+                                  "      b=";
+
+message dinner() {
+    return {{"Received: from client1.football.example.com  [192.0.2.1]\r\n"
+             "      by submitserver.example.com with SUBMISSION;\r\n"
+             "      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)",
+             "From: Joe SixPack <joe@football.example.com>", "To: Suzie Q <suzie@shopping.example.net>",
+             "Subject: Is dinner ready?", "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)",
+             "Message-ID: <20030712040037.46341.5F8J@football.example.com>"},
+            "Hi.\r\n\r\nWe lost the game. Are you hungry yet?\r\n\r\nJoe.\r\n"};
+}
+
+std::string folded_as_printed(const std::string& b) {
+    std::string out;
+    for (std::size_t at = 0; at < b.size(); at += 52)
+        out += (at == 0 ? "" : "\r\n      ") + b.substr(at, 52);
+    return out;
+}
 
 message football() {
     return {{"From: Joe SixPack <joe@football.example.com>", "To: Suzie Q <suzie@shopping.example.net>",
@@ -124,33 +174,30 @@ BOOST_AUTO_TEST_CASE(the_message_of_rfc_8463_verifies) {
     BOOST_TEST(verdicts[1].selector == "test");
 }
 
-// RFC 6376 appendix A.2, with errata 3192 (one blank after "game.") and 4926 applied; c=simple/simple.
 BOOST_AUTO_TEST_CASE(the_message_of_rfc_6376_verifies) {
-    const message m{{"DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;\r\n"
-                     "      c=simple/simple; q=dns/txt; i=joe@football.example.com;\r\n"
-                     "      h=Received : From : To : Subject : Date : Message-ID;\r\n"
-                     "      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
-                     "      b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB\r\n"
-                     "      4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut\r\n"
-                     "      KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV\r\n"
-                     "      4bmp/YzhwvcubU4=;",
-                     "Received: from client1.football.example.com  [192.0.2.1]\r\n"
-                     "      by submitserver.example.com with SUBMISSION;\r\n"
-                     "      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)",
-                     "From: Joe SixPack <joe@football.example.com>", "To: Suzie Q <suzie@shopping.example.net>",
-                     "Subject: Is dinner ready?", "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)",
-                     "Message-ID: <20030712040037.46341.5F8J@football.example.com>"},
-                    "Hi.\r\n\r\nWe lost the game. Are you hungry yet?\r\n\r\nJoe.\r\n"};
-    const auto verdicts = verify(m.text(), {{"brisbane._domainkey.example.com",
-                                             "v=DKIM1; "
-                                             "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/"
-                                             "DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfc"
-                                             "TNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/"
-                                             "NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"}})
-                              .value();
+    const auto m = dinner().with_on_top({rfc6376_start + folded_as_printed(rfc6376_b) + ";"});
+    const auto verdicts = verify(m.text(), {{"brisbane._domainkey.example.com", rfc6376_record}}).value();
     BOOST_TEST_REQUIRE(verdicts.size() == 1U);
     BOOST_TEST(verdicts[0].valid, verdicts[0].why);
     BOOST_TEST(verdicts[0].domain == "example.com");
+    auto changed = m;
+    changed.fields.back() += "x";
+    BOOST_TEST(!verify(changed.text(), {{"brisbane._domainkey.example.com", rfc6376_record}}).value()[0].valid);
+}
+
+// Our signer makes relaxed/relaxed alone, so the simple form is put together here: for headers it is the octets as they
+// are, and this body has nothing that the relaxed form would change. Hashes and signature are ours.
+BOOST_AUTO_TEST_CASE(the_signature_of_rfc_6376_comes_out_octet_by_octet) {
+    const test::temporary_directory directory;
+    const auto key = load_key(directory.write("k.pem", rfc6376_rsa), "example.com", "brisbane", 1024).value();
+    const auto m = dinner();
+    BOOST_TEST(base64(test::body_sha256(m.body)) == "2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=");
+    std::string input;
+    for (const auto& field : m.fields)
+        input += field + "\r\n";
+    const auto made = sign_digest(key, test::sha256_of(input + rfc6376_start + ";")).value();
+    BOOST_TEST(base64(made) == rfc6376_b);
+    BOOST_TEST((compare(key, {rfc6376_record}).state == publication::good));
 }
 
 BOOST_AUTO_TEST_CASE(both_signatures_come_rsa_first_with_their_tags) {

@@ -135,7 +135,7 @@ symbols = { gtube = { score = 4.5 }, EICAR = { enabled = false } }
     BOOST_TEST(c.symbols.size() == 2U);
     BOOST_TEST(c.symbols.at("GTUBE").score.value() == 4.5);
     BOOST_TEST((c.symbols.at("GTUBE").action == forced_verdict::reject));
-    BOOST_TEST(!c.symbols.at("EICAR").enabled);
+    BOOST_TEST(!c.symbols.at("EICAR").counts());
 }
 
 BOOST_AUTO_TEST_CASE(from_names_a_map_or_a_list_with_maps) {

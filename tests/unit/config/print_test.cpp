@@ -95,6 +95,22 @@ aliases = ["orders@shop.example"]
 [[assign]]
 profile = "a.b"
 account = ["sh*"]
+[[settings]]
+name = "bulk"
+priority = 7
+account = ["sh*"]
+login_domain = ["*.shop.example"]
+network = ["192.0.2.0/24"]
+origin = ["local", "authenticated"]
+sender = ["<>", "@shop.example"]
+recipient = ["@*.example.net"]
+header = ["List-Id: *shop*"]
+scores = { hold = 0, reject = 20.5 }
+symbols = { MANY_URLS = { score = 0 }, EICAR = { enabled = false }, GTUBE = {} }
+disabled_checks = ["shape"]
+disabled_groups = ["reputation", "urls"]
+enabled_checks = ["links"]
+enabled_groups = ["headers"]
 )";
     const auto first = good(text);
     const auto again = good(print_settings(*first));
@@ -127,7 +143,7 @@ BOOST_AUTO_TEST_CASE(the_sample_names_every_option_and_explains_it) {
     for (const auto& option : describe_options()) {
         BOOST_TEST_CONTEXT(option.key) {
             auto name = option.key;
-            for (const std::string section : {"profile.NAME.", "account.", "assign."})
+            for (const std::string section : {"profile.NAME.", "account.", "assign.", "settings."})
                 if (name.starts_with(section)) name.erase(0, section.size());
             if (name == option.key && name.find('.') != std::string::npos) name.erase(0, name.find('.') + 1);
             BOOST_TEST(sample.find("\n#" + name + " = ") != std::string::npos);

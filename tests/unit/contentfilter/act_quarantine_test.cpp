@@ -2,6 +2,7 @@
 #define BOOST_TEST_DYN_LINK
 #include "filter_fixture.hpp"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/test/unit_test.hpp>
 
 using namespace postsluice;
@@ -20,6 +21,7 @@ struct box {
     std::unique_ptr<state::environments> environments;
     std::unique_ptr<act::quarantine> kept;
     std::vector<message_ptr> sent;
+    std::vector<std::string> tokens;
 
     box() {
         settings->contentfilter.spool_memory = byte_count{64};
@@ -31,7 +33,11 @@ struct box {
                                       state::user::contentfilter)
                 .value();
         kept = std::make_unique<act::quarantine>(environments->quarantine(), time, settings->quarantine);
-        run_awaitable(kept->open()).value();
+        const act::quarantine::delivered_before asked = [this](const std::string& token, const std::string& digest,
+                                                               const std::vector<std::string>& lines) {
+            return environments->passed().delivered(token, digest, {lines.begin(), lines.end()});
+        };
+        run_awaitable(kept->open(asked)).value();
     }
     void close() {
         kept.reset();
@@ -53,17 +59,34 @@ struct box {
     result<act::quarantine::kept> keep(const std::string& text, const std::string& id,
                                        const std::string& queue_id = "Q1",
                                        const std::vector<std::string>& recipients = {"a@example.net"}) {
-        return run_awaitable(kept->keep(make(text, queue_id, recipients), reason::virus, {"EICAR(20.0) x"}, id));
+        return run_awaitable(kept->keep(make(text, queue_id, recipients), {reason::virus, {"EICAR(20.0) x"}, id}));
+    }
+    result<act::quarantine::kept> hold(const std::string& text, const std::string& id, const std::string& queue_id,
+                                       instant release_at,
+                                       const std::vector<std::string>& recipients = {"a@example.net"}) {
+        return run_awaitable(kept->keep(make(text, queue_id, recipients), {reason::score, {}, id, true, release_at}));
+    }
+    act::quarantine::sender answering(std::vector<smtp::reply> replies) {
+        return [this, replies](message_ptr what, std::string token) {
+            return deliver(this, replies, std::move(what), std::move(token));
+        };
+    }
+    result<act::quarantine::release_report> release(act::quarantine::release_request what,
+                                                    std::vector<smtp::reply> replies) {
+        return run_awaitable(kept->release(std::move(what), settings, answering(std::move(replies))));
     }
     result<act::quarantine::release_report> release(const std::string& id, std::vector<smtp::reply> replies) {
-        act::quarantine::sender send = [this, replies](message_ptr what) {
-            return deliver(this, replies, std::move(what));
-        };
-        return run_awaitable(kept->release(id, settings, send));
+        act::quarantine::release_request what;
+        what.id = id;
+        return release(std::move(what), std::move(replies));
+    }
+    std::size_t release_due(std::vector<smtp::reply> replies) {
+        return run_awaitable(kept->release_due(settings, answering(std::move(replies)), 10)).value();
     }
     static asio::awaitable<std::vector<smtp::reply>> deliver(box* self, std::vector<smtp::reply> replies,
-                                                             message_ptr what) {
+                                                             message_ptr what, std::string token) {
         self->sent.push_back(std::move(what));
+        self->tokens.push_back(std::move(token));
         co_return replies;
     }
     [[nodiscard]] std::vector<std::string> files() const {
@@ -73,8 +96,15 @@ struct box {
         std::sort(out.begin(), out.end());
         return out;
     }
-    [[nodiscard]] std::vector<state::quarantine_entry> entries() const { return kept->list("", 1000).value(); }
+    [[nodiscard]] std::vector<state::quarantine_entry> entries() const {
+        return environments->quarantine().list("", 1000).value();
+    }
 };
+
+asio::awaitable<std::vector<smtp::reply>> wait_for_ever(std::shared_ptr<asio::steady_timer> timer) {
+    co_await timer->async_wait(asio::as_tuple(asio::use_awaitable));
+    co_return std::vector<smtp::reply>{};
+}
 
 const auto ok = smtp::make_reply(250, "2.0.0", "Ok");
 const auto no = smtp::make_reply(450, "4.2.0", "later");
@@ -123,7 +153,7 @@ BOOST_AUTO_TEST_CASE(slices_that_come_at_once_are_one_entry) {
     for (int i = 0; i < 8; ++i)
         all.push_back(asio::co_spawn(context,
                                      b.kept->keep(b.make(text, "Q1", {std::to_string(i) + "@example.net"}),
-                                                  reason::spam, {}, "SLICE" + std::to_string(i)),
+                                                  {reason::spam, {}, "SLICE" + std::to_string(i)}),
                                      asio::use_future));
     context.run();
     for (auto& one : all)
@@ -175,11 +205,11 @@ BOOST_AUTO_TEST_CASE(every_step_at_which_we_may_die_is_put_right_at_the_start) {
         {"inside a release",
          [](box& b, const fs::path&) {
              auto entry = b.entries().at(0);
-             entry.released = true;
+             entry.releasing = state::quarantine_release{"release 1", entry.rcpt_lines, {}, false};
              b.kept.reset();
              run_awaitable(b.environments->quarantine().put(entry)).value();
          },
-         1, 2, "may have been delivered"},
+         1, 2, "may have got it"},
         {"with somebody else's file there",
          [](box& b, const fs::path& d) {
              b.kept.reset();
@@ -207,7 +237,7 @@ BOOST_AUTO_TEST_CASE(every_step_at_which_we_may_die_is_put_right_at_the_start) {
             BOOST_TEST(b.files().size() == r.files);
             BOOST_TEST(b.log.has(r.told), b.log.all());
             if (entries.empty()) continue;
-            BOOST_TEST(!entries[0].released);
+            BOOST_TEST(!entries[0].releasing.has_value());
             BOOST_TEST(entries[0].mail_line == before.mail_line);
             BOOST_TEST(entries[0].digest == before.digest);
             BOOST_TEST(entries[0].findings == before.findings, boost::test_tools::per_element());
@@ -259,7 +289,7 @@ BOOST_AUTO_TEST_CASE(who_was_not_delivered_to_stays_and_nobody_gets_it_twice) {
     b.open();
     BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"b@example.net"}),
                boost::test_tools::per_element());
-    BOOST_TEST(!b.entries().at(0).released);
+    BOOST_TEST(!b.entries().at(0).releasing.has_value());
     BOOST_TEST(b.release("AAAAAAAA", {ok}).value().remaining.empty());
     BOOST_TEST(b.sent.at(1)->envelope.recipients.size() == 1U);
     BOOST_TEST(b.entries().empty());
@@ -280,6 +310,7 @@ BOOST_AUTO_TEST_CASE(a_message_that_was_changed_on_disk_is_not_released) {
 BOOST_AUTO_TEST_CASE(old_messages_and_the_oldest_beyond_max_bytes_go) {
     box b;
     b.settings->quarantine.retention = seconds{1000};
+    b.settings->quarantine.keep_at_least = seconds{0};
     b.kept->use(b.settings->quarantine);
     for (int i = 0; i < 5; ++i) {
         b.keep(text, "AAAAAAA" + std::to_string(i), "Q" + std::to_string(i)).value();
@@ -298,6 +329,216 @@ BOOST_AUTO_TEST_CASE(old_messages_and_the_oldest_beyond_max_bytes_go) {
     run_awaitable(b.kept->remove("AAAAAAA4")).value();
     BOOST_TEST((run_awaitable(b.kept->remove("AAAAAAA4")).error().code == errc::not_found));
     BOOST_TEST(b.files().size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(for_room_the_oldest_goes_but_nothing_young_and_nothing_that_awaits_its_release) {
+    for (const bool by_number : {true, false}) {
+        BOOST_TEST_CONTEXT((by_number ? "by number" : "by octets")) {
+            box b;
+            auto& bounds = b.settings->quarantine;
+            bounds.keep_at_least = seconds{1000};
+            bounds.max_messages = by_number ? 3 : 1000;
+            bounds.max_bytes = byte_count{by_number ? 1U << 30U : 3 * text.size()};
+            b.kept->use(bounds);
+            b.hold(text, "TIMED", "Q0", b.time.now() + seconds{5000}).value();
+            b.keep(text, "OLD", "Q1").value();
+            b.time.advance(seconds{700});
+            b.keep(text, "YOUNG", "Q2").value();
+            const auto full = b.keep(text, "NEW", "Q3");
+            BOOST_TEST((full.error().code == errc::disk_full), full.error().message());
+            BOOST_TEST(b.files().size() == 6U); // and nothing was left behind
+            // A repeat of what is there takes no room.
+            BOOST_TEST(b.keep(text, "AGAIN", "Q2", {"z@example.net"}).value().id == "YOUNG");
+            b.time.advance(seconds{301});
+            BOOST_TEST(b.keep(text, "NEW", "Q3").value().id == "NEW");
+            BOOST_TEST(b.log.has("over the bounds, and the oldest"));
+            std::set<std::string> left;
+            for (const auto& e : b.entries())
+                left.insert(e.id);
+            BOOST_TEST((left == std::set<std::string>{"TIMED", "YOUNG", "NEW"}));
+            BOOST_TEST(b.kept->total().entries == 3U);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_comes_at_once_does_not_exceed_the_bound_together) {
+    box b;
+    b.settings->quarantine.max_messages = 4;
+    b.kept->use(b.settings->quarantine);
+    asio::io_context context;
+    std::vector<std::future<result<act::quarantine::kept>>> all;
+    for (int i = 0; i < 12; ++i)
+        all.push_back(asio::co_spawn(context,
+                                     b.kept->keep(b.make(text, "Q" + std::to_string(i), {"a@example.net"}),
+                                                  {reason::spam, {}, "ONE" + std::to_string(i)}),
+                                     asio::use_future));
+    context.run();
+    std::size_t kept = 0;
+    for (auto& one : all)
+        kept += one.get().has_value() ? 1 : 0;
+    BOOST_TEST(kept <= 4U);
+    BOOST_TEST(kept >= 1U);
+    BOOST_TEST(b.entries().size() == kept);
+}
+
+BOOST_AUTO_TEST_CASE(named_recipients_leave_and_the_rest_stays) {
+    box b;
+    b.keep(text, "AAAAAAAA", "Q1", {"a@example.net", "B@example.net", "c@example.net"}).value();
+    act::quarantine::release_request some;
+    some.id = "AAAAAAAA";
+    some.recipients = {"b@example.net"};
+    const auto report = b.release(some, {ok}).value();
+    BOOST_TEST(report.delivered.size() == 1U);
+    BOOST_TEST(report.kept == 2U);
+    BOOST_TEST_REQUIRE(b.sent.at(0)->envelope.recipients.size() == 1U);
+    BOOST_TEST(b.sent[0]->envelope.recipients[0].raw == "<B@example.net>");
+    BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"a@example.net", "c@example.net"}),
+               boost::test_tools::per_element());
+    some.recipients = {"a@example.net", "b@example.net"}; // one of them has gone: nothing happens
+    BOOST_TEST((b.release(some, {ok, ok}).error().code == errc::not_found));
+    BOOST_TEST(b.sent.size() == 1U);
+    BOOST_TEST(b.entries().at(0).recipients.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_redirected_message_goes_to_the_other_address_alone) {
+    box b;
+    b.keep(text, "AAAAAAAA", "Q1", {"a@example.net", "b@example.net"}).value();
+    act::quarantine::release_request what;
+    what.id = "AAAAAAAA";
+    what.redirect = mail_address::from_internal("desk@example.org");
+    what.keep = true;
+    BOOST_TEST(b.release(what, {ok}).value().kept == 2U);
+    BOOST_TEST_REQUIRE(b.sent.at(0)->envelope.recipients.size() == 1U);
+    BOOST_TEST(b.sent[0]->envelope.recipients[0].path == "<desk@example.org>");
+    BOOST_TEST(b.entries().at(0).recipients.size() == 2U); // kept
+    what.keep = false;
+    BOOST_TEST(b.release(what, {no}).value().kept == 2U);
+    BOOST_TEST(b.entries().size() == 1U);
+    what.recipients = {"a@example.net"};
+    BOOST_TEST(b.release(what, {ok}).value().kept == 1U);
+    BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"b@example.net"}),
+               boost::test_tools::per_element());
+    what.recipients.clear();
+    BOOST_TEST(b.release(what, {ok}).value().delivered.at(0) == "desk@example.org");
+    BOOST_TEST(b.entries().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_held_message_leaves_in_its_time_over_a_restart_and_once) {
+    box b;
+    const auto due = b.time.now() + seconds{3600};
+    b.hold(text, "AAAAAAAA", "Q1", due, {"a@example.net", "b@example.net"}).value();
+    b.hold(text, "BBBBBBBB", "Q2", instant{}).value(); // only by hand
+    b.time.advance(seconds{3599});
+    BOOST_TEST(b.release_due({ok, ok}) == 0U);
+    b.close();
+    b.open();
+    b.time.advance(seconds{1});
+    BOOST_TEST(b.release_due({ok, no}) == 1U);
+    BOOST_TEST(b.sent.size() == 1U);
+    BOOST_TEST(b.release_due({ok, ok}) == 0U); // who is left waits for release_retry
+    b.time.advance(b.settings->quarantine.release_retry);
+    BOOST_TEST(b.release_due({ok}) == 1U);
+    BOOST_TEST(b.sent.at(1)->envelope.recipients.size() == 1U);
+    BOOST_TEST_REQUIRE(b.entries().size() == 1U);
+    BOOST_TEST(b.entries()[0].id == "BBBBBBBB");
+    BOOST_TEST(b.entries()[0].held);
+}
+
+BOOST_AUTO_TEST_CASE(a_timed_release_that_is_refused_for_good_or_stopped_is_left_to_a_person) {
+    box b;
+    b.hold(text, "AAAAAAAA", "Q1", b.time.now()).value();
+    BOOST_TEST(b.release_due({smtp::make_reply(550, "5.1.1", "no")}) == 1U);
+    b.hold(text, "BBBBBBBB", "Q2", b.time.now()).value();
+    run_awaitable(b.kept->stop_timer("BBBBBBBB")).value();
+    b.hold(text, "CCCCCCCC", "Q3", b.time.now()).value();
+    std::ofstream{b.settings->quarantine.directory / "CCCCCCCC.eml", std::ios::app} << "changed";
+    BOOST_TEST(b.release_due({ok}) == 1U); // and it stands in nobody's way
+    BOOST_TEST(b.log.has("not released in its time"));
+    b.hold(text, "DDDDDDDD", "Q4", b.time.now()).value();
+    BOOST_TEST(b.release_due({ok}) == 1U);
+    BOOST_TEST(b.sent.size() == 2U);
+    b.time.advance(std::chrono::hours{24});
+    BOOST_TEST(b.release_due({ok}) == 1U); // the changed one, again
+    BOOST_TEST(b.entries().size() == 3U);
+    // What was stopped stays so where the index is lost.
+    b.kept.reset();
+    for (const auto* id : {"AAAAAAAA", "BBBBBBBB", "CCCCCCCC"})
+        run_awaitable(b.environments->quarantine().erase(id)).value();
+    b.close();
+    b.open();
+    BOOST_TEST((b.environments->quarantine().find("BBBBBBBB").value()->release_at == instant{}));
+    BOOST_TEST(b.environments->quarantine().find("BBBBBBBB").value()->held);
+}
+
+// The next hop took the message, and then we died, with and without having written down that it did.
+BOOST_AUTO_TEST_CASE(after_a_death_over_a_release_nobody_known_to_have_got_it_gets_it_again) {
+    for (const bool redirected : {false, true}) {
+        box b;
+        b.hold(text, "AAAAAAAA", "Q1", b.time.now(), {"a@example.net", "b@example.net"}).value();
+        auto entry = b.entries().at(0);
+        state::quarantine_release mark{"release AAAAAAAA 1", entry.rcpt_lines, {}, false};
+        if (redirected) mark.redirect = "<desk@example.org>";
+        entry.releasing = mark;
+        b.kept.reset();
+        run_awaitable(b.environments->quarantine().put(entry)).value();
+        const auto line = redirected ? mark.redirect : entry.rcpt_lines.at(1);
+        b.environments->passed().add(mark.token, entry.digest, {}, {line}).value();
+        b.close();
+        b.open();
+        BOOST_TEST(b.log.has("a release was interrupted"));
+        if (redirected) {
+            BOOST_TEST(b.entries().empty());
+            BOOST_TEST(b.files().empty());
+            continue;
+        }
+        BOOST_TEST(b.entries().at(0).recipients == (std::vector<std::string>{"a@example.net"}),
+                   boost::test_tools::per_element());
+        BOOST_TEST(b.release_due({ok}) == 1U);
+        BOOST_TEST_REQUIRE(b.sent.at(0)->envelope.recipients.size() == 1U);
+        BOOST_TEST(b.sent[0]->envelope.recipients[0].raw == "<a@example.net>");
+        BOOST_TEST(b.entries().empty());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(two_releases_at_once_deliver_once) {
+    box b;
+    b.keep(text, "AAAAAAAA").value();
+    asio::io_context context;
+    act::quarantine::release_request what;
+    what.id = "AAAAAAAA";
+    std::vector<std::future<result<act::quarantine::release_report>>> all;
+    for (int i = 0; i < 3; ++i)
+        all.push_back(asio::co_spawn(context, b.kept->release(what, b.settings, b.answering({ok})), asio::use_future));
+    context.run();
+    int released = 0;
+    for (auto& one : all) {
+        const auto got = one.get();
+        released += got ? 1 : 0;
+        if (!got) BOOST_TEST((got.error().code == errc::not_found));
+    }
+    BOOST_TEST(released == 1);
+    BOOST_TEST(b.sent.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(an_end_during_a_release_does_not_wait_for_the_next_hop) {
+    box b;
+    b.keep(text, "AAAAAAAA").value();
+    auto context = std::make_unique<asio::io_context>();
+    auto never = std::make_shared<asio::steady_timer>(*context, asio::steady_timer::time_point::max());
+    act::quarantine::sender send = [never](message_ptr, std::string) { return wait_for_ever(never); };
+    act::quarantine::release_request what;
+    what.id = "AAAAAAAA";
+    auto released = asio::co_spawn(*context, b.kept->release(what, b.settings, send), asio::use_future);
+    auto removed = asio::co_spawn(*context, b.kept->remove("AAAAAAAA"), asio::use_future); // waits for its turn
+    context->run_for(std::chrono::milliseconds{300});
+    BOOST_TEST(b.entries().at(0).releasing.has_value());
+    b.close(); // ends, though the release has not
+    never.reset();
+    send = {}; // with its timer, which may not outlive the context
+    context.reset();
+    b.open();
+    BOOST_TEST(b.entries().size() == 1U);
+    BOOST_TEST(b.release("AAAAAAAA", {ok}).value().delivered.size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(an_envelope_file_reads_back_and_a_damaged_one_does_not) {

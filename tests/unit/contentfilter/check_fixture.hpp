@@ -6,6 +6,7 @@
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/pattern_database.hpp"
 #include "contentfilter/checks/scan_workers.hpp"
+#include "contentfilter/mime/content.hpp"
 #include "contentfilter/mime/tree.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -45,11 +46,17 @@ struct message_options {
     std::string account = "a@example.org";
     config::profile profile;
     config::filter_settings filter;
+    config::archive_settings archives = {};
+    config::macro_settings macros = {};
+    config::content_settings content = {};
 };
 
 inline message_ptr make_message(std::shared_ptr<spool> content, const message_options& how = {}) {
     auto settings = std::make_shared<config::settings>();
     settings->contentfilter = how.filter;
+    settings->archives = how.archives;
+    settings->macros = how.macros;
+    settings->content = how.content;
     auto made = std::make_shared<message>();
     made->header = parse_header(*content, how.filter).value();
     made->content = std::move(content);
@@ -87,7 +94,8 @@ inline std::vector<finding> run_check(std::string_view name, message_ptr m,
     if (at == all.end()) throw std::runtime_error{"no such check"};
     if (!resources) resources = std::make_shared<check_resources>();
     auto tree = tree_of(*m);
-    return run_awaitable(at->run({std::move(m), std::move(tree), std::move(resources)}));
+    auto content = std::make_shared<const mime::content>(m, tree);
+    return run_awaitable(at->run({std::move(m), std::move(tree), std::move(resources), std::move(content)}));
 }
 
 inline const finding* find_symbol(const std::vector<finding>& all, std::string_view symbol) {

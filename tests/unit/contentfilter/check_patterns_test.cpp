@@ -13,18 +13,24 @@ using namespace postsluice::contentfilter::testing;
 namespace {
 
 std::shared_ptr<const check_resources> rules(std::string_view text) {
-    std::vector<pattern_rule> parsed;
+    rule_set parsed;
     std::vector<std::string> errors;
-    parse_rules(text, "test.rules", parsed, errors);
+    parse_rules(text, "test.toml", parsed, errors);
     BOOST_TEST(errors == std::vector<std::string>{}, boost::test_tools::per_element());
     auto made = std::make_shared<check_resources>();
-    made->patterns = std::make_shared<pattern_database>(std::move(parsed));
+    made->patterns = std::make_shared<pattern_database>(parsed.patterns);
+    made->rules = std::make_shared<const rule_set>(std::move(parsed));
     return made;
 }
+/// One [[pattern]]; `more`: further lines of it.
+std::string rule(const std::string& symbol, const std::string& where, const std::string& match,
+                 const std::string& more = "") {
+    return "[[pattern]]\nsymbol = '" + symbol + "'\nwhere = ['" + where + "']\nmatch = '" + match + "'\n" + more + "\n";
+}
 std::vector<std::string> mistakes(std::string_view text) {
-    std::vector<pattern_rule> parsed;
+    rule_set parsed;
     std::vector<std::string> errors;
-    parse_rules(text, "x.rules", parsed, errors);
+    parse_rules(text, "x.toml", parsed, errors);
     return errors;
 }
 std::string symbols(const std::vector<finding>& found) {
@@ -35,9 +41,10 @@ std::string symbols(const std::vector<finding>& found) {
 }
 std::shared_ptr<const check_resources> shipped_rules() {
     std::vector<std::string> errors;
-    auto made = std::make_shared<check_resources>();
-    made->patterns = std::make_shared<pattern_database>(read_rule_files({"contentfilter/rules.d/*.rules"}, errors));
+    const auto read = read_rule_files({"contentfilter/rules.d/*.toml"}, errors);
     BOOST_TEST(errors == std::vector<std::string>{}, boost::test_tools::per_element());
+    auto made = std::make_shared<check_resources>();
+    made->patterns = std::make_shared<pattern_database>(read.patterns);
     return made;
 }
 
@@ -70,16 +77,18 @@ BOOST_AUTO_TEST_CASE(each_place_is_looked_at_and_no_other) {
             BOOST_TEST_CONTEXT("rule for " << other.where << ", needle in " << r.where) {
                 const bool url = std::string_view{r.where} == "url";
                 const auto found = run_check("patterns", make_message(r.text),
-                                             rules("HIT score=1 where=" + std::string{other.where} + " pattern=/" +
-                                                   (url ? "n&eedle" : "needle") + "/"));
-                BOOST_TEST(symbols(found) == (&r == &other ? "HIT" : ""));
+                                             rules(rule("HIT", other.where, url ? "n&eedle" : "needle")));
+                // What HTML says is in its source and, shown, a text.
+                const std::string_view in = r.where;
+                const bool shown = std::string_view{other.where} == "text" && (in == "html" || in == "url");
+                BOOST_TEST(symbols(found) == (&r == &other || shown ? "HIT" : ""));
             }
 }
 
 BOOST_AUTO_TEST_CASE(ascii_text_is_raw_as_well_as_text) {
     const auto m = make_message("Subject: x\r\n\r\nneedle\r\n");
-    BOOST_TEST(symbols(run_check("patterns", m,
-                                 rules("A where=raw pattern=/needle/\nB where=text pattern=/needle/"))) == "A B");
+    BOOST_TEST(symbols(run_check("patterns", m, rules(rule("A", "raw", "needle") + rule("B", "text", "needle")))) ==
+               "A B");
 }
 
 BOOST_AUTO_TEST_CASE(a_match_across_pieces_is_found) {
@@ -88,8 +97,7 @@ BOOST_AUTO_TEST_CASE(a_match_across_pieces_is_found) {
         auto content = std::make_shared<spool>(byte_count{0}, dir.path);
         const std::string head = "Subject: x\r\n\r\n";
         content->append(head + std::string(65536 - shift, 'x') + "needle" + std::string(100, 'x')).value();
-        BOOST_TEST(symbols(run_check("patterns", make_message(content), rules("A where=text pattern=/needle/"))) ==
-                   "A");
+        BOOST_TEST(symbols(run_check("patterns", make_message(content), rules(rule("A", "text", "needle")))) == "A");
     }
 }
 
@@ -97,22 +105,22 @@ BOOST_AUTO_TEST_CASE(what_lies_beyond_the_bound_is_not_looked_at) {
     message_options how;
     how.filter.max_pattern_input = byte_count{10};
     BOOST_TEST(symbols(run_check("patterns", make_message("S: x\r\n\r\n0123needle", how),
-                                 rules("A where=text pattern=/needle/"))) == "A");
+                                 rules(rule("A", "text", "needle")))) == "A");
     BOOST_TEST(symbols(run_check("patterns", make_message("S: x\r\n\r\n01234needle", how),
-                                 rules("A where=text pattern=/needle/"))) == "");
+                                 rules(rule("A", "text", "needle")))) == "");
 }
 
 BOOST_AUTO_TEST_CASE(flags_and_anchors) {
     const auto m = make_message("S: x\r\n\r\nfirst\nNEEDLE\nlast");
     struct row {
-        const char* rule;
+        std::string rule;
         bool hit;
     };
     const row rows[] = {
-        {"A where=text pattern=/needle/", false},       {"A where=text flags=i pattern=/needle/", true},
-        {"A where=text pattern=/^NEEDLE$/", false},     {"A where=text flags=m pattern=/^NEEDLE$/", true},
-        {"A where=text pattern=/first.NEEDLE/", false}, {"A where=text flags=s pattern=/first.NEEDLE/", true},
-        {"A where=text pattern=/last$/", true},         {"A where=text pattern=/a\\/b|^first/", true},
+        {rule("A", "text", "needle"), false},       {rule("A", "text", "needle", "flags = 'i'"), true},
+        {rule("A", "text", "^NEEDLE$"), false},     {rule("A", "text", "^NEEDLE$", "flags = 'm'"), true},
+        {rule("A", "text", "first.NEEDLE"), false}, {rule("A", "text", "first.NEEDLE", "flags = 's'"), true},
+        {rule("A", "text", "last$"), true},         {rule("A", "text", "a/b|^first"), true},
     };
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.rule) {
@@ -120,10 +128,52 @@ BOOST_AUTO_TEST_CASE(flags_and_anchors) {
         }
 }
 
+BOOST_AUTO_TEST_CASE(words_are_found_as_words_in_any_case_and_over_line_ends) {
+    const auto list = rules("[[words]]\nsymbol = 'W'\nscore = 1\nwhere = ['text', 'subject']\n"
+                            "words = ['wire transfer', 'a+b', 'größe']\n");
+    struct row {
+        std::string text;
+        bool hit;
+    };
+    const row rows[] = {{"a Wire\r\n TRANSFER.", true},
+                        {"wiretransfer", false},
+                        {"a wire transfers", false},
+                        {"1 a+b 2", true},
+                        {"1 aab 2", false},
+                        {"die größe", true}};
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.text) {
+            BOOST_TEST((symbols(run_check("patterns", make_message("S: x\r\n\r\n" + r.text), list)) == "W") == r.hit);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(what_html_shows_is_text_and_what_it_hides_is_not) {
+    const std::string head = "Subject: x\r\nContent-Type: text/html\r\n\r\n";
+    const auto needle = rules(rule("A", "text", "free needle"));
+    BOOST_TEST(symbols(run_check("patterns", make_message(head + "<p>fr<!-- x -->ee <b>ne</b>edle"), needle)) == "A");
+    BOOST_TEST(symbols(run_check("patterns", make_message(head + "<p style='display:none'>free needle"), needle)) ==
+               "");
+}
+
+BOOST_AUTO_TEST_CASE(lists_of_one_name_are_one_and_extensions_are_in_lower_case) {
+    rule_set read;
+    std::vector<std::string> errors;
+    parse_rules("[[list]]\nname = 'a'\nwords = ['One', 'two']\n[[list]]\nname = 'a'\nwords = ['three']\n"
+                "[[extension]]\nextensions = ['ISO', 'img']\nscore = 2\n",
+                "x.toml", read, errors);
+    BOOST_TEST(errors.empty());
+    BOOST_TEST(read.list("a") == (word_list{"one", "three", "two"}), boost::test_tools::per_element());
+    BOOST_TEST(read.list("b").empty());
+    BOOST_REQUIRE(read.extensions.contains("iso"));
+    BOOST_TEST(read.extensions.at("iso").symbol == "RISKY_NAME");
+    BOOST_TEST(read.extensions.at("iso").score == 2);
+}
+
 BOOST_AUTO_TEST_CASE(rules_of_one_symbol_count_once_with_the_highest_score) {
-    const auto found = run_check("patterns", make_message("S: x\r\n\r\nab"),
-                                 rules("A score=1 where=text pattern=/a/\nA score=2.5 where=text action=hold "
-                                       "reason=spam strike=spam pattern=/b/"));
+    const auto found =
+        run_check("patterns", make_message("S: x\r\n\r\nab"),
+                  rules(rule("A", "text", "a", "score = 1") +
+                        rule("A", "text", "b", "score = 2.5\naction = 'hold'\nreason = 'spam'\nstrike = 'spam'")));
     BOOST_REQUIRE(found.size() == 1u);
     BOOST_TEST(found[0].score == 2.5);
     BOOST_TEST((found[0].action == config::forced_verdict::hold));
@@ -133,52 +183,70 @@ BOOST_AUTO_TEST_CASE(rules_of_one_symbol_count_once_with_the_highest_score) {
 }
 
 BOOST_AUTO_TEST_CASE(every_mistake_in_a_rule_file_has_its_line) {
-    const auto errors = mistakes(
-        "# comment\n\nlower where=text pattern=/x/\nA pattern=/x/\nA where=nowhere pattern=/x/\nA where=text\n"
-        "A where=text pattern=x\nA where=text scroe=1 pattern=/x/\nA where=text score=1x pattern=/x/\n"
-        "A where=text action=explode pattern=/x/\nA where=text flags=q pattern=/x/\nGOOD where=text pattern=/x/\n"
-        "A where=text reason=limit pattern=/x/\nA where=text strike=manual pattern=/x/\nA where=text bare "
-        "pattern=/x/\n");
-    BOOST_REQUIRE(errors.size() == 12u);
-    BOOST_TEST(errors[0].starts_with("x.rules:3: a rule begins with its symbol"));
-    BOOST_TEST(errors[1] == "x.rules:4: where= is missing");
-    BOOST_TEST(errors[2].starts_with("x.rules:5: where: \"nowhere\" is none of subject, text"));
-    BOOST_TEST(errors[5] == "x.rules:8: unknown option \"scroe\"; did you mean score?");
-    BOOST_TEST(errors[11].starts_with("x.rules:15:"));
+    const auto errors = mistakes("[[pattern]]\nsymbol = 'lower'\nwhere = ['text']\nmatch = 'x'\n" // 1
+                                 "[[pattern]]\nsymbol = 'A'\nmatch = 'x'\n"                       // 5
+                                 "[[pattern]]\nsymbol = 'A'\nwhere = ['nowhere']\nmatch = 'x'\n"  // 8
+                                 "[[pattern]]\nsymbol = 'A'\nwhere = ['text']\nmatch = ''\n"      // 12
+                                 "scroe = 1\n"                                                    // 16
+                                 "[[words]]\nsymbol = 'A'\nwhere = ['text']\nwords = []\n"        // 17
+                                 "flags = 's'\naction = 'explode'\nscore = '1'\n"                 // 21
+                                 "[[patern]]\n"                                                   // 24
+                                 "[[extension]]\nextensions = ['.exe']\nreason = 'limit'\n"       // 25
+                                 "[[list]]\nwords = ['x']\n");                                    // 28
+    const std::vector<std::string> wanted = {
+        "x.toml:2: pattern.symbol: is no symbol; write capital letters, digits and underscores",
+        "x.toml:5: pattern.where: is missing",
+        "x.toml:10: pattern.where: \"nowhere\" is not known here",
+        "x.toml:15: pattern.match: is empty",
+        "x.toml:16: pattern.scroe: ",
+        "x.toml:20: words.words: is empty",
+        "x.toml:21: words.flags: ",
+        "x.toml:22: words.action: \"explode\"",
+        "x.toml:23: words.score: ",
+        "x.toml:24: patern: ",
+        "x.toml:26: extension.extensions: is no extension",
+        "x.toml:27: extension.reason: \"limit\"",
+        "x.toml:28: list.name: is missing",
+    };
+    BOOST_REQUIRE(errors.size() == wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        BOOST_TEST(errors[i].starts_with(wanted[i]), errors[i] << " begins with " << wanted[i]);
+    BOOST_TEST(mistakes("[[pattern]\n").size() == 1u);
+    BOOST_TEST(mistakes("[pattern]\n").size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(expressions_that_do_not_compile_are_all_named) {
-    std::vector<pattern_rule> parsed;
+    rule_set parsed;
     std::vector<std::string> errors;
-    parse_rules("A where=text pattern=/(/\nB where=text pattern=/fine/\nC where=text pattern=/(a)\\1/\n", "x.rules",
-                parsed, errors);
-    BOOST_REQUIRE(parsed.size() == 3u);
+    parse_rules(rule("A", "text", "(") + rule("B", "text", "fine") + rule("C", "text", "(a)\\1"), "x.toml", parsed,
+                errors);
+    BOOST_REQUIRE(parsed.patterns.size() == 3u);
     try {
-        const pattern_database database{std::move(parsed)};
+        const pattern_database database{std::move(parsed.patterns)};
         BOOST_ERROR("it was compiled");
     } catch (const std::runtime_error& e) {
         const std::string text = e.what();
-        BOOST_TEST(text.find("x.rules:1: pattern: ") != std::string::npos);
-        BOOST_TEST(text.find("x.rules:2") == std::string::npos);
-        BOOST_TEST(text.find("x.rules:3: pattern: ") != std::string::npos);
+        BOOST_TEST(text.find("x.toml:4: match: ") != std::string::npos);
+        BOOST_TEST(text.find("x.toml:9") == std::string::npos);
+        BOOST_TEST(text.find("x.toml:14: match: ") != std::string::npos);
     }
 }
 
 BOOST_AUTO_TEST_CASE(a_rule_file_that_is_named_must_be_there_and_a_glob_may_be_empty) {
     scratch_directory dir;
     std::vector<std::string> errors;
-    BOOST_TEST(read_rule_files({dir.path / "*.rules", "/nonexistent/*.rules"}, errors).empty());
+    BOOST_TEST(read_rule_files({dir.path / "*.toml", "/nonexistent/*.toml"}, errors).patterns.empty());
     BOOST_TEST(errors.empty());
-    BOOST_TEST(read_rule_files({dir.path / "own.rules"}, errors).empty());
+    BOOST_TEST(read_rule_files({dir.path / "own.toml"}, errors).patterns.empty());
     BOOST_TEST(errors.size() == 1u);
-    std::ofstream{dir.path / "b.rules"} << "B where=text pattern=/b/\n";
-    std::ofstream{dir.path / "a.rules"} << "A where=text pattern=/a/\n";
+    std::ofstream{dir.path / "b.toml"} << rule("B", "text", "b");
+    std::ofstream{dir.path / "a.toml"} << rule("A", "text", "a");
     std::ofstream{dir.path / "c.txt"} << "nonsense\n";
     errors.clear();
-    const auto found = read_rule_files({dir.path / "*.rules"}, errors);
+    const auto found = read_rule_files({dir.path / "*.toml"}, errors);
     BOOST_TEST(errors.empty());
-    BOOST_REQUIRE(found.size() == 2u);
-    BOOST_TEST(found[0].found.symbol == "A");
+    BOOST_REQUIRE(found.patterns.size() == 2u);
+    BOOST_TEST(found.patterns[0].found.symbol == "A");
 }
 
 BOOST_AUTO_TEST_CASE(the_shipped_rules_find_the_test_strings_wherever_they_are) {

@@ -167,6 +167,25 @@ BOOST_AUTO_TEST_CASE(message_test_says_what_would_happen_and_leaves_no_trace) {
     BOOST_TEST(f.ask({{"verb", "message test"}, {"content", base64url_encode(large)}})["ok"] == true);
 }
 
+BOOST_AUTO_TEST_CASE(message_test_says_which_settings_apply) {
+    controlled f;
+    config::settings_entry quiet;
+    quiet.name = "quiet";
+    quiet.network = {ip_network::parse("192.0.2.0/24").value()};
+    quiet.reject_score = 50;
+    f.settings->per_message = {quiet};
+    f.start_all();
+    f.find({found("WORSE", 16)});
+    json request = {{"verb", "message test"}, {"content", base64url_encode("Subject: x\n\nbody")}};
+    BOOST_TEST(f.ask(request)["settings"] == json::array());
+    BOOST_TEST(f.ask(request)["verdict"] == "reject");
+    request["client"] = "192.0.2.1";
+    BOOST_TEST(f.ask(request)["settings"] == json::array({{{"name", "quiet"}, {"only_stricter", false}}}));
+    BOOST_TEST(f.ask(request)["verdict"] == "hold");
+    request["client"] = "localhost";
+    BOOST_TEST(f.ask(request)["code"] == "malformed");
+}
+
 BOOST_AUTO_TEST_CASE(base64_of_every_kind_is_read_and_lines_become_crlf) {
     for (const auto* text : {"Pj4-Pz8_", "Pj4+Pz8/"})
         BOOST_TEST(control_json::base64(text).value() == ">>>???");

@@ -336,7 +336,7 @@ public:
         const std::lock_guard guard{mutex};
         findings = std::move(these);
     }
-    void start(smtp::protocol speaks = smtp::protocol::lmtp) {
+    void start(smtp::protocol speaks = smtp::protocol::lmtp, way in = way::after_queue) {
         configuration.emplace("", settings);
         environments =
             state::environments::open({.directory = settings->state.directory, .map_size = byte_count{64U << 20U}},
@@ -347,14 +347,30 @@ public:
             std::make_unique<act::quarantine>(environments->quarantine(), environments->time(), settings->quarantine);
         run_awaitable(kept->open()).value();
         context = std::make_unique<asio::io_context>();
-        all = std::make_unique<service>(service::parts{
-            *configuration, context->get_executor(), environments->time(), environments->accounts(),
-            environments->events(), environments->passed(), environments->tries(), *kept, *tickets, counts,
-            [this](message_ptr what) { return check(this, std::move(what)); }, [](const config::settings&) {},
-            [] { return false; }, mail_owner, [] { return true; }, [] { return 0.0; }, [] { return 0.0; }});
+        all =
+            std::make_unique<service>(service::parts{*configuration,
+                                                     context->get_executor(),
+                                                     environments->time(),
+                                                     environments->accounts(),
+                                                     environments->events(),
+                                                     environments->passed(),
+                                                     environments->tries(),
+                                                     *kept,
+                                                     *tickets,
+                                                     counts,
+                                                     [this](message_ptr what) { return check(this, std::move(what)); },
+                                                     [](const config::settings&) {},
+                                                     [] { return false; },
+                                                     mail_owner,
+                                                     [] { return true; },
+                                                     [] { return 0.0; },
+                                                     [] { return 0.0; },
+                                                     nullptr,
+                                                     nullptr,
+                                                     look_up});
         listener = std::make_shared<server>(context->get_executor(), *all);
         listener->listen(net::open_listener(net::endpoint::parse("unix:" + socket().string()).value(), 0666).value(),
-                         speaks);
+                         speaks, in);
         listener->start();
         for (int i = 0; i < 2; ++i)
             threads.emplace_back([this] { context->run(); });
@@ -397,7 +413,7 @@ public:
         t.issued = boot.now();
         return std::string{account::ticket_header} + ": " + writer_ring->seal(t).value() + "\r\n";
     }
-    std::vector<state::quarantine_entry> quarantined() { return kept->list("", 1000).value(); }
+    std::vector<state::quarantine_entry> quarantined() { return environments->quarantine().list("", 1000).value(); }
     std::vector<state::verdict_event> events() { return environments->events().recent("", 1000).value(); }
 
     manual_clock boot;
@@ -414,6 +430,7 @@ public:
     std::mutex mutex;
     std::vector<finding> findings;
     std::function<void(const message&)> on_check; ///< may throw
+    act::key_publication::txt_lookup look_up;     ///< absent: the DNS
     bool running = false;
 
 private:

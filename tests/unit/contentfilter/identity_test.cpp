@@ -39,12 +39,13 @@ struct who_sent_it {
         account::ticket t{account, "192.0.2.1", "1.2", queue_id, 1, time.now(), account};
         return "X-Postsluice-Ticket: " + policyd->seal(t).value() + "\r\n";
     }
-    sender_identity ask(const std::string& text, const std::string& ident, bool network = true,
-                        bool local_peer = true) {
+    sender_identity ask(const std::string& text, const std::string& ident, bool network = true, bool local_peer = true,
+                        way in = way::after_queue, const std::string& login = {}) {
         smtp::envelope envelope;
+        if (!login.empty()) envelope.xforward["LOGIN"] = login;
         if (!ident.empty()) envelope.xforward["IDENT"] = ident;
         if (network) envelope.xforward["ADDR"] = "192.0.2.1";
-        return identify_sender(header(text), envelope, {*settings, *ring, 108, local_peer});
+        return identify_sender(header(text), envelope, {*settings, *ring, 108, local_peer, in});
     }
 };
 
@@ -86,6 +87,45 @@ BOOST_AUTO_TEST_CASE(a_ticket_decides_where_seal_and_queue_id_are_right) {
         }
     }
     BOOST_TEST((w.ask(w.ticket("-", "Q1"), "Q1").by == sender_identity::proof::ticket));
+}
+
+BOOST_AUTO_TEST_CASE(before_the_queue_a_ticket_counts_above_the_first_received_alone) {
+    who_sent_it w;
+    const auto a = w.ticket("alice@example.org", "-"), queued = w.ticket("alice@example.org", "Q1");
+    struct row {
+        const char* name;
+        std::string text, account;
+    };
+    const row rows[] = {
+        {"on top", a + smtp_trace, "alice@example.org"},
+        {"below other fields that Postfix put there", "X-Other: 1\r\n" + a + smtp_trace, "alice@example.org"},
+        {"below the Received", smtp_trace + a, "-"},
+        {"no Received at all", a + "Subject: x\r\n", "-"},
+        {"one of a queue ID", queued + smtp_trace, "-"},
+        {"pickup's form, which a client may write", pickup_trace("1000") + smtp_trace, "-"},
+        {"none", smtp_trace, "-"},
+    };
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.name) {
+            BOOST_TEST(w.ask(r.text, "Q1", false, true, way::before_queue).account == r.account);
+        }
+    BOOST_TEST(w.ask(a + smtp_trace, "-").account == "-"); // after the queue it is nothing
+    BOOST_TEST(w.ask(a + smtp_trace, "").account == "-");
+}
+
+BOOST_AUTO_TEST_CASE(by_pipe_a_ticket_of_another_queue_id_counts_where_login_and_client_are_its_own) {
+    who_sent_it w;
+    const auto a = w.ticket("alice@example.org", "Q1");
+    const auto ask = [&](const std::string& ident, const std::string& login, bool network, way in) {
+        return w.ask(pickup_trace("108") + a + smtp_trace, ident, network, true, in, login).account;
+    };
+    BOOST_TEST(ask("Q1", "", true, way::pipe) == "alice@example.org");
+    BOOST_TEST(ask("Q2", "alice@example.org", true, way::pipe) == "alice@example.org");
+    BOOST_TEST(ask("Q2", "Alice@Example.org", true, way::pipe) == "alice@example.org");
+    BOOST_TEST(ask("Q2", "bob@example.org", true, way::pipe) == "-");
+    BOOST_TEST(ask("Q2", "", true, way::pipe) == "-");
+    BOOST_TEST(ask("Q2", "alice@example.org", false, way::pipe) == "-");       // from another client
+    BOOST_TEST(ask("Q2", "alice@example.org", true, way::after_queue) == "-"); // nobody says LOGIN there
 }
 
 BOOST_AUTO_TEST_CASE(twenty_thousand_forged_tickets_do_not_hide_what_they_cost) {

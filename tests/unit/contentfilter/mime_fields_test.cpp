@@ -3,7 +3,6 @@
 #include <boost/test/unit_test.hpp>
 
 #include "contentfilter/mime/fields.hpp"
-#include "contentfilter/mime/urls.hpp"
 
 using namespace postsluice;
 using namespace postsluice::contentfilter;
@@ -59,35 +58,6 @@ BOOST_AUTO_TEST_CASE(texts_are_decoded) {
     BOOST_TEST(mime::decode_text("=?utf-8?B?Y2Fmw6k=?= =?iso-8859-1?Q?_=E9?=") == "caf\u00e9 \u00e9");
     BOOST_TEST(mime::decode_text("caf\u00e9") == "caf\u00e9");
     BOOST_TEST(mime::decode_text("=?utf-8?B?broken") == "=?utf-8?B?broken");
-}
-
-BOOST_AUTO_TEST_CASE(urls_are_found_in_any_split) {
-    const std::string text =
-        "see <a href=\"http://a.example/x?y=1&amp;z=2\">this</a>, https://b.example/path. or WWW.c.example) end";
-    for (std::size_t cut = 0; cut <= text.size(); ++cut) {
-        mime::url_finder finder;
-        finder.feed(text.substr(0, cut));
-        finder.feed(text.substr(cut));
-        finder.finish();
-        const std::set<std::string> wanted{"http://a.example/x?y=1&z=2", "https://b.example/path", "WWW.c.example"};
-        BOOST_TEST_CONTEXT("cut " << cut) {
-            BOOST_TEST((finder.urls() == wanted));
-        }
-    }
-}
-
-BOOST_AUTO_TEST_CASE(urls_are_bounded_in_number_and_length) {
-    mime::url_finder finder;
-    for (int i = 0; i < 5000; ++i)
-        finder.feed("http://h" + std::to_string(i) + " ");
-    finder.finish();
-    BOOST_TEST(finder.urls().size() == mime::url_finder::max_urls);
-    mime::url_finder longest;
-    for (int i = 0; i < 100; ++i)
-        longest.feed("http://" + std::string(10000, 'x'));
-    longest.finish();
-    for (const auto& url : longest.urls())
-        BOOST_TEST(url.size() <= mime::url_finder::max_length);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

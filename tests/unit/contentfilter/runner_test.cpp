@@ -225,7 +225,7 @@ BOOST_AUTO_TEST_CASE(all_checks_find_what_is_in_a_whole_message) {
     settings.contentfilter.worker = worker_program();
     settings.contentfilter.workers = 1;
     settings.contentfilter.worker_timeout = seconds{20};
-    settings.contentfilter.rule_files = {"contentfilter/rules.d/*.rules"};
+    settings.contentfilter.rule_files = {"contentfilter/rules.d/*.toml"};
     runner r{2, load_resources(settings)};
     message_options how;
     how.profile.from.what = config::from_rule::kind::own_address;
@@ -235,22 +235,25 @@ BOOST_AUTO_TEST_CASE(all_checks_find_what_is_in_a_whole_message) {
                         base64(windows_program() + gtube()));
     text.replace(text.find("a@example.org"), 13, "b@example.org");
     BOOST_TEST(symbols(run_with(r, make_message(text, how))) ==
-               "FROM_FORBIDDEN EXECUTABLE_NAME DOUBLE_EXTENSION EXECUTABLE_FILE GTUBE MESSAGE_TOO_LARGE");
+               "FROM_FORBIDDEN MISSING_DATE MISSING_MESSAGE_ID EXECUTABLE_NAME DOUBLE_EXTENSION EXECUTABLE_FILE GTUBE "
+               "MESSAGE_TOO_LARGE");
     how.profile.max_message_size = {};
-    BOOST_TEST(symbols(run_with(r, make_message("From: a@example.org\r\nSubject: hello\r\n\r\nbody\r\n", how))) == "");
+    BOOST_TEST(symbols(run_with(r, make_message("From: a@example.org\r\nSubject: hello\r\n\r\nbody\r\n", how))) ==
+               "MISSING_DATE MISSING_MESSAGE_ID");
 }
 
 BOOST_AUTO_TEST_CASE(resources_that_cannot_be_loaded_are_all_named) {
     scratch_directory dir;
-    std::ofstream{dir.path / "a.rules"} << "bad\nA where=text pattern=/(/\n";
+    std::ofstream{dir.path / "a.toml"}
+        << "[[pattern]]\nscore = 1\n[[pattern]]\nsymbol = 'A'\nwhere = ['text']\nmatch = '('\n";
     config::settings settings;
-    settings.contentfilter.rule_files = {dir.path / "*.rules", dir.path / "missing.rules"};
+    settings.contentfilter.rule_files = {dir.path / "*.toml", dir.path / "missing.toml"};
     try {
         (void)load_resources(settings);
         BOOST_ERROR("they were loaded");
     } catch (const std::runtime_error& e) {
         const std::string text = e.what();
-        for (const auto* part : {"a.rules:1: ", "a.rules:2: pattern: ", "missing.rules:0: "})
+        for (const auto* part : {"a.toml:1: pattern.symbol: ", "a.toml:6: match: ", "missing.toml:0: "})
             BOOST_TEST_CONTEXT(part) {
                 BOOST_TEST(text.find(part) != std::string::npos);
             }

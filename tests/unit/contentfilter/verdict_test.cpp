@@ -190,4 +190,42 @@ BOOST_AUTO_TEST_CASE(the_description_names_everything_in_lines) {
                "nothing was found\n    0.0  verdict: pass\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_check_that_failed_does_what_is_said_of_it_and_the_worst_of_several_counts) {
+    const config::profile profile;
+    const std::map<std::string, filter_error_policy> of{{"clamd", filter_error_policy::hold},
+                                                        {"spamd", filter_error_policy::pass}};
+    const auto failed = [](const char* check) {
+        auto f = failing();
+        f.check = check;
+        return f;
+    };
+    const auto decided = [&](std::vector<finding> found, filter_error_policy on_error) {
+        return decide(std::move(found), {profile, on_error, false, &of}).kind;
+    };
+    BOOST_TEST(decided({failed("clamd")}, filter_error_policy::tempfail) == verdict_kind::hold);
+    BOOST_TEST(decided({failed("spamd")}, filter_error_policy::tempfail) == verdict_kind::pass);
+    BOOST_TEST(decided({failed("archives")}, filter_error_policy::tempfail) == verdict_kind::tempfail);
+    BOOST_TEST(decided({failed("archives")}, filter_error_policy::pass) == verdict_kind::pass);
+    BOOST_TEST(decided({failed("spamd"), failed("archives")}, filter_error_policy::tempfail) == verdict_kind::tempfail);
+    BOOST_TEST(decided({failed("archives"), failed("clamd")}, filter_error_policy::tempfail) == verdict_kind::hold);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_symbol_comes_to_at_least_holds_whatever_the_profile_says) {
+    config::profile profile;
+    profile.symbols = {{"LOW", {1, {}, {}}},
+                       {"HIGH", {9, forced_verdict::reject, {}}},
+                       {"OFF", {{}, {}, false}},
+                       {"BARE", {{}, {}, true}}};
+    const std::map<std::string, config::symbol_setting> least = {{"LOW", {3, forced_verdict::hold, {}}},
+                                                                 {"HIGH", {3, forced_verdict::hold, {}}},
+                                                                 {"OFF", {}},
+                                                                 {"FREE", {0.5, {}, {}}}};
+    const auto v = decide({scored("LOW", 5), scored("HIGH", 5), scored("OFF", 2), scored("FREE", 2), scored("BARE", 1)},
+                          {profile, filter_error_policy::tempfail, false, nullptr, &least});
+    BOOST_TEST_REQUIRE(v.findings.size() == 5U);
+    BOOST_TEST(v.score == 9.0 + 3 + 2 + 2 + 1);
+    BOOST_TEST((v.findings[0].action == forced_verdict::reject));
+    BOOST_TEST((v.findings[1].symbol == "LOW" && v.findings[1].action == forced_verdict::hold));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -37,7 +37,7 @@ struct false_worker {
     scratch_directory dir;
     std::filesystem::path program = dir.path / "worker";
     explicit false_worker(const std::string& then) {
-        std::ofstream{program} << "#!/bin/sh\nprintf '\\030\\000\\000\\000postsluice-scan-worker 1' >&3\n" + then +
+        std::ofstream{program} << "#!/bin/sh\nprintf '\\030\\000\\000\\000postsluice-scan-worker 2' >&3\n" + then +
                                       "\n";
         ::chmod(program.c_str(), 0700);
     }

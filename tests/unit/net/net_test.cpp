@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #define BOOST_TEST_DYN_LINK
 #include "shared/log/log.hpp"
+#include "shared/net/activation.hpp"
 #include "shared/net/endpoint.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -206,7 +207,8 @@ BOOST_AUTO_TEST_CASE(a_socket_from_systemd_is_used_again_and_again) {
         const auto second = open_listener(where);
         const auto other = open_listener(directory.socket("other"));
         const bool good = first && second && other && *first != 3 && *second != *first &&
-                          std::filesystem::exists(directory.path / "other");
+                          std::filesystem::exists(directory.path / "other") && inherited_besides({where}) == 0 &&
+                          inherited_besides({directory.socket("other")}) == 1;
         ::_exit(good ? 0 : 1);
     }
     int status = -1;

@@ -127,6 +127,46 @@ BOOST_AUTO_TEST_CASE(lmtp_has_a_reply_for_each_accepted_recipient) {
     BOOST_TEST(machine.reusable());
 }
 
+BOOST_AUTO_TEST_CASE(replies_to_an_lmtp_dot_that_do_not_fit_are_no_success_of_those_without_one) {
+    struct row {
+        std::string dots, expected;
+        bool reusable;
+    };
+    const row table[] = {
+        {"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n", "250 2.0.0, 250 2.0.0, 250 2.0.0, ", true},
+        {"", "451 4.4.2, 451 4.4.2, 451 4.4.2, ", false},
+        {"250 2.0.0 Ok\r\n", "250 2.0.0, 451 4.4.2, 451 4.4.2, ", false},
+        {"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n25", "250 2.0.0, 250 2.0.0, 451 4.4.2, ", false},
+        {"250 2.0.0 Ok\r\n421 4.3.2 bye\r\n", "250 2.0.0, 451 4.3.2, 451 4.4.2, ", false},
+        {"250 2.0.0 Ok\r\n354 what\r\n250 2.0.0 Ok\r\n", "250 2.0.0, 451 4.5.0, 451 4.5.0, ", false},
+        {"250 2.0.0 Ok\r\nhello\r\n250 2.0.0 Ok\r\n", "250 2.0.0, 451 4.5.0, 451 4.5.0, ", false},
+        {"550 5.2.2 full\r\n250 2.0.0 Ok\r\n452 4.3.1 disk\r\n", "550 5.2.2, 250 2.0.0, 452 4.3.1, ", true},
+        {"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n", "250 2.0.0, 250 2.0.0, 250 2.0.0, ",
+         false},
+    };
+    for (const auto& row : table) {
+        for (const std::size_t piece : {1000U, 1U}) {
+            BOOST_TEST_CONTEXT(row.dots << " in pieces of " << piece) {
+                auto machine = connected(full_hello, protocol::lmtp);
+                machine.begin(to({"<b@x>", "<c@x>", "<d@x>"}), 7);
+                play(machine, {{"MAIL FROM:<a@example.org> SIZE=7\r\nRCPT TO:<b@x>\r\nRCPT TO:<c@x>\r\nRCPT "
+                                "TO:<d@x>\r\nDATA\r\n",
+                                "250 Ok\r\n250 Ok\r\n250 Ok\r\n250 Ok\r\n354 go\r\n"}});
+                machine.content_sent();
+                auto last = play(machine, {{"", row.dots}}, piece);
+                if (std::holds_alternative<action::want_input>(last)) {
+                    machine.feed_end();
+                    last = machine.step();
+                }
+                BOOST_TEST(std::holds_alternative<action::finished>(last));
+                BOOST_TEST(codes(outcomes(machine.result())) == row.expected);
+                BOOST_TEST(machine.reusable() == row.reusable);
+                BOOST_TEST(machine.output().empty());
+            }
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(ehlo_refused_falls_back_to_helo_without_parameters) {
     client machine{options()};
     play(machine,

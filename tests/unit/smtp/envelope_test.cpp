@@ -78,9 +78,10 @@ BOOST_AUTO_TEST_CASE(xtext_goes_there_and_back) {
 BOOST_AUTO_TEST_CASE(xforward_lines_accumulate_and_unavailable_erases) {
     std::map<std::string, std::string> got;
     BOOST_TEST(apply_xforward("NAME=a+2Bb.example ADDR=IPV6:2001:db8::1", got).has_value());
-    BOOST_TEST(apply_xforward("  proto=ESMTP\tHELO=[UNAVAILABLE] IDENT=4Xyz LOGIN=eve", got).has_value());
+    BOOST_TEST(apply_xforward("  proto=ESMTP\tHELO=[UNAVAILABLE] IDENT=4Xyz LOGIN=eve FUTURE=x", got).has_value());
     BOOST_TEST(apply_xforward("ADDR=[unavailable]", got).has_value());
-    const std::map<std::string, std::string> expected{{"NAME", "a+b.example"}, {"PROTO", "ESMTP"}, {"IDENT", "4Xyz"}};
+    const std::map<std::string, std::string> expected{
+        {"NAME", "a+b.example"}, {"PROTO", "ESMTP"}, {"IDENT", "4Xyz"}, {"LOGIN", "eve"}};
     BOOST_TEST((got == expected));
     for (const auto* broken : {"", "NAME", "=x", "PORT=1 NAME=+zz"}) {
         BOOST_TEST_CONTEXT(broken) {

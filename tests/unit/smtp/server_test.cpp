@@ -230,6 +230,36 @@ BOOST_AUTO_TEST_CASE(violations_are_answered_from_a_closed_set) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(violations_of_smtp_are_answered_from_the_same_set) {
+    const std::string ehlo = "EHLO mx\r\n", mail = "MAIL FROM:<a@b>\r\n", rcpt = "RCPT TO:<c@d>\r\n";
+    struct row {
+        std::string before, input, answer;
+    };
+    const row table[] = {
+        {"", mail, "503 5.5.1 Error: send EHLO or LHLO first\r\n"},
+        {"", rcpt, "503 5.5.1 Error: need MAIL command\r\n"},
+        {"", "LHLO mx\r\n", "500 5.5.2 Error: command not recognized\r\n"},
+        {"", "EHLO\r\n", "501 5.5.4 Syntax: EHLO or LHLO hostname\r\n"},
+        {ehlo, "DATA\r\n", "503 5.5.1 Error: need MAIL command\r\n"},
+        {ehlo + mail, "DATA\r\n", "554 5.5.1 Error: no valid recipients\r\n"},
+        {ehlo + mail, mail, "503 5.5.1 Error: nested MAIL command\r\n"},
+        {ehlo + mail + rcpt, mail, "503 5.5.1 Error: nested MAIL command\r\n"},
+        {ehlo + mail + rcpt + "RSET\r\n", rcpt, "503 5.5.1 Error: need MAIL command\r\n"},
+        {ehlo + mail + rcpt, "BDAT 5 LAST\r\n", "502 5.5.1 Error: command not offered\r\n"},
+        {ehlo + mail + rcpt + ehlo, "DATA\r\n", "503 5.5.1 Error: need MAIL command\r\n"},
+    };
+    const auto o = options(protocol::smtp);
+    for (const auto& row : table) {
+        BOOST_TEST_CONTEXT(row.before << row.input) {
+            const auto before = talk(o, row.before, 0, false);
+            const auto expected = before + row.answer + "250 2.0.0 Ok\r\n" + bye; // the session goes on
+            const auto input = row.before + row.input + "NOOP\r\nQUIT\r\n";
+            BOOST_TEST(talk(o, input, row.before.size() + row.input.size() / 2) == expected);
+            BOOST_TEST(talk_by_octets(o, input) == expected);
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(an_http_request_is_refused_and_the_connection_closed) {
     const std::string refused = "500 5.5.2 Error: command not recognized\r\n";
     same_however_cut(options(), "POST / HTTP/1.1\r\nHost: x\r\nA: b\r\nB: c\r\n\r\nMAIL FROM:<a@b>\r\n",

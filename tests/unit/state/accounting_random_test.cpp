@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random interleavings of many transactions against a simple model of what they are charged with.
+// Random interleavings of many transactions against a simple model of what they are charged with. The books lie behind
+// a journal, and the process "dies" now and then: what was answered is there afterwards.
 #define BOOST_TEST_DYN_LINK
 #include "fixture.hpp"
 
@@ -32,6 +33,8 @@ public:
         : random_{seed} {}
 
     void step() {
+        if (random_() % 16 == 0) BOOST_REQUIRE(store_->sync().has_value()); // what maintenance does
+        if (random_() % 16 == 0) restart();
         const auto name = "i" + std::to_string(random_() % 8 + 8 * round_);
         switch (random_() % 8) {
         case 0:
@@ -45,7 +48,7 @@ public:
         }
     }
     void check() {
-        const auto use = books_.usage(limits[0]).value();
+        const auto use = books_->usage(limits[0]).value();
         std::uint64_t open = 0, open_messages = 0;
         for (const auto& [name, t] : open_) {
             open += t.charged;
@@ -60,10 +63,21 @@ public:
         while (!open_.empty())
             abort(open_.begin()->first);
         check();
-        BOOST_TEST(books_.usage(limits[0])->at(0).used == accepted_);
+        BOOST_TEST(books_->usage(limits[0])->at(0).used == accepted_);
     }
 
 private:
+    // Nothing is brought to the environment at this end: it is a kill to the journal.
+    void restart() {
+        books_.reset();
+        store_.reset();
+        store_ = open_journaled_store(dir_ / "counters");
+        books_ = open_books();
+    }
+    std::unique_ptr<accounting_lmdb> open_books() {
+        return std::make_unique<accounting_lmdb>(*store_, io_.get_executor(), "0123456789abcdef", clock_,
+                                                 accounting_options{});
+    }
     std::uint64_t total() const {
         std::uint64_t sum = accepted_;
         for (const auto& [name, t] : open_)
@@ -82,7 +96,7 @@ private:
 
     void admit(const std::string& name) {
         const auto recipient = std::to_string(random_() % 6);
-        const auto answer = run(io_, books_.admit({{"s", name}, 1, "a", recipient, limits, false, false})).value();
+        const auto answer = run(io_, books_->admit({{"s", name}, 1, "a", recipient, limits, false, false})).value();
         auto known = open_.find(name);
         if (known != open_.end()) known->second.data = false;
         if (known != open_.end() && known->second.known.contains(recipient)) {
@@ -104,7 +118,7 @@ private:
         const auto count = static_cast<std::uint32_t>(1 + random_() % (t.charged + t.repeats + 2));
         const auto more = count > t.charged + t.repeats ? count - t.charged - t.repeats : 0;
         const auto answer =
-            run(io_, books_.data({{"s", name}, 1, "a", "Q" + name, count, limits, false, false, false})).value();
+            run(io_, books_->data({{"s", name}, 1, "a", "Q" + name, count, limits, false, false, false})).value();
         BOOST_TEST_REQUIRE(answer.breach.has_value() == ((more != 0 || t.charged == 0) && !fits(more, t.charged == 0)));
         if (answer.breach) return;
         if (count < t.charged) {
@@ -120,14 +134,14 @@ private:
     void settle(const std::string& name) {
         const auto known = open_.find(name);
         if (known == open_.end() || !known->second.data) return;
-        BOOST_REQUIRE(run(io_, books_.settle({"s", name}, 1, "Q" + name, 1)).has_value());
+        BOOST_REQUIRE(run(io_, books_->settle({"s", name}, 1, "Q" + name, 1)).has_value());
         accepted_ += known->second.charged;
         ++accepted_messages_;
         open_.erase(known);
         ++round_; // this instance does not come again
     }
     void abort(const std::string& name) {
-        BOOST_REQUIRE(run(io_, books_.abort({"s", name}, 1, true)).has_value());
+        BOOST_REQUIRE(run(io_, books_->abort({"s", name}, 1, true)).has_value());
         open_.erase(name);
     }
 
@@ -135,8 +149,8 @@ private:
     temp_directory dir_;
     manual_clock clock_;
     boost::asio::io_context io_;
-    std::unique_ptr<store> store_ = open_store(dir_ / "counters");
-    accounting_lmdb books_{*store_, io_.get_executor(), "0123456789abcdef", clock_, {}};
+    std::unique_ptr<store> store_ = open_journaled_store(dir_ / "counters");
+    std::unique_ptr<accounting_lmdb> books_ = open_books();
     std::map<std::string, model_transaction> open_;
     std::uint64_t accepted_ = 0, accepted_messages_ = 0;
     int round_ = 0;

@@ -5,6 +5,7 @@
 
 #include "shared/core/clock.hpp"
 #include "shared/log/log.hpp"
+#include "shared/state/journaled_store.hpp"
 #include "shared/state/store.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -149,6 +150,15 @@ private:
 inline std::unique_ptr<store> open_store(const std::filesystem::path& directory,
                                          durability how = durability::background, std::uint64_t map_size = 16U << 20U) {
     auto opened = store::open({.directory = directory, .map_size = {map_size}, .how = how});
+    BOOST_REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message()));
+    return std::move(*opened);
+}
+
+/// With a journal before it, as policyd's counters have. Small, so that much goes to the environment meanwhile.
+inline std::unique_ptr<store> open_journaled_store(const std::filesystem::path& directory, std::size_t size = 4096,
+                                                   durability how = durability::background,
+                                                   std::uint64_t map_size = 16U << 20U) {
+    auto opened = open_journaled(open_store(directory, how, map_size), {directory, size, how == durability::synced});
     BOOST_REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message()));
     return std::move(*opened);
 }

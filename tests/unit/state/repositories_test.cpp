@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accounts with their locks, verdict events, the quarantine's index, the writer, and a daemon's environments as a
+// Accounts with their locks, verdict events, the writer, and a daemon's environments as a
 // whole.
 #define BOOST_TEST_DYN_LINK
 #include "fixture.hpp"
@@ -26,7 +26,6 @@ struct office {
     std::unique_ptr<store> state = open_store(dir / "state");
     writer through{*state, seconds{10}};
     account_store accounts{*state, through, "0123456789abcdef", clock};
-    quarantine_index quarantine{*state, through};
 
     strike_outcome strike_with(strike_kind kind, const std::string& digest = {}) {
         return run(io, accounts.add_strike(alice, {kind, clock.now(), 1, digest, "REF1"}, policy)).value();
@@ -43,22 +42,6 @@ struct office {
         BOOST_REQUIRE(txn->commit().has_value());
     }
 };
-
-quarantine_entry sample(const std::string& id, instant at, const std::string& account) {
-    quarantine_entry e;
-    e.id = id;
-    e.at = at;
-    e.account = account;
-    e.subject = "S\xc3\xa4tze";
-    e.mail_line = "<a@example.org> SIZE=10";
-    e.rcpt_lines = {"<b@example.net>", "<c@example.net> NOTIFY=NEVER"};
-    e.sender = "a@example.org";
-    e.recipients = {"b@example.net", "c@example.net"};
-    e.why = reason::virus;
-    e.findings = {"EICAR(100) x"};
-    e.size = 12345;
-    return e;
-}
 
 verdict_event sample_event(const std::string& reference, instant at, const std::string& account) {
     verdict_event e;
@@ -279,76 +262,6 @@ BOOST_AUTO_TEST_CASE(a_queue_that_is_full_is_said_to_be) {
     o.io.run();
     first.join();
     BOOST_TEST(refused == 11);
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
-BOOST_AUTO_TEST_SUITE(quarantine_index_test)
-
-BOOST_AUTO_TEST_CASE(an_entry_comes_back_as_it_was_put) {
-    office o;
-    const auto e = sample("ID1", o.clock.now(), alice);
-    BOOST_REQUIRE(run(o.io, o.quarantine.put(e)).has_value());
-    const auto found = o.quarantine.find("ID1").value();
-    BOOST_REQUIRE(found.has_value());
-    BOOST_TEST(found->subject == e.subject);
-    BOOST_TEST(found->mail_line == e.mail_line);
-    BOOST_TEST(found->rcpt_lines == e.rcpt_lines);
-    BOOST_TEST(found->recipients == e.recipients);
-    BOOST_TEST(found->findings == e.findings);
-    BOOST_TEST(found->why == e.why);
-    BOOST_TEST(found->size == e.size);
-    BOOST_TEST((found->at == e.at));
-    BOOST_TEST(!found->released);
-    BOOST_TEST(!o.quarantine.find("ID2")->has_value());
-}
-
-BOOST_AUTO_TEST_CASE(entries_are_listed_newest_first_and_replaced_in_place) {
-    office o;
-    for (int i = 0; i < 5; ++i) {
-        BOOST_REQUIRE(
-            run(o.io, o.quarantine.put(sample("ID" + std::to_string(i), o.clock.now(), i % 2 ? "bob" : alice)))
-                .has_value());
-        o.clock.advance(minutes{1});
-    }
-    auto again = sample("ID0", o.clock.now(), alice);
-    again.released = true;
-    BOOST_REQUIRE(run(o.io, o.quarantine.put(again)).has_value());
-    const auto all = o.quarantine.list("", 10).value();
-    BOOST_REQUIRE(all.size() == 5U);
-    BOOST_TEST(all[0].id == "ID0");
-    BOOST_TEST(all[0].released);
-    BOOST_TEST(all[1].id == "ID4");
-    BOOST_TEST(o.quarantine.list("bob", 10)->size() == 2U);
-    BOOST_TEST(o.quarantine.list("", 2)->size() == 2U);
-    BOOST_REQUIRE(run(o.io, o.quarantine.erase("ID4")).has_value());
-    BOOST_REQUIRE(run(o.io, o.quarantine.erase("ID4")).has_value());
-    BOOST_TEST(o.quarantine.list("", 10)->size() == 4U);
-}
-
-BOOST_AUTO_TEST_CASE(old_entries_are_found_by_their_age) {
-    office o;
-    const auto start = o.clock.now();
-    for (int i = 0; i < 4; ++i) {
-        BOOST_REQUIRE(
-            run(o.io, o.quarantine.put(sample("ID" + std::to_string(i), start + minutes{i}, alice))).has_value());
-    }
-    BOOST_TEST((o.quarantine.older_than(start + minutes{2}, 9).value() == std::vector<std::string>{"ID1", "ID0"}));
-    BOOST_TEST(o.quarantine.older_than(start + minutes{9}, 3)->size() == 3U);
-    BOOST_TEST(o.quarantine.older_than(start, 9)->empty());
-}
-
-BOOST_AUTO_TEST_CASE(ids_beyond_the_bounds_and_damaged_entries_are_errors) {
-    office o;
-    BOOST_TEST(run(o.io, o.quarantine.put(sample("", o.clock.now(), alice))).error().code == errc::malformed);
-    BOOST_TEST(run(o.io, o.quarantine.erase(std::string(65, 'x'))).error().code == errc::malformed);
-    BOOST_TEST(!o.quarantine.find(std::string(600, 'x'))->has_value());
-    BOOST_REQUIRE(run(o.io, o.quarantine.put(sample("ID1", o.clock.now(), alice))).has_value());
-    o.overwrite_all("\1\xff");
-    BOOST_TEST(o.quarantine.find("ID1").error().code == errc::corrupt);
-    BOOST_TEST(o.quarantine.list("", 9)->empty());
-    BOOST_TEST(run(o.io, o.quarantine.erase("ID1")).has_value());
-    BOOST_TEST(!o.quarantine.find("ID1")->has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules as files: rules.d/*.toml, read strictly; all mistakes are reported as "file:line: key: what is wrong". A file
+// holds any of
+//   [[pattern]]    an expression: symbol, score, where, match, flags; action, reason, strike
+//   [[words]]      words, each of them a pattern without difference of case: symbol, score, where, words; ...
+//   [[extension]]  extensions of file names: symbol (RISKY_NAME), score, extensions; ...
+//   [[list]]       words that a check asks for by the list's name: name, words
+// docs/rule-files.md says all of it. Pure but for reading the files.
+#pragma once
+
+#include "contentfilter/verdict.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postsluice::contentfilter {
+
+/// Where a pattern looks: a set of these.
+enum pattern_place : std::uint8_t {
+    in_subject = 1,   ///< Subject, decoded
+    in_text = 2,      ///< what a reader sees: text parts, and the text that HTML shows, as UTF-8
+    in_html = 4,      ///< source of HTML parts, as UTF-8
+    in_raw = 8,       ///< octets of every part, transfer encoding undone
+    in_url = 16,      ///< each URL of text, HTML, header and file names
+    in_file_name = 32 ///< each file name, decoded
+};
+
+struct pattern_rule {
+    finding found; ///< what a match yields, without evidence
+    std::uint8_t where = 0;
+    bool caseless = false, dot_all = false, multi_line = false; ///< flags i, s, m
+    std::string expression;
+    std::string file;
+    unsigned line = 0;
+    [[nodiscard]] std::string position() const { return file + ":" + std::to_string(line); }
+};
+
+using word_list = std::set<std::string, std::less<>>;
+
+struct rule_set {
+    std::vector<pattern_rule> patterns;                     ///< of [[pattern]] and [[words]]
+    std::map<std::string, finding, std::less<>> extensions; ///< lower case, without the dot
+    std::map<std::string, word_list, std::less<>>
+        lists; ///< folded (case_fold.hpp); of one name from all files together
+
+    /// Empty where no file has such a list.
+    [[nodiscard]] const word_list& list(std::string_view name) const;
+};
+
+/// Adds the rules of `text`; what is wrong with it goes to `errors`.
+void parse_rules(std::string_view text, const std::string& file, rule_set& rules, std::vector<std::string>& errors);
+
+/// Reads all files of `globs` ('*' in the last component; such a glob may match nothing, a plain path must exist).
+[[nodiscard]] rule_set read_rule_files(const std::vector<std::filesystem::path>& globs,
+                                       std::vector<std::string>& errors);
+
+} // namespace postsluice::contentfilter

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// url_lists (urls): the organisational domains of a message's links, asked about at the DNS lists of url_lists.lists;
+// what their answers mean stands there. The client's address is never asked about. docs/checks/url_lists.md.
+//   (symbols of the configuration)  a domain is listed
+//   URL_LISTS_BOUND                 more domains than url_lists.max_domains: the rest was not asked about
+#include "contentfilter/checks/check.hpp"
+#include "contentfilter/checks/external_scanners.hpp"
+#include "contentfilter/checks/finding_list.hpp"
+#include "contentfilter/checks/url_list_client.hpp"
+#include "contentfilter/mime/content.hpp"
+#include "shared/core/text.hpp"
+
+#include <set>
+#include <stdexcept>
+
+namespace postsluice::contentfilter::checks {
+
+namespace {
+
+bool is_exempt(const std::string& domain, const std::vector<std::string>& exempt) {
+    return std::any_of(exempt.begin(), exempt.end(), [&](const std::string& e) {
+        const auto parent = to_lower(e);
+        return domain == parent || domain.ends_with("." + parent);
+    });
+}
+
+std::set<std::string> domains_of(const mime::content& content, const config::url_list_settings& settings) {
+    std::set<std::string> out;
+    for (const auto& url : content.urls()) {
+        auto domain = listed_domain(url.to);
+        if (!domain.empty() && !is_exempt(domain, settings.exempt)) out.insert(std::move(domain));
+    }
+    return out;
+}
+
+} // namespace
+
+boost::asio::awaitable<std::vector<finding>> url_lists(check_context context) {
+    finding_list found{"urls"};
+    const auto scanners = context.resources->scanners;
+    if (!scanners || !scanners->url_lists()) co_return found.take();
+    const auto settings = context.message->settings;
+    const auto distinct = domains_of(*context.content, settings->url_lists);
+    std::vector<std::string> domains{distinct.begin(), distinct.end()};
+    if (domains.size() > settings->url_lists.max_domains) {
+        found.add("URL_LISTS_BOUND", 0, std::to_string(domains.size()) + " domains");
+        domains.resize(settings->url_lists.max_domains);
+    }
+    if (domains.empty()) co_return found.take();
+    const auto listings = co_await scanners->url_lists()->look_up(std::move(domains));
+    if (!listings) throw std::runtime_error{listings.error().message()};
+    for (const auto& l : *listings) {
+        auto& f = found.add(l.symbol, l.score, l.domain + " at " + l.zone);
+        f.why = reason::spam;
+    }
+    co_return found.take();
+}
+
+} // namespace postsluice::contentfilter::checks

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text as readers of mail take it, whatever its charset is said to be: a byte order mark goes before the declaration;
+// ISO 8859-1 and US-ASCII mean windows-1252, as the WHATWG encoding standard has it; where nothing or something unknown
+// is declared, it is UTF-8 if it can be, and windows-1252 otherwise. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace postsluice::contentfilter::mime {
+
+/// `octets` as UTF-8: itself where nothing has to be changed, else in `storage`. What is declared UTF-8 stays as it is.
+[[nodiscard]] std::string_view to_utf8(std::string_view octets, std::string_view declared, std::string& storage);
+
+/// The charset that HTML declares in its first kilobyte (<meta charset>, or in http-equiv); may be empty.
+[[nodiscard]] std::string_view html_charset(std::string_view html);
+
+} // namespace postsluice::contentfilter::mime

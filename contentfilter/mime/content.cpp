@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contentfilter/mime/content.hpp"
+
+#include "contentfilter/mime/charset.hpp"
+#include "contentfilter/mime/cpu_time.hpp"
+#include "shared/core/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <unordered_set>
+
+namespace postsluice::contentfilter::mime {
+
+namespace {
+
+using namespace std::string_view_literals;
+
+/// Fields that mail systems write, full of hosts that are no links.
+constexpr std::array trace_fields{"Received"sv,
+                                  "DKIM-Signature"sv,
+                                  "ARC-Seal"sv,
+                                  "Message-ID"sv,
+                                  "ARC-Message-Signature"sv,
+                                  "X-Postsluice-Ticket"sv,
+                                  "References"sv,
+                                  "ARC-Authentication-Results"sv,
+                                  "In-Reply-To"sv,
+                                  "Return-Path"sv,
+                                  "Authentication-Results"sv};
+constexpr std::size_t longest_field = 8192;
+/// Of one message: a part that comes after so much work on HTML is read without its layout.
+constexpr std::chrono::seconds max_html_time{2};
+
+bool is_trace(std::string_view name) {
+    return std::any_of(trace_fields.begin(), trace_fields.end(),
+                       [&](std::string_view one) { return iequals(one, name); });
+}
+
+/// The content of a part with its transfer encoding undone.
+struct octets {
+    std::string owned;
+    std::string_view all;
+    bool borrowed = false; ///< `all` lies in the spool, which outlives the model
+    bool cut = false;
+};
+
+octets read_part(const part& of, std::uint64_t most) {
+    octets out;
+    const auto memory = of.source->memory();
+    if (of.fields.encoding == transfer_encoding::identity && memory.size() >= of.end) {
+        const auto whole =
+            memory.substr(static_cast<std::size_t>(of.begin), static_cast<std::size_t>(of.end - of.begin));
+        out.all = whole.substr(0, static_cast<std::size_t>(most));
+        out.cut = out.all.size() < whole.size();
+        out.borrowed = true;
+        return out;
+    }
+    const auto read = decoded(of, most + 1, [&](std::string_view piece) {
+        out.owned += piece;
+        return true;
+    });
+    if (!read) throw std::runtime_error{"part " + of.path + ": " + read.error().message()};
+    out.cut = out.owned.size() > most;
+    if (out.cut) out.owned.pop_back();
+    out.all = out.owned;
+    return out;
+}
+
+} // namespace
+
+/// Fills the facts of a content, part by part.
+class content_maker {
+public:
+    content_maker(const message& of, const tree* parts, content::facts& into)
+        : message_{of}
+        , tree_{parts}
+        , bounds_{of.settings->content}
+        , into_{into} {}
+
+    void make() {
+        read_header();
+        if (!tree_) return;
+        for (const auto& p : tree_->parts()) {
+            for (const auto& name : p.fields.names)
+                urls_in(name, url_place::file_name, "part " + p.path + ", its name");
+            if (p.is_html() && !p.container)
+                read_page(p);
+            else if (p.is_text())
+                read_text(p);
+        }
+    }
+
+private:
+    void read_header() {
+        for (const auto& field : message_.header.fields) {
+            if (is_trace(field.name())) continue;
+            const auto value = field.value().substr(0, longest_field);
+            const bool coded = value.find("=?") != std::string_view::npos;
+            urls_in(coded ? decode_text(value) : field.unfolded().substr(0, longest_field), url_place::header,
+                    std::string{field.name()});
+        }
+    }
+
+    void read_text(const part& p) {
+        auto source = read_part(p, bounds_.max_text.value);
+        if (source.cut) into_.texts_beyond.push_back("part " + p.path + ": text over " + to_string(bounds_.max_text));
+        std::string converted;
+        const auto utf8 = to_utf8(source.all, p.fields.charset, converted);
+        if (!converted.empty())
+            into_.bodies.emplace_back(p, std::move(converted));
+        else if (source.borrowed)
+            into_.bodies.emplace_back(p, utf8);
+        else if (utf8.size() == source.owned.size())
+            into_.bodies.emplace_back(p, std::move(source.owned));
+        else
+            into_.bodies.emplace_back(p, std::string{utf8});
+        urls_in(into_.bodies.back().text(), url_place::text, "part " + p.path);
+    }
+
+    void read_page(const part& p) {
+        const auto source = read_part(p, bounds_.max_html.value);
+        if (source.cut) into_.texts_beyond.push_back("part " + p.path + ": HTML over " + to_string(bounds_.max_html));
+        std::string converted;
+        const auto charset = p.fields.charset.empty() ? html_charset(source.all) : std::string_view{p.fields.charset};
+        auto page = shown(to_utf8(source.all, charset, converted));
+        if (!page.beyond.empty()) into_.texts_beyond.push_back("part " + p.path + ": " + page.beyond);
+        if (!page.links_beyond.empty()) beyond(page.links_beyond);
+        const auto where = "part " + p.path;
+        for (const auto& link : page.links)
+            add_url(link, url_place::html, where);
+        for (auto& link : page.anchors)
+            add_anchor(std::move(link), where);
+        into_.bodies.emplace_back(p, std::move(page));
+        urls_in(into_.bodies.back().text(), url_place::html, where);
+    }
+
+    html_text shown(std::string_view utf8) {
+        html_text page;
+        if (html_time_ > max_html_time) {
+            page.shown = without_tags(utf8);
+            page.beyond = "HTML that costs more than 2 s in all";
+            return page;
+        }
+        const auto began = thread_time();
+        page = read_html(utf8, bounds_);
+        html_time_ += thread_time() - began;
+        return page;
+    }
+
+    void add_anchor(html_anchor link, const std::string& where) {
+        auto to = read_url(link.href);
+        if (!to || link.text.empty()) return;
+        if (into_.anchors.size() >= bounds_.max_anchors)
+            return beyond("more than " + std::to_string(bounds_.max_anchors) + " links");
+        into_.anchors.push_back({std::move(*to), std::move(link.text), where});
+    }
+
+    void urls_in(std::string_view text, url_place place, const std::string& where) {
+        find_urls(text, [&](std::string_view found) { return add_url(found, place, where); });
+    }
+
+    /// False where no more are taken.
+    bool add_url(std::string_view text, url_place place, const std::string& where) {
+        if (into_.urls.size() >= bounds_.max_urls) {
+            if (!known_.contains(std::string{text})) beyond("more than " + std::to_string(bounds_.max_urls) + " URLs");
+            return into_.links_beyond.empty();
+        }
+        if (auto to = read_url(text); to && known_.insert(to->text).second)
+            into_.urls.push_back({std::move(*to), place, where});
+        return true;
+    }
+
+    void beyond(std::string text) {
+        auto& all = into_.links_beyond;
+        if (std::find(all.begin(), all.end(), text) == all.end()) all.push_back(std::move(text));
+    }
+
+    const message& message_;
+    const tree* tree_;
+    const config::content_settings& bounds_;
+    content::facts& into_;
+    std::unordered_set<std::string> known_;
+    std::chrono::nanoseconds html_time_{};
+};
+
+const content::facts& content::made() const {
+    // Where it throws, the next check that asks tries again.
+    std::call_once(once_, [this] {
+        facts out;
+        content_maker{*message_, tree_.get(), out}.make();
+        facts_ = std::move(out);
+    });
+    return facts_;
+}
+
+} // namespace postsluice::contentfilter::mime

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/state/journaled_store.hpp"
+
+#include "shared/log/log.hpp"
+#include "shared/state/change_layer.hpp"
+#include "shared/state/codec.hpp"
+#include "shared/state/journal_flusher.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace postsluice::state {
+namespace {
+
+using kind = change_layer::kind;
+
+constexpr std::string_view folded_key{"\0folded", 7}; // the store's own records are hidden from scans
+constexpr std::uint8_t folded_version = 1;
+constexpr std::size_t changes_per_commit = 128; // a page each at worst: LMDB keeps their memory
+constexpr std::size_t active_bound = 4;         // times its size, where the environment is in trouble
+constexpr milliseconds longest_wait{200};       // of a turn, for a disk that is slow but works
+constexpr milliseconds wait_step{1};
+
+std::uint64_t folded_in(const read_txn& txn) {
+    const auto value = txn.get(folded_key);
+    if (!value) return 0;
+    decoder in{*value, folded_version};
+    const auto generation = in.number<std::uint64_t>();
+    return in.complete() ? generation : 0;
+}
+
+class journaled_store;
+
+// Holds the store's mutex while it lives.
+class layered_transaction final : public transaction {
+public:
+    layered_transaction(journaled_store& s, std::unique_lock<std::recursive_mutex> hold, bool writes)
+        : store_{s}
+        , hold_{std::move(hold)}
+        , writes_{writes} {}
+    ~layered_transaction() override;
+    bool damaged() const noexcept override;
+    std::optional<std::string_view> get(std::string_view key) override;
+    void scan(std::string_view prefix, std::string_view from,
+              const std::function<bool(std::string_view, std::string_view)>& visit) override;
+    result<void> put(std::string_view key, std::string_view value) override;
+    result<void> erase(std::string_view key) override;
+    result<void> commit() override;
+    result<std::unique_ptr<transaction>> nested() override {
+        return failure{errc::internal, "a journaled transaction cannot be nested"};
+    }
+    void use_reserve() noexcept override { reserve_ = true; }
+
+private:
+    journaled_store& store_;
+    std::unique_lock<std::recursive_mutex> hold_;
+    bool writes_, reserve_ = false;
+};
+
+class journaled_store final : public store {
+public:
+    journaled_store(std::unique_ptr<store> below, journal_options options)
+        : below_{std::move(below)}
+        , options_{std::move(options)}
+        , layer_size_{options_.size / 2}
+        , journal_size_{2 * options_.size} {}
+    ~journaled_store() override;
+    result<void> start();
+
+    result<read_txn> read() override;
+    result<write_txn> write() override;
+    result<void> sync() override;
+    result<void> copy_to(const std::filesystem::path& target) override;
+    void tend() override { below_->tend(); }
+    double fill() override { return below_->fill(); }
+    result<store_version> version() override { return below_->version(); }
+    bool commits_are_durable() const noexcept override { return flusher_ == nullptr; }
+    void when_durable(std::function<void(result<void>)> done) override { flusher_->when_flushed(std::move(done)); }
+
+private:
+    friend class layered_transaction;
+    [[nodiscard]] std::filesystem::path file_of(std::uint64_t generation) const {
+        return options_.directory / ("journal." + std::to_string(generation % 2));
+    }
+    /// How far the active layer and its journal are from being written down: 1 when they should be.
+    [[nodiscard]] std::size_t load() const noexcept {
+        return std::max(active_->octets() / layer_size_, journal_->size() / journal_size_);
+    }
+    result<void> look_below();
+    void wait_for_room(std::unique_lock<std::recursive_mutex>& hold);
+    result<void> commit_turn();
+    void give_up_space();
+    result<void> replay();
+    void ask_to_fold();
+    void fold_when_asked();
+    result<void> fold();
+    enum class frozen : std::uint8_t { nothing, fresh, left_over };
+    result<frozen> freeze();
+    result<void> write_down();
+    result<void> write_chunk(std::span<const std::uint32_t> chunk, bool last);
+    void make_room();
+    void say(const result<void>& outcome);
+
+    std::unique_ptr<store> below_;
+    journal_options options_;
+    std::size_t layer_size_, journal_size_;
+    std::unique_ptr<journal_flusher> flusher_; // null: commits need not wait
+
+    std::recursive_mutex mutex_; // of all below
+    std::optional<read_txn> view_;
+    bool stale_ = false;   // the environment has got more than the view shows
+    bool writing_ = false; // a write transaction is open
+    std::array<change_layer, 2> layers_;
+    change_layer* active_ = &layers_[0];
+    change_layer* frozen_ = nullptr;
+    std::uint64_t generation_ = 0; // of the active layer; the frozen one has the one before
+    std::shared_ptr<journal_file> journal_;
+    journal_frame frame_;
+    std::optional<failure> trouble_; // of the last attempt to write down
+
+    std::mutex fold_mutex_; // one at a time writes down
+    std::mutex ask_mutex_;
+    std::condition_variable ask_;
+    bool asked_ = false, stopping_ = false;
+    std::thread folder_;
+};
+
+// ---- transactions
+
+layered_transaction::~layered_transaction() {
+    if (!writes_) return;
+    store_.active_->take_back_turn();
+    store_.writing_ = false;
+}
+
+bool layered_transaction::damaged() const noexcept {
+    return store_.view_ && store_.view_->damaged();
+}
+
+std::optional<std::string_view> layered_transaction::get(std::string_view key) {
+    for (const auto* layer : {store_.active_, store_.frozen_}) {
+        const auto* known = layer != nullptr ? layer->find(key) : nullptr;
+        if (known == nullptr || known->what() == kind::none) continue;
+        if (known->what() == kind::erased) return std::nullopt;
+        return known->value();
+    }
+    return store_.view_->get(key);
+}
+
+// The changes of both layers in the order of their keys; the active one's where both have one.
+class merged_changes {
+public:
+    merged_changes(change_layer& active, change_layer* frozen, std::string_view prefix, std::string_view from)
+        : layers_{&active, frozen}
+        , rest_{active.range(prefix, from),
+                frozen != nullptr ? frozen->range(prefix, from) : std::span<const std::uint32_t>{}} {
+        skip_taken_back();
+    }
+    [[nodiscard]] const change_layer::change* head() const noexcept {
+        const auto *a = head_of(0), *b = head_of(1);
+        if (a == nullptr || b == nullptr) return a != nullptr ? a : b;
+        return b->key() < a->key() ? b : a;
+    }
+    void next() {
+        const std::string_view key = head()->key();
+        for (std::size_t i : {0U, 1U})
+            if (const auto* h = head_of(i); h != nullptr && h->key() == key) rest_[i] = rest_[i].subspan(1);
+        skip_taken_back();
+    }
+
+private:
+    [[nodiscard]] const change_layer::change* head_of(std::size_t i) const noexcept {
+        return rest_[i].empty() ? nullptr : &layers_[i]->at(rest_[i].front());
+    }
+    void skip_taken_back() {
+        for (std::size_t i : {0U, 1U})
+            while (!rest_[i].empty() && head_of(i)->what() == kind::none)
+                rest_[i] = rest_[i].subspan(1);
+    }
+    std::array<change_layer*, 2> layers_;
+    std::array<std::span<const std::uint32_t>, 2> rest_;
+};
+
+void layered_transaction::scan(std::string_view prefix, std::string_view from,
+                               const std::function<bool(std::string_view, std::string_view)>& visit) {
+    merged_changes changes{*store_.active_, store_.frozen_, prefix, from};
+    bool wanted = true;
+    const auto visit_change = [&](const change_layer::change& c) {
+        changes.next();
+        return c.what() == kind::erased || visit(c.key(), c.value());
+    };
+    store_.view_->scan(prefix, from, [&](std::string_view key, std::string_view value) {
+        for (const auto* c = changes.head(); wanted && c != nullptr && c->key() < key; c = changes.head())
+            wanted = visit_change(*c);
+        if (!wanted) return false;
+        const auto* same = changes.head();
+        wanted = same != nullptr && same->key() == key ? visit_change(*same) : visit(key, value);
+        return wanted;
+    });
+    for (const auto* c = changes.head(); wanted && c != nullptr; c = changes.head())
+        wanted = visit_change(*c);
+}
+
+result<void> layered_transaction::put(std::string_view key, std::string_view value) {
+    if (!reserve_ && store_.load() >= active_bound)
+        return store_.trouble_.value_or(failure{errc::disk_full, "the environment behind the journal is too slow"});
+    store_.active_->set(key, value);
+    return {};
+}
+
+result<void> layered_transaction::erase(std::string_view key) {
+    store_.active_->set(key, std::nullopt);
+    return {};
+}
+
+result<void> layered_transaction::commit() {
+    if (damaged()) return failure{errc::corrupt, store_.options_.directory.string()};
+    return store_.commit_turn();
+}
+
+// ---- the store
+
+result<void> journaled_store::look_below() {
+    if (view_ && (stale_ || view_->damaged())) view_.reset();
+    if (view_) return {};
+    auto view = below_->read();
+    if (!view) return view.error();
+    view_.emplace(std::move(*view));
+    stale_ = false;
+    return {};
+}
+
+result<read_txn> journaled_store::read() {
+    std::unique_lock hold{mutex_};
+    if (!writing_) // its views hold until it has ended
+        if (auto there = look_below(); !there) return there.error();
+    return read_txn{std::make_unique<layered_transaction>(*this, std::move(hold), false)};
+}
+
+// Whoever writes faster than the disk takes waits for it; whoever has trouble with it is told so.
+void journaled_store::wait_for_room(std::unique_lock<std::recursive_mutex>& hold) {
+    ask_to_fold();
+    const auto* const full = active_;
+    for (milliseconds waited{}; waited < longest_wait && !trouble_ && active_ == full; waited += wait_step) {
+        hold.unlock();
+        std::this_thread::sleep_for(wait_step);
+        hold.lock();
+    }
+}
+
+result<write_txn> journaled_store::write() {
+    std::unique_lock hold{mutex_};
+    if (load() >= active_bound - 1) wait_for_room(hold);
+    if (writing_) return failure{errc::internal, "a write transaction is open"};
+    if (auto there = look_below(); !there) return there.error();
+    writing_ = true;
+    return write_txn{std::make_unique<layered_transaction>(*this, std::move(hold), true)};
+}
+
+result<void> journaled_store::commit_turn() {
+    if (active_->turn_is_empty()) return {};
+    frame_.clear();
+    active_->each_of_turn([this](const change_layer::change& c) {
+        frame_.add(c.key(), c.what() == kind::put ? std::optional{c.value()} : std::nullopt);
+    });
+    auto kept = journal_->append(frame_);
+    if (!kept && kept.error().code == errc::disk_full) {
+        give_up_space();
+        kept = journal_->append(frame_);
+    }
+    if (!kept) return kept;
+    active_->keep_turn();
+    if (flusher_) flusher_->touched(journal_);
+    if (load() >= 1 && !trouble_) ask_to_fold(); // what failed is tried again by sync()
+    return {};
+}
+
+// Of a full disk, what older generations left in the journals: it is in the environment.
+void journaled_store::give_up_space() {
+    journal_->cut();
+    if (frozen_ == nullptr) bound_journal(file_of(generation_ + 1), 0);
+}
+
+void journaled_store::ask_to_fold() {
+    {
+        const std::lock_guard hold{ask_mutex_};
+        asked_ = true;
+    }
+    ask_.notify_one();
+}
+
+result<void> journaled_store::sync() {
+    if (auto done = fold(); !done) return done;
+    return below_->sync();
+}
+
+result<void> journaled_store::copy_to(const std::filesystem::path& target) {
+    if (auto done = fold(); !done) return done;
+    return below_->copy_to(target);
+}
+
+// ---- start and end
+
+result<void> journaled_store::start() {
+    if (auto there = look_below(); !there) return there;
+    if (auto done = replay(); !done) return done;
+    auto journal = journal_file::begin(file_of(generation_), generation_);
+    if (!journal) return journal.error();
+    journal_ = std::move(*journal);
+    if (options_.synced) flusher_ = std::make_unique<journal_flusher>();
+    folder_ = std::thread{[this] { fold_when_asked(); }};
+    return {};
+}
+
+result<void> journaled_store::replay() {
+    const auto folded = folded_in(*view_);
+    std::array<std::uint64_t, 2> found{};
+    for (std::uint64_t i = 0; i < found.size(); ++i)
+        found[i] = journal_generation(file_of(i));
+    std::sort(found.begin(), found.end());
+    for (const auto generation : found) {
+        if (generation <= folded) continue;
+        replay_journal(file_of(generation), [this](std::string_view key, std::optional<std::string_view> value) {
+            active_->set(key, value);
+            active_->keep_turn();
+        });
+    }
+    generation_ = std::max(folded, found.back()) + 1;
+    if (active_->size() == 0) return {};
+    log::info("journal read").kv("environment", options_.directory.string()).kv("records", active_->size());
+    frozen_ = std::exchange(active_, &layers_[1]);
+    auto done = write_down();
+    // Damage that only a write comes upon: the environment is put aside then, and its copy takes what was read.
+    if (!done && done.error().code == errc::corrupt) done = write_down();
+    return done;
+}
+
+journaled_store::~journaled_store() {
+    {
+        const std::lock_guard hold{ask_mutex_};
+        stopping_ = true;
+    }
+    ask_.notify_one();
+    if (folder_.joinable()) folder_.join();
+}
+
+// ---- from the journal to the environment
+
+void journaled_store::fold_when_asked() {
+    for (;;) {
+        {
+            std::unique_lock hold{ask_mutex_};
+            ask_.wait(hold, [this] { return asked_ || stopping_; });
+            if (stopping_) return;
+            asked_ = false;
+        }
+        (void)fold();
+    }
+}
+
+result<void> journaled_store::fold() {
+    const std::lock_guard alone{fold_mutex_};
+    for (;;) {
+        const auto there = freeze();
+        if (there && *there == frozen::nothing) return {};
+        const result<void> done = there ? write_down() : result<void>{there.error()};
+        say(done);
+        if (!done || *there == frozen::fresh) return done;
+    }
+}
+
+// What is to be written down; after an attempt that failed the same again, and then what came meanwhile.
+result<journaled_store::frozen> journaled_store::freeze() {
+    const std::lock_guard hold{mutex_};
+    if (frozen_ != nullptr) return frozen::left_over;
+    if (active_->size() == 0 || writing_) return frozen::nothing;
+    auto next = journal_file::begin(file_of(generation_ + 1), generation_ + 1);
+    if (!next) return next.error();
+    journal_ = std::move(*next);
+    ++generation_;
+    frozen_ = std::exchange(active_, active_ == &layers_[0] ? &layers_[1] : &layers_[0]);
+    return frozen::fresh;
+}
+
+// In the order of the keys, so that records that lie in one page are written with it.
+result<void> journaled_store::write_down() {
+    std::vector<std::uint32_t> order(frozen_->size());
+    for (std::uint32_t i = 0; i < order.size(); ++i)
+        order[i] = i;
+    std::sort(order.begin(), order.end(),
+              [this](std::uint32_t a, std::uint32_t b) { return frozen_->at(a).key() < frozen_->at(b).key(); });
+    const std::span<const std::uint32_t> all{order};
+    for (std::size_t at = 0; at < all.size(); at += changes_per_commit) {
+        const auto chunk = all.subspan(at, std::min(changes_per_commit, all.size() - at));
+        auto done = write_chunk(chunk, at + chunk.size() == all.size());
+        if (!done && done.error().code == errc::disk_full) make_room();
+        const std::lock_guard hold{mutex_};
+        stale_ = true;
+        if (done) continue;
+        if (!writing_) view_.reset(); // an environment that has to be reopened may not be in use
+        return done;
+    }
+    auto* const written = frozen_;
+    {
+        const std::lock_guard hold{mutex_};
+        bound_journal(file_of(generation_ - 1), journal_size_);
+        frozen_ = nullptr;
+    }
+    if (flusher_) flusher_->made_safe(generation_ - 1);
+    written->clear();
+    return {};
+}
+
+result<void> journaled_store::write_chunk(std::span<const std::uint32_t> chunk, bool last) {
+    auto txn = below_->write();
+    if (!txn) return txn.error();
+    for (const auto index : chunk) {
+        const auto& c = frozen_->at(index);
+        if (c.what() == kind::none) continue;
+        auto done = c.what() == kind::put ? txn->put(c.key(), c.value()) : txn->erase(c.key());
+        if (!done) return done;
+    }
+    if (last) {
+        encoder mark{folded_version};
+        mark.number(generation_ - 1);
+        if (auto put = txn->put(folded_key, mark.view()); !put) return put;
+    }
+    return txn->commit();
+}
+
+// The environment is full: what was erased meanwhile is cleared there out of its turn. The layers above hide it anyway.
+void journaled_store::make_room() {
+    std::vector<std::string> erased;
+    {
+        const std::lock_guard hold{mutex_};
+        for (std::uint32_t i = 0; i < frozen_->size(); ++i)
+            if (const auto& c = frozen_->at(i); c.what() == kind::erased) erased.emplace_back(c.key());
+        for (std::uint32_t i = 0; i < active_->size(); ++i)
+            if (const auto& c = active_->at(i); c.what() == kind::erased) erased.emplace_back(c.key());
+    }
+    if (erased.empty()) return;
+    auto txn = below_->write();
+    if (!txn) return;
+    txn->use_reserve();
+    for (const auto& key : erased)
+        if (!txn->erase(key)) return;
+    (void)txn->commit();
+}
+
+void journaled_store::say(const result<void>& outcome) {
+    bool changed = false;
+    {
+        const std::lock_guard hold{mutex_};
+        changed = trouble_.has_value() == outcome.has_value();
+        trouble_ = outcome ? std::nullopt : std::optional{outcome.error()};
+    }
+    if (!changed) return; // once, not every second
+    if (outcome)
+        log::info("the journal goes to its environment again").kv("environment", options_.directory.string());
+    else
+        log::error("the journal cannot go to its environment").kv("why", outcome.error().message());
+}
+
+} // namespace
+
+result<std::unique_ptr<store>> open_journaled(std::unique_ptr<store> environment, journal_options options) {
+    auto made = std::make_unique<journaled_store>(std::move(environment), std::move(options));
+    if (auto started = made->start(); !started) return started.error();
+    return std::unique_ptr<store>{std::move(made)};
+}
+
+} // namespace postsluice::state

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// An environment with a journal before it, for the one thread that writes `counters` at every request. A commit is one
+// write to a file; the environment itself gets the changes later, many at a time, from another thread. LMDB would copy
+// and write, for each commit, every page from a record up to the root: several pages of 4 KiB for a request that
+// changes a few octets, and the same ones again for the next request.
+//
+// What was committed is in three places: the newest values in two layers in memory, and below them the environment. The
+// active layer takes what is written now. When it has grown to its bound, or sync() or copy_to() is called (maintenance
+// does, every second), it is frozen, an empty one takes its place together with the other one of two journal files, and
+// what was frozen is written down in the environment, with the number of the last generation that is in it. Reads look
+// into the active layer, the frozen one, the environment, in this order. All values are whole, so writing down twice
+// does no harm.
+//
+// After a kill: generations that the environment does not have yet are read from their journals and written down before
+// anything else. After a machine crash the journals count only where `synced`: then the commits of a turn are answered
+// when their journal is on the disk (when_durable; one fdatasync at a time, for all that came during the last one), and
+// the environment is opened synced. Otherwise the environment's copy takes its place, and the journals go with it.
+//
+// Bounds: the two layers together have `size` octets, and what one turn adds; each journal, which grows with every
+// commit, also where a record is only written over, has twice that. Where the environment cannot be written (a full
+// disk) both go on to some times that, then writes are errc::disk_full (or what the trouble is), erasing goes on, and
+// what was erased is cleared in the environment first. A journal whose write fails takes the turn back, once what older
+// generations left in the files is given up. A journal that cannot be synced: nothing is durable until everything is
+// written down anew.
+//
+// Threads: transactions of one thread at a time (others wait, a thread that has one may begin a read); sync(),
+// copy_to(), tend(), fill() from any. A write transaction cannot be nested.
+#pragma once
+
+#include "shared/state/store.hpp"
+
+namespace postsluice::state {
+
+struct journal_options {
+    std::filesystem::path directory; ///< where journal.0 and journal.1 lie: the environment's own
+    std::size_t size = std::size_t{2} << 20U;
+    bool synced = false;
+};
+
+/// errc::disk_full, denied, unavailable, corrupt.
+[[nodiscard]] result<std::unique_ptr<store>> open_journaled(std::unique_ptr<store> environment,
+                                                            journal_options options);
+
+} // namespace postsluice::state

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of peers and of the ways between them. Each is a function of (rig, load) that returns how often it struck."""
+
+import time
+
+from rig import LOGINS
+
+
+def until_struck(rig, load, proxy, before, most):
+    """Waits until the budget is spent, or there is no mail left to spend it on."""
+    while proxy.struck < before + most and (load.pause(0.1) or rig.box.queue()):
+        rig.box.flush()
+        time.sleep(0.2)
+    return proxy.struck - before
+
+
+def hop(at, do):
+    def fault(rig, load):
+        before, most = rig.hop.struck, max(3, len(load.numbers) // 8)
+        rig.hop.plan = {"at": at, "do": do, "budget": most}
+        return until_struck(rig, load, rig.hop, before, most)
+    fault.fresh = "hop"
+    return fault
+
+
+def octets(where, way, how, budget=None, **more):
+    def fault(rig, load):
+        proxy = getattr(rig, where)
+        before, most = proxy.struck, budget or max(3, len(load.numbers) // 8)
+        proxy.harm = {"way": way, "how": how, "budget": most, **more}
+        return until_struck(rig, load, proxy, before, most)
+    fault.fresh = where
+    return fault
+
+
+def slow(where, way, seconds=12):
+    """An octet a second, for so long."""
+    def fault(rig, load):
+        proxy = getattr(rig, where)
+        before = proxy.struck
+        proxy.harm = {"way": way, "how": "split", "budget": 2, "pause": 1}
+        rig.keep_busy(seconds)
+        return proxy.struck - before
+    fault.fresh = where
+    return fault
+
+
+def sink(key, reply):
+    def fault(rig, load):
+        before = rig.box.sink.refusals
+        rig.box.sink.replies[key] = reply
+        end = time.monotonic() + 3
+        while time.monotonic() < end or (rig.box.sink.refusals == before and (load.pause(0) or rig.box.queue())):
+            rig.box.flush()
+            time.sleep(0.2)
+        return rig.box.sink.refusals - before
+    return fault
+
+
+def clients_leave(rig, load):
+    """Clients that leave inside the content, after RCPT, after DATA, before the dot: nothing of theirs may arrive."""
+    left = 0
+    for text in (b"", b"Subject: number 0\r\n\r\nprefix\r\n", b"Subject: number 0\r\n\r\nprefix\r\n.", b"Subject: number 0\r\n\r\nQUIT\r\n") * 3:
+        session = rig.box.submit_session(LOGINS[0])
+        session.mail(LOGINS[0])
+        session.rcpt("n0-0@example.net")
+        if text:
+            session.docmd("DATA")
+            session.send(text)
+        session.close()
+        left += 1
+    load.join()
+    return left

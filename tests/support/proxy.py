@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two men in the middle: one that knows octets only, and one that knows SMTP. An end is a path, or a host and a port.
+
+`ByteProxy` splits, delays, cuts, freezes and resets. `HopProxy` stands before a real SMTP server and answers in its place:
+any reply to any command, a hang-up, a reply that is lost after the server said it. Both hurt as often as their budget says
+and are transparent then. They run in threads of the test process.
+"""
+
+import os
+import random
+import select
+import socket
+import threading
+import time
+
+
+def _socket(end):
+    """A socket for an end, and its address."""
+    if isinstance(end, tuple):
+        out = socket.socket(socket.AF_INET)
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        out.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return out, end
+    return socket.socket(socket.AF_UNIX), str(end)
+
+
+class _Proxy:
+    def __init__(self, listen, target):
+        self.target = target
+        self.struck = 0
+        self._lock = threading.Lock()
+        self._open = set()
+        self._closed = False
+        self._listener, address = _socket(listen)
+        self._listener.bind(address)
+        if isinstance(address, str):
+            os.chmod(address, 0o666)
+        self._listener.listen(200)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._run, args=(client,), daemon=True).start()
+
+    def _run(self, client):
+        server, address = _socket(self.target)
+        ends = {client, server}
+        with self._lock:
+            self._open |= ends
+        try:
+            server.settimeout(60)
+            server.connect(address)
+            server.settimeout(None)
+            self._serve(client, server)
+        except (OSError, EOFError, ValueError):
+            pass
+        finally:
+            with self._lock:
+                self._open -= ends
+            for end in ends:
+                end.close()
+
+    def close(self):
+        self._listener.close()
+        self.drop()
+
+    def drop(self):
+        """Ends every connection that is open now."""
+        with self._lock:
+            for end in self._open:
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+
+class ByteProxy(_Proxy):
+    """`harm`: None, or {"way": "up" | "down", "how": "close" | "reset" | "freeze" | "split", "budget": N, "within": octets,
+    "piece": octets, "pause": seconds}. A connection that is to be cut is cut after a random number of octets up to `within`."""
+
+    harm = None
+
+    def _take(self):
+        with self._lock:
+            harm = self.harm
+            if not harm or harm["budget"] <= 0:
+                return None
+            harm["budget"] -= 1
+            out = dict(harm)
+        # Small numbers as often as large ones: what is said before the content takes a few octets. Every second one is so small that
+        # any connection comes to it.
+        within = 256 if harm["budget"] % 2 == 0 else harm.get("within", 1 << 14)
+        out["at"] = int(2 ** random.uniform(0, within.bit_length() - 1))
+        return out
+
+    def _serve(self, client, server):
+        harm = self._take()
+        moved = {"up": 0, "down": 0}
+        ways = {client: ("up", server), server: ("down", client)}
+        if harm and harm["how"] == "split":
+            self.struck += 1
+        while True:
+            for source in select.select(list(ways), [], [])[0]:
+                way, target = ways[source]
+                ours = harm if harm and harm["way"] == way else None
+                data = source.recv(65536)
+                if not data:
+                    target.shutdown(socket.SHUT_WR)
+                    del ways[source]
+                    if not ways:
+                        return
+                    continue
+                if ours and ours["how"] == "split":
+                    self._split(data, target, ours)
+                    continue
+                if ours and moved[way] + len(data) >= ours["at"]:
+                    target.sendall(data[:ours["at"] - moved[way]])
+                    self.struck += 1
+                    return self._end(ours["how"], client, server)
+                moved[way] += len(data)
+                target.sendall(data)
+
+    def _split(self, data, target, ours):
+        size = ours.get("piece", 1)
+        while data and self.harm is not None:
+            target.sendall(data[:size])
+            data = data[size:]
+            time.sleep(ours.get("pause", 0))
+        target.sendall(data)
+
+    def _end(self, how, client, server):
+        if how == "freeze":  # nothing moves any more, and nobody is told, until either of them gives up
+            poll = select.poll()
+            for end in (client, server):
+                poll.register(end, 0)
+            while self.harm is not None and not poll.poll(200):
+                pass
+        # Closing while input lies unread is a reset, on a unix socket too: "close" reads first.
+        if how == "close":
+            for end in (client, server):
+                end.setblocking(False)
+                try:
+                    while end.recv(65536):
+                        pass
+                except OSError:
+                    pass
+
+
+class HopProxy(_Proxy):
+    """`plan`: None, or {"at": stage, "do": what, "budget": N}. Stages: banner ehlo mail rcpt rcpt2 (the second of a
+    transaction) data content dot. What: octets to say instead of asking the server; ("lose",) asks it and hangs up without
+    telling; ("hang up",) before asking; ("delay", s) asks and tells late; ("more", lines) tells it in that many lines.
+    Octets that begin with 421 are followed by a hang-up. Every second chance is taken, so that others pass between."""
+
+    plan = None
+    turn = 0
+
+    def _chance(self, *stages):
+        with self._lock:
+            plan = self.plan
+            if not plan or plan["budget"] <= 0 or plan["at"] not in stages:
+                return None
+            self.turn += 1
+            if self.turn % 2 and plan["at"] not in ("banner", "ehlo"):  # connections are few
+                return None
+            plan["budget"] -= 1
+            self.struck += 1
+            return plan["do"]
+
+    @staticmethod
+    def _reply(file):
+        out = b""
+        while True:
+            line = file.readline()
+            if not line.endswith(b"\n"):
+                raise EOFError
+            out += line
+            if line[3:4] != b"-":
+                return out
+
+    def _hello(self):
+        server, address = _socket(self.target)
+        server.settimeout(60)
+        server.connect(address)
+        file = server.makefile("rb")
+        self._reply(file)
+        server.sendall(b"EHLO proxy.example\r\n")
+        self._reply(file)
+        return server, file
+
+    def _serve(self, client, server):
+        up = client.makefile("rb")
+        down = server.makefile("rb")
+        recipients, command = 0, b"banner"
+        extra = []
+        try:
+            while True:
+                if command == b"banner":
+                    stages = ("banner",)
+                else:
+                    command = up.readline()
+                    if not command:
+                        return
+                    verb = command[:4].upper().decode("latin-1")
+                    recipients = 0 if verb == "MAIL" else recipients + (verb == "RCPT")
+                    stages = {"EHLO": ("ehlo",), "MAIL": ("mail",), "DATA": ("data",),
+                              "RCPT": ("rcpt2",) if recipients == 2 else ("rcpt",)}.get(verb, ())
+                do = self._chance(*stages)
+                if isinstance(do, bytes) and command == b"banner":
+                    client.sendall(do)
+                    return
+                reply = self._step(client, server, down, None if command == b"banner" else command, do)
+                if reply is None:
+                    return
+                if command[:4].upper() == b"DATA" and not isinstance(do, bytes) and reply[:1] == b"3":
+                    again = self._content(client, up, server, down)
+                    if again is None:
+                        return
+                    if again[0] is not server:
+                        extra.append(again[0])
+                    server, down = again
+                command = b""
+        finally:
+            for end in extra:
+                end.close()
+
+    def _step(self, client, server, down, command, do):
+        """One command and its reply; None where the connection is over."""
+        if isinstance(do, bytes):
+            client.sendall(do)
+            return None if do.startswith(b"421") else do
+        if do == ("hang up",):
+            return None
+        if command is not None:
+            server.sendall(command)
+        reply = self._reply(down)
+        if do == ("lose",):
+            return None
+        client.sendall(self._altered(reply, do))
+        return None if command and command[:4].upper() == b"QUIT" else reply
+
+    @staticmethod
+    def _altered(reply, do):
+        if do and do[0] == "delay":
+            time.sleep(do[1])
+        if do and do[0] == "more":
+            first = reply.rstrip().split(b"\r\n")[-1]
+            return (first[:3] + b"-" + first[4:] + b"\r\n") * (do[1] - 1) + first + b"\r\n"
+        return reply
+
+    def _content(self, client, up, server, down):
+        """Relays a message; returns the server for what follows, or None where the connection is over."""
+        early = self._chance("content")
+        if early:
+            client.sendall(early if isinstance(early, bytes) else b"")
+            return None if early == ("hang up",) or early.startswith(b"421") else self._swallow(up)
+        content = []
+        while True:
+            line = up.readline()
+            if not line.endswith(b"\n"):
+                return None  # no dot came, so none goes out
+            content.append(line)
+            if line == b".\r\n":
+                break
+        do = self._chance("dot")
+        if isinstance(do, bytes) or do == ("hang up",):
+            if isinstance(do, bytes):
+                client.sendall(do)
+            if not isinstance(do, bytes) or do.startswith(b"421"):
+                return None
+            server.close()  # without a dot: the server forgets the message
+            return self._hello()
+        server.sendall(b"".join(content))
+        reply = self._reply(down)
+        if do:
+            self.lost(b"".join(content))
+        if do == ("lose",):
+            return None
+        client.sendall(self._altered(reply, do))
+        return server, down
+
+    @staticmethod
+    def _swallow(up):
+        while up.readline():
+            pass
+        return None
+
+    def lost(self, content):
+        """Called with each message that was taken, whose reply is lost, or may come too late or too long."""
