@@ -4,6 +4,7 @@ is left in it."""
 
 import os
 import re
+import time
 import unittest
 
 from support import BUILD, Sandbox, SandboxCase, mails
@@ -105,6 +106,8 @@ class Identity(SandboxCase):
         keys = self.box.path("state/identity.keys")
         self.assertEqual(keys.stat().st_mode & 0o7777, 0o600)
         # Another start: its time is over, so there is a new key, and the old pseudonyms still say who it was.
+        began = next(int(line.split()[1]) for line in keys.read_text().splitlines() if not line.startswith("#"))
+        self.wait_until(lambda: time.time() * 1000 > began + 1000, "the end of the key's second")
         self.box.stop_daemon("contentfilter")
         self.box.start_daemon("contentfilter")
         self.wait_until(lambda: len([line for line in keys.read_text().splitlines() if not line.startswith("#")]) > 1, "the new key")
