@@ -64,12 +64,13 @@ void change_layer::grow() {
         changes_[i].next_ = std::exchange(buckets_[bucket_of(changes_[i].key())], i);
 }
 
-void change_layer::remember(std::uint32_t index) {
+void change_layer::remember(std::uint32_t index, std::optional<std::string_view> below) {
     auto& c = changes_[index];
     if (c.turn_ == turn_) return;
     c.turn_ = turn_;
-    undo_.push_back({index, c.what_, old_values_.size(), c.value_size_});
-    old_values_.append(c.value());
+    const auto before = c.what_ == kind::put ? std::optional{c.value()} : c.what_ == kind::none ? below : std::nullopt;
+    undo_.push_back({index, c.what_, before.has_value(), old_values_.size(), before ? before->size() : 0});
+    if (before) old_values_.append(*before);
 }
 
 void change_layer::store(change& c, std::string_view value) {
@@ -82,9 +83,10 @@ void change_layer::store(change& c, std::string_view value) {
     c.value_size_ = static_cast<std::uint32_t>(value.size());
 }
 
-void change_layer::set(std::string_view key, std::optional<std::string_view> value) {
+void change_layer::set(std::string_view key, std::optional<std::string_view> value,
+                       std::optional<std::string_view> below) {
     auto& c = entry_of(key);
-    remember(static_cast<std::uint32_t>(&c - changes_.data()));
+    remember(static_cast<std::uint32_t>(&c - changes_.data()), below);
     c.what_ = value ? kind::put : kind::erased;
     if (value)
         store(c, *value);
@@ -102,7 +104,8 @@ void change_layer::take_back_turn() {
     for (const auto& u : undo_) {
         auto& c = changes_[u.index];
         c.what_ = u.what;
-        store(c, std::string_view{old_values_}.substr(u.at, u.size));
+        const bool own = u.what == kind::put;
+        store(c, own ? std::string_view{old_values_}.substr(u.at, u.size) : std::string_view{});
     }
     keep_turn();
 }

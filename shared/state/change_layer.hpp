@@ -59,14 +59,18 @@ public:
     change_layer();
     /// nullptr: the layer says nothing about the key.
     [[nodiscard]] const change* find(std::string_view key) const noexcept;
-    /// nullopt: erases. `value` may not lie in this layer.
-    void set(std::string_view key, std::optional<std::string_view> value);
+    /// nullopt: erases. `value` may not lie in this layer. `below`: the value that holds where the layer says nothing,
+    /// where the caller has it at hand.
+    void set(std::string_view key, std::optional<std::string_view> value,
+             std::optional<std::string_view> below = std::nullopt);
 
-    /// What the turn under way has changed, as it is now; in the order of the first changes.
+    /// What the turn under way has changed, as it is now, and the value before the turn, where it is known; in the
+    /// order of the first changes.
     template <class Visit>
     void each_of_turn(Visit&& visit) const {
         for (const auto& u : undo_)
-            visit(changes_[u.index]);
+            visit(changes_[u.index],
+                  u.has_value ? std::optional{std::string_view{old_values_}.substr(u.at, u.size)} : std::nullopt);
     }
     [[nodiscard]] bool turn_is_empty() const noexcept { return undo_.empty(); }
     void keep_turn() noexcept;
@@ -86,11 +90,12 @@ private:
     struct undo {
         std::uint32_t index = 0;
         kind what = kind::none;
-        std::size_t at = 0, size = 0; ///< the value before, in old_values_
+        bool has_value = false;       ///< the value before is known, the layer's own or that below it
+        std::size_t at = 0, size = 0; ///< where in old_values_
     };
     [[nodiscard]] std::size_t bucket_of(std::string_view key) const noexcept;
     change& entry_of(std::string_view key);
-    void remember(std::uint32_t index);
+    void remember(std::uint32_t index, std::optional<std::string_view> below);
     void store(change& c, std::string_view value);
     void grow();
     void sort();

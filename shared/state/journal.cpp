@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -16,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t magic = 0x31'4a'53'50; // "PSJ1"
+constexpr std::uint32_t magic = 0x32'4a'53'50; // "PSJ2"
 constexpr std::uint32_t erased = ~std::uint32_t{0};
 
 struct frame_head {
@@ -25,8 +26,11 @@ struct frame_head {
 };
 struct change_head {
     std::uint16_t key = 0;
-    std::array<std::uint16_t, 1> unused{};
+    std::uint16_t is_patch = 0;
     std::uint32_t value = 0;
+};
+struct piece_head {
+    std::uint32_t at = 0, size = 0;
 };
 
 // Four lanes of multiply and rotate, eight octets each: against torn writes, not against anybody. Fast, since each
@@ -92,27 +96,95 @@ void visit_changes(std::string_view body, const journal_visitor& visit) {
         body.remove_prefix(sizeof head);
         const std::size_t value = head.value == erased ? 0 : head.value;
         if (body.size() < head.key + value) return; // checksummed: cannot be
-        const auto key = body.substr(0, head.key);
-        if (head.value == erased)
-            visit(key, std::nullopt);
-        else
-            visit(key, body.substr(head.key, value));
+        using kind = journal_change::kind;
+        const auto what = head.value == erased ? kind::erased : head.is_patch != 0 ? kind::patch : kind::value;
+        visit({what, body.substr(0, head.key), body.substr(head.key, value)});
         body.remove_prefix(head.key + value);
     }
 }
 
 } // namespace
 
+namespace {
+
+template <class T>
+void append_image(std::string& out, const T& what) {
+    out.append(reinterpret_cast<const char*>(&what), sizeof what);
+}
+
+// Where the first word that differs lies, from `at` on; the size where none does. Both have the same size.
+std::size_t next_difference(std::string_view before, std::string_view now, std::size_t at) noexcept {
+    constexpr std::size_t word = sizeof(std::uint64_t);
+    for (; at + word <= now.size(); at += word) {
+        std::uint64_t a = 0, b = 0;
+        std::memcpy(&a, before.data() + at, word);
+        std::memcpy(&b, now.data() + at, word);
+        if (a != b) return at;
+    }
+    for (; at < now.size(); ++at)
+        if (before[at] != now[at]) return at;
+    return now.size();
+}
+
+// False, and nothing appended: the whole value is no longer.
+bool append_patch(std::string& out, std::string_view before, std::string_view now) {
+    constexpr std::size_t least = 64, word = sizeof(std::uint64_t), near = 2 * word;
+    if (before.size() != now.size() || now.size() < least) return false;
+    const auto start = out.size(), most = start + now.size() / 2;
+    append_image(out, static_cast<std::uint32_t>(now.size()));
+    for (auto at = next_difference(before, now, 0); at < now.size();) {
+        auto end = std::min(at + word, now.size());
+        auto next = next_difference(before, now, end);
+        for (; next < now.size() && next - end <= near; next = next_difference(before, now, end))
+            end = std::min(next + word, now.size());
+        append_image(out, piece_head{static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end - at)});
+        out.append(now.substr(at, end - at));
+        if (out.size() > most) {
+            out.resize(start);
+            return false;
+        }
+        at = next;
+    }
+    return true;
+}
+
+} // namespace
+
+std::optional<std::string> patched(std::string_view value, std::string_view patch) {
+    std::uint32_t size = 0;
+    if (patch.size() < sizeof size) return std::nullopt;
+    std::memcpy(&size, patch.data(), sizeof size);
+    if (size != value.size()) return std::nullopt;
+    patch.remove_prefix(sizeof size);
+    std::string out{value};
+    piece_head piece;
+    while (patch.size() >= sizeof piece) {
+        std::memcpy(&piece, patch.data(), sizeof piece);
+        patch.remove_prefix(sizeof piece);
+        if (piece.size > patch.size() || piece.at > out.size() || piece.size > out.size() - piece.at)
+            return std::nullopt;
+        std::memcpy(out.data() + piece.at, patch.data(), piece.size);
+        patch.remove_prefix(piece.size);
+    }
+    return out;
+}
+
 void journal_frame::clear() {
     octets_.resize(sizeof(frame_head));
 }
 
-void journal_frame::add(std::string_view key, std::optional<std::string_view> value) {
+void journal_frame::add(std::string_view key, std::optional<std::string_view> value,
+                        std::optional<std::string_view> before) {
     change_head head;
     head.key = static_cast<std::uint16_t>(key.size());
-    head.value = value ? static_cast<std::uint32_t>(value->size()) : erased;
-    octets_.append(reinterpret_cast<const char*>(&head), sizeof head).append(key);
-    if (value) octets_.append(*value);
+    const auto start = octets_.size();
+    append_image(octets_, head);
+    octets_.append(key);
+    const auto body = octets_.size();
+    if (value && before) head.is_patch = append_patch(octets_, *before, *value) ? 1 : 0;
+    if (value && head.is_patch == 0) octets_.append(*value);
+    head.value = value ? static_cast<std::uint32_t>(octets_.size() - body) : erased;
+    std::memcpy(octets_.data() + start, &head, sizeof head);
 }
 
 result<std::shared_ptr<journal_file>> journal_file::begin(const fs::path& file, std::uint64_t generation) {

@@ -4,9 +4,13 @@
 // thread at a time.
 //
 // A frame: magic, octets of its body, the file's generation, a checksum, the body. A body: for each change the size of
-// its key (16 bits), the size of its value (32 bits; all ones: erased), key, value. Numbers are in the host's byte
-// order, as LMDB's are. The file is written over with each generation and not cut, so that a synced frame costs no
-// change of the file's size; frames of an older generation, and what a kill or a power cut left half written, end it.
+// its key (16 bits), what follows (16 bits: 0 a value, 1 a patch), the size of that (32 bits; all ones: erased), key,
+// value. A patch says of a value that was there before, and has the same size still, only what differs: the size of
+// the whole (32 bits), then for each piece its place and size (32 bits each) and its octets. Most requests change a few
+// octets of a record of a KiB. A patch says what the octets are, not what is added to them: applied twice it does no
+// harm. Numbers are in the host's byte order, as LMDB's are. The file is written over with each generation and not cut,
+// so that a synced frame costs no change of the file's size; frames of an older generation, and what a kill or a power
+// cut left half written, end it.
 #pragma once
 
 #include "shared/core/result.hpp"
@@ -26,8 +30,9 @@ class journal_frame {
 public:
     journal_frame() { clear(); }
     void clear();
-    /// nullopt: erased.
-    void add(std::string_view key, std::optional<std::string_view> value);
+    /// nullopt: erased. `before`: the value that whoever reads the journal has for the key by then.
+    void add(std::string_view key, std::optional<std::string_view> value,
+             std::optional<std::string_view> before = std::nullopt);
     [[nodiscard]] std::size_t size() const noexcept { return octets_.size(); }
 
 private:
@@ -66,8 +71,15 @@ private:
 void bound_journal(const std::filesystem::path& file, std::size_t size) noexcept;
 /// Generation of the file's first frame; 0: there is none.
 [[nodiscard]] std::uint64_t journal_generation(const std::filesystem::path& file);
-/// Calls `visit` for each change of the file's whole frames, in order; nullopt: erased.
-using journal_visitor = std::function<void(std::string_view key, std::optional<std::string_view> value)>;
+struct journal_change {
+    enum class kind : std::uint8_t { value, patch, erased };
+    kind what = kind::value;
+    std::string_view key, octets;
+};
+/// Calls `visit` for each change of the file's whole frames, in order.
+using journal_visitor = std::function<void(const journal_change&)>;
 void replay_journal(const std::filesystem::path& file, const journal_visitor& visit);
+/// `value` with the patch applied; nullopt: it is none of this value (which a later change of the journal replaces).
+[[nodiscard]] std::optional<std::string> patched(std::string_view value, std::string_view patch);
 
 } // namespace postsluice::state

@@ -4,7 +4,13 @@
 #include "shared/log/log.hpp"
 #include "shared/state/change_layer.hpp"
 #include "shared/state/codec.hpp"
+#include "shared/state/journal.hpp"
 #include "shared/state/journal_flusher.hpp"
+#include "shared/state/merged_changes.hpp"
+#include "shared/state/recent_reads.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +31,13 @@ constexpr std::size_t changes_per_commit = 128; // a page each at worst: LMDB ke
 constexpr std::size_t active_bound = 4;         // times its size, where the environment is in trouble
 constexpr milliseconds longest_wait{200};       // of a turn, for a disk that is slow but works
 constexpr milliseconds wait_step{1};
+
+// Where processors are scarce, requests come before what can wait. Some service managers forbid it: then it is as good
+// as the others.
+void yield_to_answers() noexcept {
+    constexpr int less = 10;
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), less);
+}
 
 std::uint64_t folded_in(const read_txn& txn) {
     const auto value = txn.get(folded_key);
@@ -96,6 +109,7 @@ private:
     result<void> commit_turn();
     void give_up_space();
     result<void> replay();
+    void replay(const journal_change& c);
     void ask_to_fold();
     void fold_when_asked();
     result<void> fold();
@@ -118,6 +132,7 @@ private:
     std::array<change_layer, 2> layers_;
     change_layer* active_ = &layers_[0];
     change_layer* frozen_ = nullptr;
+    recent_reads read_below_;      // in the write transaction under way, from below the active layer
     std::uint64_t generation_ = 0; // of the active layer; the frozen one has the one before
     std::shared_ptr<journal_file> journal_;
     journal_frame frame_;
@@ -143,48 +158,15 @@ bool layered_transaction::damaged() const noexcept {
 }
 
 std::optional<std::string_view> layered_transaction::get(std::string_view key) {
-    for (const auto* layer : {store_.active_, store_.frozen_}) {
-        const auto* known = layer != nullptr ? layer->find(key) : nullptr;
-        if (known == nullptr || known->what() == kind::none) continue;
-        if (known->what() == kind::erased) return std::nullopt;
-        return known->value();
-    }
-    return store_.view_->get(key);
+    if (const auto* known = store_.active_->find(key); known != nullptr && known->what() != kind::none)
+        return known->what() == kind::put ? std::optional{known->value()} : std::nullopt;
+    const auto* frozen = store_.frozen_ != nullptr ? store_.frozen_->find(key) : nullptr;
+    const bool in_frozen = frozen != nullptr && frozen->what() != kind::none;
+    if (in_frozen && frozen->what() == kind::erased) return std::nullopt;
+    const auto value = in_frozen ? std::optional{frozen->value()} : store_.view_->get(key);
+    if (value && writes_) store_.read_below_.add(key, *value);
+    return value;
 }
-
-// The changes of both layers in the order of their keys; the active one's where both have one.
-class merged_changes {
-public:
-    merged_changes(change_layer& active, change_layer* frozen, std::string_view prefix, std::string_view from)
-        : layers_{&active, frozen}
-        , rest_{active.range(prefix, from),
-                frozen != nullptr ? frozen->range(prefix, from) : std::span<const std::uint32_t>{}} {
-        skip_taken_back();
-    }
-    [[nodiscard]] const change_layer::change* head() const noexcept {
-        const auto *a = head_of(0), *b = head_of(1);
-        if (a == nullptr || b == nullptr) return a != nullptr ? a : b;
-        return b->key() < a->key() ? b : a;
-    }
-    void next() {
-        const std::string_view key = head()->key();
-        for (std::size_t i : {0U, 1U})
-            if (const auto* h = head_of(i); h != nullptr && h->key() == key) rest_[i] = rest_[i].subspan(1);
-        skip_taken_back();
-    }
-
-private:
-    [[nodiscard]] const change_layer::change* head_of(std::size_t i) const noexcept {
-        return rest_[i].empty() ? nullptr : &layers_[i]->at(rest_[i].front());
-    }
-    void skip_taken_back() {
-        for (std::size_t i : {0U, 1U})
-            while (!rest_[i].empty() && head_of(i)->what() == kind::none)
-                rest_[i] = rest_[i].subspan(1);
-    }
-    std::array<change_layer*, 2> layers_;
-    std::array<std::span<const std::uint32_t>, 2> rest_;
-};
 
 void layered_transaction::scan(std::string_view prefix, std::string_view from,
                                const std::function<bool(std::string_view, std::string_view)>& visit) {
@@ -209,7 +191,7 @@ void layered_transaction::scan(std::string_view prefix, std::string_view from,
 result<void> layered_transaction::put(std::string_view key, std::string_view value) {
     if (!reserve_ && store_.load() >= active_bound)
         return store_.trouble_.value_or(failure{errc::disk_full, "the environment behind the journal is too slow"});
-    store_.active_->set(key, value);
+    store_.active_->set(key, value, store_.read_below_.find(key));
     return {};
 }
 
@@ -259,14 +241,15 @@ result<write_txn> journaled_store::write() {
     if (writing_) return failure{errc::internal, "a write transaction is open"};
     if (auto there = look_below(); !there) return there.error();
     writing_ = true;
+    read_below_.clear();
     return write_txn{std::make_unique<layered_transaction>(*this, std::move(hold), true)};
 }
 
 result<void> journaled_store::commit_turn() {
     if (active_->turn_is_empty()) return {};
     frame_.clear();
-    active_->each_of_turn([this](const change_layer::change& c) {
-        frame_.add(c.key(), c.what() == kind::put ? std::optional{c.value()} : std::nullopt);
+    active_->each_of_turn([this](const change_layer::change& c, std::optional<std::string_view> before) {
+        frame_.add(c.key(), c.what() == kind::put ? std::optional{c.value()} : std::nullopt, before);
     });
     auto kept = journal_->append(frame_);
     if (!kept && kept.error().code == errc::disk_full) {
@@ -313,7 +296,10 @@ result<void> journaled_store::start() {
     if (!journal) return journal.error();
     journal_ = std::move(*journal);
     if (options_.synced) flusher_ = std::make_unique<journal_flusher>();
-    folder_ = std::thread{[this] { fold_when_asked(); }};
+    folder_ = std::thread{[this] {
+        yield_to_answers();
+        fold_when_asked();
+    }};
     return {};
 }
 
@@ -325,10 +311,7 @@ result<void> journaled_store::replay() {
     std::sort(found.begin(), found.end());
     for (const auto generation : found) {
         if (generation <= folded) continue;
-        replay_journal(file_of(generation), [this](std::string_view key, std::optional<std::string_view> value) {
-            active_->set(key, value);
-            active_->keep_turn();
-        });
+        replay_journal(file_of(generation), [this](const journal_change& c) { replay(c); });
     }
     generation_ = std::max(folded, found.back()) + 1;
     if (active_->size() == 0) return {};
@@ -338,6 +321,19 @@ result<void> journaled_store::replay() {
     // Damage that only a write comes upon: the environment is put aside then, and its copy takes what was read.
     if (!done && done.error().code == errc::corrupt) done = write_down();
     return done;
+}
+
+void journaled_store::replay(const journal_change& c) {
+    if (c.what == journal_change::kind::patch) {
+        const auto* known = active_->find(c.key);
+        const auto before = known == nullptr             ? view_->get(c.key)
+                            : known->what() == kind::put ? std::optional{known->value()}
+                                                         : std::nullopt;
+        if (const auto value = before ? patched(*before, c.octets) : std::nullopt) active_->set(c.key, *value);
+    } else {
+        active_->set(c.key, c.what == journal_change::kind::value ? std::optional{c.octets} : std::nullopt);
+    }
+    active_->keep_turn();
 }
 
 journaled_store::~journaled_store() {

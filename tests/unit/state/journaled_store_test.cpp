@@ -114,10 +114,10 @@ BOOST_AUTO_TEST_CASE(a_record_that_is_written_over_and_over_does_not_make_the_jo
     const temp_directory dir;
     constexpr std::size_t size = 16384;
     const auto s = open_journaled_store(dir / "counters", size);
-    std::string value(8192, ' ');
+    std::string value;
     std::uintmax_t most = 0;
     for (int i = 0; i < 300; ++i) { // 2.4 MB of frames, and never more than one record
-        value[0] = static_cast<char>('a' + i % 26);
+        value.assign(8192, static_cast<char>('a' + i % 26));
         BOOST_REQUIRE(put(*s, "A", value).has_value());
         std::error_code not_there; // the second one, yet
         for (const char* name : {"journal.0", "journal.1"})
@@ -126,6 +126,83 @@ BOOST_AUTO_TEST_CASE(a_record_that_is_written_over_and_over_does_not_make_the_jo
     }
     BOOST_TEST((get(*s, "A") == value));
     BOOST_TEST(most <= 10 * size);
+}
+
+// Records of accounts: large, of one size for long, and a few octets of them change at a time.
+BOOST_AUTO_TEST_CASE(records_that_change_a_little_are_whole_after_syncs_and_kills) {
+    for (unsigned seed = 1; seed <= 8; ++seed) {
+        BOOST_TEST_CONTEXT("seed " << seed) {
+            const temp_directory dir;
+            std::mt19937 random{seed};
+            auto s = open_journaled_store(dir / "counters", 16384);
+            contents model;
+            for (int i = 0; i < 1500; ++i) {
+                const auto key = "A" + std::to_string(random() % 12);
+                auto txn = s->write().value();
+                auto value = std::string{txn.get(key).value_or(std::string_view{})};
+                BOOST_TEST_REQUIRE((value == (model.contains(key) ? model.at(key) : std::string{})));
+                if (value.empty() || random() % 20 == 0)
+                    value.assign(64 + random() % 1200, static_cast<char>('a' + random() % 26));
+                for (auto n = random() % 4; n != 0; --n)
+                    value[random() % value.size()] = static_cast<char>(random());
+                BOOST_REQUIRE(txn.put(key, value).has_value());
+                if (random() % 4 == 0) { // twice in one turn
+                    value[random() % value.size()] = static_cast<char>(random());
+                    BOOST_REQUIRE(txn.put(key, value).has_value());
+                }
+                const bool gone = random() % 25 == 0;
+                if (gone) BOOST_REQUIRE(txn.erase(key).has_value());
+                if (random() % 8 != 0) { // and sometimes it is rolled back
+                    BOOST_REQUIRE(txn.commit().has_value());
+                    if (gone)
+                        model.erase(key);
+                    else
+                        model[key] = value;
+                }
+                { auto ended = std::move(txn); }
+                if (random() % 30 == 0) BOOST_REQUIRE(s->sync().has_value());
+                if (random() % 20 == 0) { // what a kill leaves
+                    s.reset();
+                    s = open_journaled_store(dir / "counters", 16384);
+                }
+            }
+            BOOST_TEST((read_all(*s) == model));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_record_that_changes_a_little_costs_the_journal_a_little) {
+    const temp_directory dir;
+    const auto s = open_journaled_store(dir / "counters", 1U << 20U);
+    std::string value(1200, 'x');
+    BOOST_REQUIRE(put(*s, "A", value).has_value());
+    BOOST_REQUIRE(s->sync().has_value()); // the value lies in the environment now
+    constexpr int times = 100;
+    const auto before = fs::file_size(dir / "counters/journal.0") + fs::file_size(dir / "counters/journal.1");
+    for (int i = 0; i < times; ++i) {
+        auto txn = s->write().value();
+        BOOST_REQUIRE(txn.get("A") == value);
+        ++value[600];
+        BOOST_REQUIRE(txn.put("A", value).has_value());
+        BOOST_REQUIRE(txn.commit().has_value());
+    }
+    const auto after = fs::file_size(dir / "counters/journal.0") + fs::file_size(dir / "counters/journal.1");
+    BOOST_TEST(after - before < times * value.size() / 5);
+}
+
+BOOST_AUTO_TEST_CASE(a_patch_that_does_not_fit_changes_nothing) {
+    const auto number = [](std::uint32_t n) { return std::string(reinterpret_cast<const char*>(&n), sizeof n); };
+    const std::string value(16, 'x');
+    BOOST_TEST((patched(value, number(16) + number(14) + number(2) + "yz") == std::string(14, 'x') + "yz"));
+    BOOST_TEST((patched(value, number(16)) == value));
+    const std::string wrong[] = {"",
+                                 "abc",
+                                 number(15) + number(0) + number(1) + "y",   // another size
+                                 number(16) + number(15) + number(2) + "yz", // beyond the end
+                                 number(16) + number(~0U) + number(2) + "yz",
+                                 number(16) + number(0) + number(9) + "y"};
+    for (const auto& patch : wrong)
+        BOOST_TEST(!patched(value, patch).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_scan_that_is_ended_visits_no_more) {
