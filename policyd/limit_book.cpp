@@ -25,14 +25,6 @@ std::vector<limit> merged(std::vector<limit> limits, const std::vector<state::li
     return limits;
 }
 
-state::counted_limits of_account(const limit_plan& plan, std::string_view account) {
-    state::counted_limits out;
-    out.key.reserve(account_prefix.size() + account.size());
-    out.key.append(account_prefix).append(account);
-    out.limits = plan.of(limit_scope::account);
-    return out;
-}
-
 } // namespace
 
 bool limit_plan::counts(limit_unit unit) const noexcept {
@@ -46,6 +38,7 @@ std::shared_ptr<const limit_plan> make_plan(const std::vector<limit>& limits) {
         std::vector<limit> here;
         std::copy_if(limits.begin(), limits.end(), std::back_inserter(here),
                      [scope](const limit& l) { return static_cast<std::size_t>(l.scope) == scope; });
+        if (scope != static_cast<std::size_t>(limit_scope::account) && !here.empty()) out->of_account_only = false;
         out->by_scope[scope] = here.empty() ? none : state::limit_list{std::move(here)};
     }
     return out;
@@ -97,10 +90,16 @@ std::vector<state::limit_override> limit_book::overrides_of(std::string_view acc
     return out;
 }
 
+void count_under_account(std::vector<state::counted_limits>& out, const limit_plan& plan, std::string_view account) {
+    out.resize(1);
+    out[0].key.assign(account_prefix).append(account);
+    out[0].limits = plan.of(limit_scope::account);
+}
+
 std::vector<state::counted_limits> counted_under(const limit_plan& plan, const config::settings& settings,
                                                  const account::scope_facts& facts) {
     std::vector<state::counted_limits> out;
-    out.push_back(of_account(plan, facts.who.account));
+    count_under_account(out, plan, facts.who.account);
     for (std::size_t i = 1; i < plan.by_scope.size(); ++i) {
         if (plan.by_scope[i].size() == 0) continue;
         if (auto key = account::scope_key(settings, static_cast<limit_scope>(i), facts))

@@ -21,6 +21,7 @@ struct limit_plan {
     [[nodiscard]] const state::limit_list& of(limit_scope scope) const noexcept {
         return by_scope[static_cast<std::size_t>(scope)];
     }
+    bool of_account_only = true; ///< no other scope has a limit
     [[nodiscard]] bool counts(limit_unit unit) const noexcept;
 };
 [[nodiscard]] std::shared_ptr<const limit_plan> make_plan(const std::vector<limit>& limits);
@@ -53,6 +54,8 @@ private:
 /// The plan with the keys that the request counts under. The account's own always comes first.
 [[nodiscard]] std::vector<state::counted_limits> counted_under(const limit_plan& plan, const config::settings& settings,
                                                                const account::scope_facts& facts);
+/// The same under the account alone, written into `out`, whose memory is used again. For plans of no other scope.
+void count_under_account(std::vector<state::counted_limits>& out, const limit_plan& plan, std::string_view account);
 /// The same without a request: the account, its domain, its customer and the server.
 [[nodiscard]] std::vector<state::counted_limits> counted_for(const limit_plan& plan, const config::settings& settings,
                                                              const account::identity& who);

@@ -25,11 +25,6 @@ bool to_abuse(const config::settings& settings, std::string_view recipient) noex
     return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
 }
 
-account::client_facts facts_of(const request& what) noexcept {
-    return {what.sasl_username, what.client_address, std::nullopt, what.ccert_fingerprint,
-            what.ccert_pubkey_fingerprint};
-}
-
 bool passes(const rule_answer& answer) noexcept {
     return answer && answer->kind == decision_kind::dunno;
 }
@@ -37,6 +32,10 @@ bool passes(const rule_answer& answer) noexcept {
 /// Only abuse_address so far, and that uncounted: there is nothing to reconcile or to settle.
 bool uncounted(const transaction& t) noexcept {
     return t.exempt > 0 && !t.counted;
+}
+
+std::span<const rule> rules_for(const known_client& client) noexcept {
+    return client.ours() ? all_rules() : inbound_rules();
 }
 
 void log_accepted(const request& what, const decision& d) {
@@ -55,8 +54,8 @@ void log_accepted(const request& what, const decision& d) {
 
 struct pipeline::round {
     decision verdict;
-    bool exempt = false;   // for abuse_address: nothing is refused
-    bool reported = false; // observe mode reports the first refusal only, as enforce mode would
+    bool exempt = false; // for abuse_address: nothing is refused
+    bool& reported;      // observe mode reports the first refusal only, as enforce mode would
 };
 
 pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_ptr settings)
@@ -81,37 +80,21 @@ asio::awaitable<decision> pipeline::answer(const request& what, speaker& from) {
         ++counts_.not_asked;
         co_return decision{};
     }
-    if (what.instance != from.current.id.instance || comes_before(what, from.current)) {
-        // The release is applied before anything else is asked, but shares its commit with what comes: one turn, not
-        // two.
-        if (transaction over = std::exchange(from.current, {}); conclude(over)) {
-            in_background(release(std::move(over), from.number));
+    take_up(what, from);
+    auto out = at_once(what, from);
+    if (out && from.current.uncommitted) {
+        const auto safe = co_await with_.accounts.committed();
+        from.current.uncommitted = false;
+        if (!safe) {
+            from.asked.said = safe.error();
+            out.reset();
         }
-        begin(what, from);
     }
-    decision out;
-    switch (what.at) {
-    case stage::rcpt:
-        ++counts_.rcpt;
-        counts_.with_login += what.sasl_username.empty() ? 0 : 1;
-        out = co_await at_rcpt(settings_, what, from);
-        break;
-    case stage::data:
-        ++counts_.data;
-        out = co_await at_data(settings_, what, from);
-        break;
-    default:
-        ++counts_.end_of_message;
-        ++counts_.not_asked;
-        co_await at_end_of_message(settings_, what, from);
+    if (!out) {
+        out = co_await with_waits(what, from);
     }
-    if (!out.refuses() && log::enabled(log::level::debug)) {
-        log_accepted(what, out);
-    }
-    if (with_.record != nullptr) {
-        with_.record->answered(what, from.number, with_.time.now(), out);
-    }
-    co_return out;
+    take_note(what, from, *out);
+    co_return std::move(*out);
 }
 
 // A RCPT or DATA after END-OF-MESSAGE under one instance: the next message of a Postfix before 3.7.22.
@@ -119,8 +102,20 @@ bool pipeline::comes_before(const request& what, const transaction& current) noe
     return current.ended && what.at != stage::end_of_message;
 }
 
-void pipeline::begin(const request& what, speaker& from) {
-    from.current = {};
+// Settles who asks, under which settings, and of which transaction.
+void pipeline::take_up(const request& what, speaker& from) {
+    from.client.look(settings_, what);
+    from.asked = {};
+    from.current.uncommitted = false;
+    if (what.instance == from.current.id.instance && !comes_before(what, from.current)) {
+        return;
+    }
+    // The release is applied before anything else is asked, but shares its commit with what comes.
+    transaction over = std::exchange(from.current, {});
+    if (conclude(over)) {
+        release(over, from.number);
+    }
+    from.current.asks = std::move(over.asks);
     from.current.id.server.reserve(what.server_address.size() + 1 + what.server_port.size());
     from.current.id.server.append(what.server_address).append(1, ':').append(what.server_port);
     from.current.id.instance = what.instance;
@@ -136,124 +131,222 @@ bool pipeline::conclude(const transaction& over) {
     return over.reserved;
 }
 
+void pipeline::release(const transaction& over, std::uint64_t connection) {
+    const bool hooked = over.seen_by->end_of_message > 0;
+    if (const auto done = with_.accounts.abort_at_once(over.id, connection, hooked); !done) {
+        not_released(over, done.error());
+    }
+}
+
+// Its lease will end it.
+void pipeline::not_released(const transaction& over, const failure& why) {
+    ++counts_.trouble;
+    log::warning("abort failed").kv("instance", over.id.instance).kv("why", why.message());
+}
+
 asio::awaitable<void> pipeline::abandon(speaker& from) {
     if (with_.record != nullptr) {
         with_.record->closed(from.number, with_.time.now());
     }
-    transaction over = std::exchange(from.current, {});
+    const transaction over = std::exchange(from.current, {});
     if (conclude(over)) {
-        co_await release(std::move(over), from.number);
+        release(over, from.number);
+        if (const auto safe = co_await with_.accounts.committed(); !safe) {
+            not_released(over, safe.error());
+        }
     }
 }
 
-asio::awaitable<void> pipeline::release(transaction over, std::uint64_t connection) {
-    const bool hooked = over.seen_by->end_of_message > 0;
-    const auto done = co_await with_.accounts.abort(over.id, connection, hooked);
-    if (!done) { // its lease will end it
-        ++counts_.trouble;
-        log::warning("abort failed").kv("instance", over.id.instance).kv("why", done.error().message());
+rule_context pipeline::context_of(const request& what, speaker& from, std::string_view rule) {
+    const auto& client = from.client;
+    return {what,
+            client.settings(),
+            client.profile(),
+            client.who(),
+            with_.time.now(),
+            from.number,
+            observes(client.settings(), client.profile(), rule),
+            from.current,
+            with_.locks,
+            with_.accounts,
+            with_.helpers};
+}
+
+// What was answered, once nothing can change it.
+void pipeline::take_note(const request& what, speaker& from, const decision& out) {
+    if (what.at == stage::rcpt && from.client.ours()) {
+        counts_.accepted += out.refuses() ? 0 : 1;
+        totals_.recipient(from.client.who().account, with_.time.now(), out.refuses(), from.asked.reported);
+    } else if (what.at == stage::data && !out.refuses()) {
+        accepted_data(what, from);
+    }
+    if (!out.refuses() && log::enabled(log::level::debug)) {
+        log_accepted(what, out);
+    }
+    if (with_.record != nullptr) {
+        with_.record->answered(what, from.number, with_.time.now(), out);
     }
 }
 
-asio::awaitable<decision> pipeline::at_rcpt(config::settings_ptr settings, const request& what, speaker& from) {
-    auto known = account::identify(*settings, facts_of(what));
-    const bool ours = known.has_value();
-    account::identity who;
-    if (ours) {
-        who = std::move(*known);
-    } else {
-        ++counters::of(counts_.decided, reason::not_ours);
-        who = account::identity_of(*settings, no_account);
-    }
-    const auto profile = account::select_profile(*settings, who);
-    rule_context context{what,         *settings,   *profile,       who,          with_.time.now(), from.number, false,
-                         from.current, with_.locks, with_.accounts, with_.helpers};
-    round so_far;
-    so_far.exempt = to_abuse(*settings, what.recipient);
-    const auto asked = ours ? all_rules() : inbound_rules();
-    for (const rule& r : asked) {
-        if (r.asks != nullptr && !r.asks(context)) {
-            continue;
-        }
-        context.observe = observes(*settings, *profile, r.name);
-        rule_answer answer{decision{}};
-        if (r.at_once(context)) {
-            answer = r.judge(context);
-        } else {
-            answer = co_await r.wait(context);
-        }
-        if (passes(answer)) {
-            continue;
-        }
-        const bool over = co_await weigh(context, r.name, std::move(answer), so_far);
-        if (over) {
-            break;
-        }
-    }
-    if (ours) {
-        const bool refused = so_far.verdict.refuses();
-        counts_.accepted += refused ? 0 : 1;
-        totals_.recipient(who.account, context.now, refused, so_far.reported);
-    }
-    co_return std::move(so_far.verdict);
-}
-
-asio::awaitable<decision> pipeline::at_data(config::settings_ptr settings, const request& what, speaker& from) {
-    ++from.current.seen_by->data;
-    from.current.data = true;
-    const auto who = account::identify(*settings, facts_of(what));
-    if (!who) {
-        ++counters::of(counts_.decided, reason::not_ours);
-        co_return ticket_for(what, "-", {});
+void pipeline::accepted_data(const request& what, speaker& from) {
+    if (!from.client.ours()) {
+        return;
     }
     if (!uncounted(from.current)) {
-        const auto profile = account::select_profile(*settings, *who);
-        const rule_context context{what,
-                                   *settings,
-                                   *profile,
-                                   *who,
-                                   with_.time.now(),
-                                   from.number,
-                                   observes(*settings, *profile, "limits"),
-                                   from.current,
-                                   with_.locks,
-                                   with_.accounts,
-                                   with_.helpers};
-        round so_far;
-        so_far.exempt = to_abuse(*settings, what.recipient); // there where it is the only one
-        auto answer = co_await rules::limits_at_data(context);
-        if (!context.observe) {
-            strikes_.refused_by_others(context, std::exchange(from.current.refused_by_others, 0));
-        }
-        if (!passes(answer)) {
-            const bool over = co_await weigh(context, "limits", std::move(answer), so_far);
-            if (over) {
-                co_return std::move(so_far.verdict);
-            }
+        const auto context = context_of(what, from, "limits");
+        if (const auto refused = std::exchange(from.current.refused_by_others, 0); !context.observe && refused > 0) {
+            strikes_.refused_by_others(context, refused);
         }
         if (auto noted = rules::trend_at_data(context)) {
             in_background(note(std::move(*noted)));
         }
     }
     ++counts_.accepted;
-    totals_.message(who->account, with_.time.now());
-    co_return ticket_for(what, who->account, who->login);
+    totals_.message(from.client.who().account, with_.time.now());
 }
 
-asio::awaitable<void> pipeline::at_end_of_message(config::settings_ptr settings, const request& what, speaker& from) {
-    const auto mode = settings->policyd.accounting;
+// ---- without a wait
+
+std::optional<decision> pipeline::at_once(const request& what, speaker& from) {
+    switch (what.at) {
+    case stage::rcpt:
+        ++counts_.rcpt;
+        counts_.with_login += what.sasl_username.empty() ? 0 : 1;
+        return rcpt_at_once(what, from);
+    case stage::data:
+        ++counts_.data;
+        return data_at_once(what, from);
+    default:
+        ++counts_.end_of_message;
+        ++counts_.not_asked;
+        return settle_at_once(what, from);
+    }
+}
+
+std::optional<decision> pipeline::rcpt_at_once(const request& what, speaker& from) {
+    if (!from.client.ours()) {
+        ++counters::of(counts_.decided, reason::not_ours);
+    }
+    auto context = context_of(what, from, {});
+    auto& at = from.asked.next;
+    for (const auto rules = rules_for(from.client); at < rules.size(); ++at) {
+        const rule& r = rules[at];
+        if (r.asks != nullptr && !r.asks(context)) {
+            continue;
+        }
+        if (!r.at_once(context)) {
+            return std::nullopt;
+        }
+        context.observe = observes(context.settings, context.profile, r.name);
+        if (auto answer = r.judge(context); !passes(answer)) {
+            from.asked.said = std::move(answer);
+            return std::nullopt;
+        }
+    }
+    --at; // should the commit fail, it is the last one's answer that does: the one that charged
+    return decision{};
+}
+
+std::optional<decision> pipeline::data_at_once(const request& what, speaker& from) {
+    ++from.current.seen_by->data;
+    from.current.data = true;
+    if (!from.client.ours()) {
+        ++counters::of(counts_.decided, reason::not_ours);
+        return ticket_for(what, "-", {});
+    }
+    if (!uncounted(from.current)) {
+        if (auto answer = rules::limits_at_data(context_of(what, from, "limits")); !passes(answer)) {
+            from.asked.said = std::move(answer);
+            return std::nullopt;
+        }
+    }
+    return ticket_for(what, from.client.who().account, from.client.who().login);
+}
+
+std::optional<decision> pipeline::settle_at_once(const request& what, speaker& from) {
+    const auto mode = from.client.settings().policyd.accounting;
     hooks_.saw_end_of_message(*from.current.seen_by, mode);
-    const bool nothing = uncounted(from.current);
     from.current.ended = true;
     from.current.reserved = false; // if this fails, the lease ends it, and charges
-    if (mode != config::accounting_mode::end_of_message || nothing || !account::identify(*settings, facts_of(what))) {
-        co_return;
+    if (mode != config::accounting_mode::end_of_message || uncounted(from.current) || !from.client.ours()) {
+        return decision{};
     }
-    const auto done =
-        co_await with_.accounts.settle(from.current.id, from.number, std::string{what.queue_id}, what.size);
-    if (!done) {
-        trouble(*settings, what, "settle", done.error());
+    if (auto done = with_.accounts.settle_at_once(from.current.id, from.number, what.queue_id, what.size); !done) {
+        from.asked.said = done.error();
+        return std::nullopt;
     }
+    from.current.uncommitted = true;
+    return decision{};
+}
+
+// ---- with waits
+
+asio::awaitable<decision> pipeline::with_waits(const request& what, speaker& from) {
+    switch (what.at) {
+    case stage::rcpt:
+        co_return co_await at_rcpt(what, from);
+    case stage::data:
+        co_return co_await at_data(what, from);
+    default:
+        trouble(from.client.settings(), what, "settle", from.asked.said->error());
+        co_return decision{};
+    }
+}
+
+asio::awaitable<decision> pipeline::at_rcpt(const request& what, speaker& from) {
+    auto context = context_of(what, from, {});
+    round so_far{{}, to_abuse(context.settings, what.recipient), from.asked.reported};
+    auto& at = from.asked.next;
+    for (const auto rules = rules_for(from.client); at < rules.size(); ++at) {
+        context.observe = observes(context.settings, context.profile, rules[at].name);
+        auto answer = co_await ask(rules[at], context, from.asked);
+        if (passes(answer)) {
+            continue;
+        }
+        const bool over = co_await weigh(context, rules[at].name, std::move(answer), so_far);
+        if (over) {
+            break;
+        }
+    }
+    co_return std::move(so_far.verdict);
+}
+
+asio::awaitable<decision> pipeline::at_data(const request& what, speaker& from) {
+    const auto context = context_of(what, from, "limits");
+    // For abuse_address where it is the only one.
+    round so_far{{}, to_abuse(context.settings, what.recipient), from.asked.reported};
+    auto answer = co_await when_safe(std::move(*from.asked.said), from.current);
+    const bool over = co_await weigh(context, "limits", std::move(answer), so_far);
+    if (over) {
+        co_return std::move(so_far.verdict);
+    }
+    co_return ticket_for(what, context.who.account, context.who.login);
+}
+
+// The answer of a rule, or the one it gave already.
+asio::awaitable<rule_answer> pipeline::ask(const rule& r, const rule_context& context, progress& so_far) {
+    if (so_far.said) {
+        auto said = std::move(*so_far.said);
+        so_far.said.reset();
+        co_return co_await when_safe(std::move(said), context.current);
+    }
+    if (r.asks != nullptr && !r.asks(context)) {
+        co_return decision{};
+    }
+    if (!r.at_once(context)) {
+        co_return co_await r.wait(context);
+    }
+    co_return co_await when_safe(r.judge(context), context.current);
+}
+
+// The answer that stands once what was charged for it is committed.
+asio::awaitable<rule_answer> pipeline::when_safe(rule_answer answer, transaction& current) {
+    if (std::exchange(current.uncommitted, false)) {
+        if (const auto safe = co_await with_.accounts.committed(); !safe) {
+            co_return safe.error();
+        }
+    }
+    co_return answer;
 }
 
 // Takes an answer other than "pass" into the round. True: that is the decision, ask no further. Hold and warn leave an

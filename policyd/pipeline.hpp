@@ -8,6 +8,10 @@
 // in a rule follows policyd.on_error_of, where it names the rule, and policyd.on_error otherwise. What was answered
 // goes to the recorder, and is added up for its account.
 //
+// Most requests pass all rules without a wait: they are answered by plain functions, and wait once, for the commit of
+// what they charged (state/accounting.hpp). The first rule that has to wait, or does not pass, hands the request to the
+// coroutines, which go on where it stands.
+//
 // abuse_address is always reachable: for that recipient no refusal and no failure counts. Where it fits it is charged
 // like any other; where it does not, it passes uncounted and DATA does not count it either.
 #pragma once
@@ -15,6 +19,7 @@
 #include "policyd/account_totals.hpp"
 #include "policyd/counters.hpp"
 #include "policyd/hooks.hpp"
+#include "policyd/known_client.hpp"
 #include "policyd/limit_book.hpp"
 #include "policyd/recorder.hpp"
 #include "policyd/rules/rule.hpp"
@@ -25,10 +30,19 @@
 
 namespace postsluice::policyd {
 
+/// How far the rules came with a request.
+struct progress {
+    std::size_t next = 0;            ///< index of the rule whose turn it is
+    std::optional<rule_answer> said; ///< what that one said, where it was asked and did not pass
+    bool reported = false;           ///< observe mode: what would have been refused was
+};
+
 /// The policy connection a request came on.
 struct speaker {
     std::uint64_t number = 0; ///< unique for the process
     transaction current;
+    known_client client = {};
+    progress asked = {};
 };
 
 class pipeline {
@@ -63,19 +77,31 @@ public:
 private:
     struct round; // what the rules said so far
 
-    boost::asio::awaitable<decision> at_rcpt(config::settings_ptr settings, const request& what, speaker& from);
-    boost::asio::awaitable<decision> at_data(config::settings_ptr settings, const request& what, speaker& from);
-    boost::asio::awaitable<void> at_end_of_message(config::settings_ptr settings, const request& what, speaker& from);
+    // Without a wait. nullopt: the coroutines must go on.
+    std::optional<decision> at_once(const request& what, speaker& from);
+    std::optional<decision> rcpt_at_once(const request& what, speaker& from);
+    std::optional<decision> data_at_once(const request& what, speaker& from);
+    std::optional<decision> settle_at_once(const request& what, speaker& from);
+    boost::asio::awaitable<decision> with_waits(const request& what, speaker& from);
+    boost::asio::awaitable<decision> at_rcpt(const request& what, speaker& from);
+    boost::asio::awaitable<decision> at_data(const request& what, speaker& from);
+    boost::asio::awaitable<rule_answer> ask(const rule& r, const rule_context& context, progress& so_far);
+    boost::asio::awaitable<rule_answer> when_safe(rule_answer answer, transaction& current);
+
+    rule_context context_of(const request& what, speaker& from, std::string_view rule);
+    void take_note(const request& what, speaker& from, const decision& out);
+    void accepted_data(const request& what, speaker& from);
     boost::asio::awaitable<bool> weigh(const rule_context& context, std::string_view rule, rule_answer answer,
                                        round& so_far);
     boost::asio::awaitable<void> report(const rule_context& context, decision& d);
     decision trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why);
     decision ticket_for(const request& what, std::string_view account, std::string_view login);
-    void begin(const request& what, speaker& from);
+    void take_up(const request& what, speaker& from);
     bool conclude(const transaction& over);
+    void release(const transaction& over, std::uint64_t connection);
+    void not_released(const transaction& over, const failure& why);
     void in_background(boost::asio::awaitable<void> what); ///< nobody waits for it; it begins at once
     boost::asio::awaitable<void> note(boost::asio::awaitable<result<void>> what);
-    boost::asio::awaitable<void> release(transaction over, std::uint64_t connection);
     static bool comes_before(const request& what, const transaction& current) noexcept;
 
     boost::asio::any_io_executor executor_;

@@ -70,32 +70,51 @@ bool is_external(const config::settings& settings, std::string_view domain) noex
     });
 }
 
-struct asked {
-    std::vector<state::counted_limits> limits;
-    state::counted_facts facts;
-};
+std::shared_ptr<const limit_plan> plan_of(const rule_context& context) {
+    return context.helpers.limits != nullptr
+               ? context.helpers.limits->plan(context.profile, context.who.account, context.now)
+               : make_plan(context.profile.limits);
+}
 
-// Only what a limit asks for is made a text of.
-asked ask_of(const rule_context& context, const mail_address* recipient) {
-    const auto plan = context.helpers.limits != nullptr
-                          ? context.helpers.limits->plan(context.profile, context.who.account, context.now)
-                          : make_plan(context.profile.limits);
+void fill_limits(std::vector<state::counted_limits>& out, const limit_plan& plan, const rule_context& context) {
+    if (plan.of_account_only) {
+        count_under_account(out, plan, context.who.account);
+        return;
+    }
     const auto sender = mail_address::from_internal(context.what.sender);
-    asked out{counted_under(*plan, context.settings, {context.who, context.what.client_address, sender}), {}};
-    auto& facts = out.facts;
-    if (!context.what.sender.empty()) facts.sender = sender.key();
-    facts.size = context.what.size;
-    if (plan->counts(limit_unit::client_addresses)) facts.client_address = context.what.client_address;
-    if (plan->counts(limit_unit::client_networks)) {
-        const auto network = account::network_of(context.what.client_address);
+    out = counted_under(plan, context.settings, {context.who, context.what.client_address, sender});
+}
+
+// Only what a limit asks for is made a text of. `recipient`: its key; empty: there is none.
+void fill_facts(state::counted_facts& facts, const limit_plan& plan, const rule_context& context,
+                std::string_view recipient) {
+    const auto& what = context.what;
+    assign_key(facts.sender, what.sender);
+    facts.size = what.size;
+    facts.client_address.clear();
+    facts.client_network.clear();
+    if (plan.counts(limit_unit::client_addresses)) facts.client_address = what.client_address;
+    if (plan.counts(limit_unit::client_networks)) {
+        const auto network = account::network_of(what.client_address);
         if (network) facts.client_network = network->to_string();
     }
-    if (recipient != nullptr) {
-        facts.recipient_domain = recipient->domain;
-        facts.external = plan->counts(limit_unit::external_recipients) && !recipient->domain.empty() &&
-                         is_external(context.settings, recipient->domain);
-    }
-    return out;
+    const auto at = recipient.rfind('@');
+    facts.recipient_domain = at == std::string_view::npos ? std::string_view{} : recipient.substr(at + 1);
+    facts.external = plan.counts(limit_unit::external_recipients) && !facts.recipient_domain.empty() &&
+                     is_external(context.settings, facts.recipient_domain);
+}
+
+// What both requests have in common.
+template <class Request>
+void fill(Request& ask, const rule_context& context, std::string_view recipient) {
+    ask.id = context.current.id;
+    ask.connection = context.connection;
+    ask.account = context.who.account;
+    ask.observe = context.observe;
+    ask.final_at_once = final_at_rcpt(context);
+    const auto plan = plan_of(context);
+    fill_limits(ask.limits, *plan, context);
+    fill_facts(ask.facts, *plan, context, recipient);
 }
 
 } // namespace
@@ -104,76 +123,58 @@ boost::asio::awaitable<result<void>> count_invalid_recipient(const rule_context&
     state::invalid_request ask;
     ask.id = context.current.id;
     ask.connection = context.connection;
-    const auto recipient = mail_address::from_internal(context.what.recipient);
-    ask.recipient = recipient.key();
-    ask.limits = ask_of(context, nullptr).limits;
+    assign_key(ask.recipient, context.what.recipient);
+    fill_limits(ask.limits, *plan_of(context), context);
     context.current.reserved = true; // its record goes with the transaction
     co_return co_await context.accounts.count_invalid(std::move(ask));
 }
 
 // Also where there are none: what a transaction was asked about is remembered.
-bool limits_asks(const rule_context&) noexcept {
-    return true;
-}
-
-boost::asio::awaitable<rule_answer> limits(const rule_context& context) {
-    state::admit_request ask;
-    ask.id = context.current.id;
-    ask.connection = context.connection;
-    ask.account = context.who.account;
-    const auto recipient = mail_address::from_internal(context.what.recipient);
-    ask.recipient = recipient.key();
-    auto under = ask_of(context, &recipient);
-    ask.limits = std::move(under.limits);
-    ask.facts = std::move(under.facts);
-    ask.observe = context.observe;
-    ask.final_at_once = final_at_rcpt(context);
+rule_answer limits(const rule_context& context) {
+    auto& ask = context.current.asks.admit;
+    assign_key(ask.recipient, context.what.recipient);
+    fill(ask, context, ask.recipient);
     const bool before = std::exchange(context.current.reserved, true); // whatever comes of it, an abort is safe
-    const auto answer = co_await context.accounts.admit(std::move(ask));
+    const auto answer = context.accounts.admit_at_once(ask);
     if (!answer) {
-        co_return answer.error();
+        return answer.error();
     }
+    context.current.uncommitted = true;
     const bool refused = answer->breach && state::refuses(answer->breach->what.then);
     if (refused && !context.observe) {
         // With a queue ID recipients were accepted before: then whoever spoke last owns what they reserved.
         context.current.reserved = before || !context.what.queue_id.empty();
-        co_return decide(*answer->breach, context.now);
+        return decide(*answer->breach, context.now);
     }
     context.current.counted = true;
     context.current.reserved = before || !final_at_rcpt(context);
     if (answer->breach) {
-        co_return decide(*answer->breach, context.now);
+        return decide(*answer->breach, context.now);
     }
-    co_return decision{};
+    return decision{};
 }
 
-boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context) {
+rule_answer limits_at_data(const rule_context& context) {
     const auto mode = context.settings.policyd.accounting;
-    state::data_request ask;
-    ask.id = context.current.id;
-    ask.connection = context.connection;
-    ask.account = context.who.account;
+    auto& ask = context.current.asks.data;
+    fill(ask, context, {});
     ask.queue_id = context.what.queue_id;
     ask.recipient_count = context.what.recipient_count - std::min(context.what.recipient_count, context.current.exempt);
-    auto under = ask_of(context, nullptr);
-    ask.limits = std::move(under.limits);
-    ask.facts = std::move(under.facts);
-    ask.observe = context.observe;
     ask.settles = mode != config::accounting_mode::end_of_message;
-    ask.final_at_once = final_at_rcpt(context);
     context.current.reserved = true;
     const bool settles = ask.settles;
-    const auto answer = co_await context.accounts.data(std::move(ask));
+    const auto answer = context.accounts.data_at_once(ask);
     if (!answer) {
-        co_return answer.error();
+        return answer.error();
     }
+    context.current.uncommitted = true;
     const bool refused = answer->breach && state::refuses(answer->breach->what.then);
     context.current.reserved = !settles || (refused && !context.observe);
     context.current.refused_by_others = answer->refunded;
     if (answer->breach) {
-        co_return decide(*answer->breach, context.now);
+        return decide(*answer->breach, context.now);
     }
-    co_return decision{};
+    return decision{};
 }
 
 } // namespace postsluice::policyd::rules

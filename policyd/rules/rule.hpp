@@ -3,7 +3,8 @@
 // decision, or passes with decision_kind::dunno. One source file, one line in rules.def, one test file, one section of
 // the manual. Rules keep no state of their own and decide as if the mode were "enforce": observe mode, abuse_address
 // (always reachable), what a failure does (on_error), references, events and counters are the pipeline's, in one place.
-// A failure of a rule is an error value, never a pass.
+// A failure of a rule is an error value, never a pass. What a rule charges without a wait is not committed yet
+// (transaction::uncommitted): the pipeline sees to it before anybody is told.
 #pragma once
 
 #include "policyd/decision.hpp"
@@ -49,6 +50,12 @@ struct trend_notes {
     bool observed = false;                    ///< DATA was there
 };
 
+/// What `limits` asks of the accounting; kept for its memory, filled in anew each time.
+struct charge_requests {
+    state::admit_request admit;
+    state::data_request data;
+};
+
 /// What a connection knows of the transaction it last spoke for.
 struct transaction {
     state::transaction_id id;
@@ -58,7 +65,9 @@ struct transaction {
     std::uint32_t exempt = 0;            ///< recipients that passed though a rule refused: abuse_address
     std::uint32_t refused_by_others = 0; ///< recipients that passed here and that DATA lacks
     bool data = false, ended = false;
+    bool uncommitted = false; ///< the request under way charged something that is not committed yet
     trend_notes trend;
+    charge_requests asks;
 };
 
 /// Everything a rule may look at. Lives in the frame of the coroutine that asks.
@@ -113,7 +122,7 @@ namespace rules {
 
 /// The other half of `limits`, at DATA: recipients that RCPT never asked about are charged, those that others refused
 /// refunded.
-boost::asio::awaitable<rule_answer> limits_at_data(const rule_context& context);
+rule_answer limits_at_data(const rule_context& context);
 /// Counts the recipient of the request under the limits on invalid recipients; for the rule that refuses it. A failure
 /// is the rule's trouble.
 boost::asio::awaitable<result<void>> count_invalid_recipient(const rule_context& context);

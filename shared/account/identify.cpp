@@ -184,16 +184,21 @@ bool listed(std::string_view entry, const mail_address& address, std::string_vie
 }
 
 bool allowed(const from_rule& rule, const identity& who, const mail_address& address) {
+    if (rule.what == from_rule::kind::any) return true;
     const auto key = address.key();
+    // Nearly all mail has the login itself as its sender.
+    const bool is_login = who.login == key && !address.local.empty() && !address.domain.empty();
     switch (rule.what) {
     case from_rule::kind::any:
-        return true;
+        break;
     case from_rule::kind::own_address: {
+        if (is_login) return true;
         const auto own = own_addresses(who);
         const bool at_home = std::find(who.home.begin(), who.home.end(), address.domain) != who.home.end();
         return std::find(own.begin(), own.end(), key) != own.end() || (at_home && !address.local.empty());
     }
     case from_rule::kind::own_domain: {
+        if (is_login) return true;
         const auto own = own_domains(who);
         return !address.local.empty() && std::find(own.begin(), own.end(), address.domain) != own.end();
     }

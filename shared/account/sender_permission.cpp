@@ -24,8 +24,8 @@ failure without_maps() {
 }
 
 plan plan_permission(const sender_question& ask, const mail_address& address) {
-    if (may_use(ask.profile, ask.who, address) || ask.profile.from.what != from_rule::kind::map)
-        return {may_use(ask.profile, ask.who, address), {}};
+    const bool allowed = may_use(ask.profile, ask.who, address);
+    if (allowed || ask.profile.from.what != from_rule::kind::map) return {allowed, {}};
     if (ask.maps == nullptr) return {without_maps(), {}};
     return {std::nullopt, maps::questions_about(address, ask.profile.from.entries, search::owner,
                                                 maps::address_rules_of(ask.settings))};

@@ -3,6 +3,8 @@
 
 #include "shared/core/text.hpp"
 
+#include <algorithm>
+
 namespace postsluice {
 
 mail_address mail_address::from_internal(std::string_view text) {
@@ -67,6 +69,13 @@ std::string mail_address::to_smtp() const {
     }
     if (!domain.empty()) out += "@" + domain;
     return out;
+}
+
+void assign_key(std::string& out, std::string_view internal) {
+    if (internal.ends_with('.') && internal.find('@') != std::string_view::npos) internal.remove_suffix(1);
+    if (internal.ends_with('@')) internal.remove_suffix(1);
+    out.resize(internal.size());
+    std::transform(internal.begin(), internal.end(), out.begin(), ascii_lower);
 }
 
 } // namespace postsluice

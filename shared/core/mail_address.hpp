@@ -29,4 +29,7 @@ struct mail_address {
     bool operator==(const mail_address&) const = default;
 };
 
+/// from_internal(internal).key(), written into `out`, whose memory is used again.
+void assign_key(std::string& out, std::string_view internal);
+
 } // namespace postsluice

@@ -71,8 +71,13 @@ std::size_t utf8_length(std::string_view text) noexcept {
 } // namespace
 
 std::string printable(std::string_view text, std::size_t max_bytes) {
-    std::string out;
+    constexpr auto ascii = [](char c) { return c >= ' ' && c < 0x7F; };
+    const auto simple =
+        std::min(static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), ascii) - text.begin()), max_bytes);
+    std::string out{text.substr(0, simple)};
+    if (simple == text.size() || simple == max_bytes) return out;
     out.reserve(std::min(text.size(), max_bytes));
+    text.remove_prefix(simple);
     while (!text.empty()) {
         const auto length = utf8_length(text);
         const auto lead = static_cast<unsigned char>(text.front());

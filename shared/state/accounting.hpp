@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The accounting verbs of the policy daemon: one per protocol event, each atomic and idempotent, taking limits by
-// value. Abstract: today an LMDB environment inside the event loop (accounting_lmdb), later a networked store for
-// several hosts; therefore the verbs are awaitable, a transaction's id is {server, instance}, and no caller may assume
-// LMDB.
+// value. Abstract: today an LMDB environment inside the event loop (accounting_lmdb), later a store for several hosts,
+// which will answer from shares of the limits that it holds; therefore a transaction's id is {server, instance}, and no
+// caller may assume LMDB.
 //
 // Life of a transaction (policyd.md section 3): admit() reserves one recipient (and, with the first, one message) at
 // RCPT; data() reconciles with recipient_count; settle() makes the charge final at END-OF-MESSAGE; abort() releases it.
@@ -24,7 +24,7 @@
 //  - new recipients: an account remembers whom it wrote to (known_recipients.hpp); two transactions to the same new
 //  address at a time count it twice. The limit is silent until the account has history enough.
 //  - per message: nothing is kept beyond the transaction.
-// All verbs that are ready in one turn of the event loop share one commit; each completes after that commit.
+// All verbs that are ready in one turn of the event loop share one commit.
 #pragma once
 
 #include "shared/core/limit.hpp"
@@ -38,6 +38,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace postsluice::state {
@@ -168,17 +169,31 @@ struct account_summary {
 class accounting {
 public:
     virtual ~accounting() = default;
-    virtual asio::awaitable<result<admit_answer>> admit(admit_request request) = 0;
-    virtual asio::awaitable<result<data_answer>> data(data_request request) = 0;
-    /// Counts an invalid recipient under those of `limits` that count them; there is nothing to write where none does.
-    virtual asio::awaitable<result<void>> count_invalid(invalid_request request) = 0;
+
+    // ---- The verbs of a mail transaction. Each applies its change at once, without giving way to the event loop, and
+    // its answer may be given to anybody only after committed(): most requests pass, and one wait is all they need.
+    virtual result<admit_answer> admit_at_once(const admit_request& request) = 0;
+    virtual result<data_answer> data_at_once(const data_request& request) = 0;
     /// END-OF-MESSAGE, with the size of the message: bytes that were not announced become a debt, which refuses the
     /// next transaction; what was announced too high is given back. No error for an unknown id.
-    virtual asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
-                                                 std::uint64_t size) = 0;
+    virtual result<void> settle_at_once(const transaction_id& id, std::uint64_t connection, std::string_view queue_id,
+                                        std::uint64_t size) = 0;
     /// A different instance on the connection, or Postfix closed it: releases what `connection` last spoke for and
     /// nothing else. `after_data_too`: an END-OF-MESSAGE hook is in place, so a DATA without it was aborted.
-    virtual asio::awaitable<result<void>> abort(transaction_id id, std::uint64_t connection, bool after_data_too) = 0;
+    virtual result<void> abort_at_once(const transaction_id& id, std::uint64_t connection, bool after_data_too) = 0;
+    /// Completes after the commit of what was applied since the event loop last went on, with its outcome. To be
+    /// awaited before the caller gives way; what was applied is gone where it fails.
+    virtual asio::awaitable<result<void>> committed() = 0;
+
+    /// The same verbs, complete after their commit.
+    asio::awaitable<result<admit_answer>> admit(admit_request request);
+    asio::awaitable<result<data_answer>> data(data_request request);
+    asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
+                                         std::uint64_t size);
+    asio::awaitable<result<void>> abort(transaction_id id, std::uint64_t connection, bool after_data_too);
+
+    /// Counts an invalid recipient under those of `limits` that count them; there is nothing to write where none does.
+    virtual asio::awaitable<result<void>> count_invalid(invalid_request request) = 0;
     /// Counts and stores; the reference is new where the incident is.
     virtual asio::awaitable<result<std::string>> record(refusal what, seconds incident) = 0;
     /// Leases that ended, windows and events past their time; at most `most` records a call.

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <span>
 
 namespace postsluice::state {
 namespace {
@@ -37,8 +38,12 @@ void begin_generation(transaction_record& t) {
     t = std::move(fresh);
 }
 
-bool contains(const std::vector<std::uint64_t>& hashes, std::uint64_t hash) {
+bool contains(std::span<const std::uint64_t> hashes, std::uint64_t hash) {
     return std::find(hashes.begin(), hashes.end(), hash) != hashes.end();
+}
+
+asio::awaitable<result<void>> nothing_to_commit() {
+    co_return result<void>{};
 }
 
 bool refused(const std::optional<limit_breach>& breach, bool observe) {
@@ -76,8 +81,10 @@ void accounting_lmdb::commit_turn() {
     if (!turn_) return; // it broke, and nothing came after it
     const auto outcome = turn_->commit();
     turn_.reset();
-    auto waiters = std::exchange(waiters_, {}); // those who go on now may begin the next turn
+    auto waiters = std::exchange(waiters_, std::move(spare_)); // those who go on now may begin the next turn
     say_remarks();
+    if (!outcome && waiters.empty())
+        log::warning("what was released stays reserved until its lease ends").kv("why", outcome.error().message());
     if (outcome && !store_.commits_are_durable()) {
         // What is committed is seen by the next turn already; the answers wait for the disk.
         store_.when_durable([all = std::make_shared<std::vector<completion>>(std::move(waiters))](result<void> done) {
@@ -87,7 +94,9 @@ void accounting_lmdb::commit_turn() {
         return;
     }
     for (auto& w : waiters)
-        w.dispatch(outcome);
+        w.call(outcome);
+    waiters.clear();
+    spare_ = std::move(waiters); // for its memory
 }
 
 void accounting_lmdb::break_turn(const failure& why) {
@@ -102,28 +111,30 @@ void accounting_lmdb::say_remarks() {
 }
 
 asio::awaitable<result<void>> accounting_lmdb::committed() {
+    if (!turn_) return nothing_to_commit();
     auto start = [this](auto handler) { waiters_.emplace_back(std::move(handler), loop_); };
     return asio::async_initiate<const asio::use_awaitable_t<>, void(result<void>)>(start, asio::use_awaitable);
 }
 
 ledger accounting_lmdb::open_ledger() {
-    return {*turn_, secret_, clock_.now(), options_.books, remarks_};
+    return {*turn_, secret_, clock_.now(), options_.books, remarks_, scratch_};
 }
 
-asio::awaitable<result<admit_answer>> accounting_lmdb::admit(admit_request request) {
-    const auto answer = in_turn<admit_answer>([&](ledger& books) { return apply(books, request); });
-    if (!answer) co_return answer.error();
-    const auto safe = co_await committed();
-    if (!safe) co_return safe.error();
-    co_return answer;
+result<admit_answer> accounting_lmdb::admit_at_once(const admit_request& request) {
+    return in_turn<admit_answer>([&](ledger& books) { return apply(books, request); });
 }
 
-asio::awaitable<result<data_answer>> accounting_lmdb::data(data_request request) {
-    const auto answer = in_turn<data_answer>([&](ledger& books) { return apply(books, request); });
-    if (!answer) co_return answer.error();
-    const auto safe = co_await committed();
-    if (!safe) co_return safe.error();
-    co_return answer;
+result<data_answer> accounting_lmdb::data_at_once(const data_request& request) {
+    return in_turn<data_answer>([&](ledger& books) { return apply(books, request); });
+}
+
+result<void> accounting_lmdb::settle_at_once(const transaction_id& id, std::uint64_t connection,
+                                             std::string_view queue_id, std::uint64_t size) {
+    return in_turn<void>([&](ledger& books) { return apply_settle(books, id, connection, queue_id, size); });
+}
+
+result<void> accounting_lmdb::abort_at_once(const transaction_id& id, std::uint64_t connection, bool after_data_too) {
+    return in_turn<void>([&](ledger& books) { return apply_abort(books, id, connection, after_data_too); });
 }
 
 asio::awaitable<result<void>> accounting_lmdb::count_invalid(invalid_request request) {
@@ -136,19 +147,6 @@ asio::awaitable<result<void>> accounting_lmdb::count_invalid(invalid_request req
     co_return co_await committed();
 }
 
-asio::awaitable<result<void>> accounting_lmdb::settle(transaction_id id, std::uint64_t connection, std::string queue_id,
-                                                      std::uint64_t size) {
-    const auto done = in_turn<void>([&](ledger& books) { return apply_settle(books, id, connection, queue_id, size); });
-    if (!done) co_return done.error();
-    co_return co_await committed();
-}
-
-asio::awaitable<result<void>> accounting_lmdb::abort(transaction_id id, std::uint64_t connection, bool after_data_too) {
-    const auto done = in_turn<void>([&](ledger& books) { return apply_abort(books, id, connection, after_data_too); });
-    if (!done) co_return done.error();
-    co_return co_await committed();
-}
-
 asio::awaitable<result<void>> accounting_lmdb::reset(std::string account) {
     const auto key = account_key(secret_, std::string{account_prefix} + account);
     const auto done = in_turn<void>([&](ledger& books) { return books.forget(key); });
@@ -157,7 +155,7 @@ asio::awaitable<result<void>> accounting_lmdb::reset(std::string account) {
 }
 
 result<admit_answer> accounting_lmdb::apply(ledger& books, const admit_request& request) {
-    const auto key = books.transaction_key(request.id);
+    const auto key = books.key_of(request.id);
     auto known = books.load(key);
     if (auto fits = check_bounds(request.limits, known ? &*known : nullptr); !fits) return fits.error();
     const bool fresh = !known;
@@ -199,7 +197,7 @@ result<admit_answer> accounting_lmdb::apply(ledger& books, const admit_request& 
 }
 
 result<data_answer> accounting_lmdb::apply(ledger& books, const data_request& request) {
-    const auto key = books.transaction_key(request.id);
+    const auto key = books.key_of(request.id);
     auto known = books.load(key);
     if (auto fits = check_bounds(request.limits, known ? &*known : nullptr); !fits) return fits.error();
     const bool fresh = !known;
@@ -269,7 +267,7 @@ result<void> accounting_lmdb::count_refused(ledger& books, const std::vector<cou
 }
 
 result<void> accounting_lmdb::apply(ledger& books, const invalid_request& request) {
-    const auto key = books.transaction_key(request.id);
+    const auto key = books.key_of(request.id);
     auto known = books.load(key);
     if (auto fits = check_bounds(request.limits, known ? &*known : nullptr); !fits) return fits;
     auto& t = known ? *known : known.emplace();
@@ -284,8 +282,8 @@ result<void> accounting_lmdb::apply(ledger& books, const invalid_request& reques
 }
 
 result<void> accounting_lmdb::apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection,
-                                           const std::string& queue_id, std::uint64_t size) {
-    const auto key = books.transaction_key(id);
+                                           std::string_view queue_id, std::uint64_t size) {
+    const auto key = books.key_of(id);
     auto t = books.load(key);
     if (!t) return {};
     if (!t->settled) {
@@ -300,7 +298,7 @@ result<void> accounting_lmdb::apply_settle(ledger& books, const transaction_id& 
 
 result<void> accounting_lmdb::apply_abort(ledger& books, const transaction_id& id, std::uint64_t connection,
                                           bool after_data_too) {
-    const auto key = books.transaction_key(id);
+    const auto key = books.key_of(id);
     auto t = books.load(key);
     if (!t || t->connection != connection || t->settled || t->final_charge) return {};
     if (t->data_seen && !after_data_too) return {};

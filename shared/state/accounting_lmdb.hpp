@@ -2,10 +2,11 @@
 // The accounting verbs on the `counters` environment, inside one event loop of one thread.
 //
 // Group commit without locks: the first verb of a turn of the loop begins the write transaction and posts its commit to
-// the loop; each verb applies its change at once and waits; the commit handler runs after everything that was ready in
-// this turn and completes all of them with the commit's outcome. If a write fails half way, the whole turn is rolled
-// back and everybody in it gets the failure. Nothing else may write this environment from this thread: it would wait
-// for itself. The store, the clock and the executor's context must outlive it. Record layouts: accounting_records.hpp.
+// the loop; each verb applies its change at once, and whoever asked waits (committed()); the commit handler runs after
+// everything that was ready in this turn and tells all of them its outcome. If a write fails half way, the whole turn
+// is rolled back and everybody in it gets the failure. Nothing else may write this environment from this thread: it
+// would wait for itself. The store, the clock and the executor's context must outlive it. Record layouts:
+// accounting_records.hpp.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -36,12 +37,13 @@ public:
     accounting_lmdb(const accounting_lmdb&) = delete;
     accounting_lmdb& operator=(const accounting_lmdb&) = delete;
 
-    asio::awaitable<result<admit_answer>> admit(admit_request request) override;
-    asio::awaitable<result<data_answer>> data(data_request request) override;
+    result<admit_answer> admit_at_once(const admit_request& request) override;
+    result<data_answer> data_at_once(const data_request& request) override;
+    result<void> settle_at_once(const transaction_id& id, std::uint64_t connection, std::string_view queue_id,
+                                std::uint64_t size) override;
+    result<void> abort_at_once(const transaction_id& id, std::uint64_t connection, bool after_data_too) override;
+    asio::awaitable<result<void>> committed() override;
     asio::awaitable<result<void>> count_invalid(invalid_request request) override;
-    asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
-                                         std::uint64_t size) override;
-    asio::awaitable<result<void>> abort(transaction_id id, std::uint64_t connection, bool after_data_too) override;
     asio::awaitable<result<std::string>> record(refusal what, seconds incident) override;
     asio::awaitable<result<std::size_t>> sweep(std::size_t most) override;
 
@@ -64,7 +66,6 @@ private:
     [[nodiscard]] result<void> begin_turn();
     void commit_turn();
     void break_turn(const failure& why);
-    asio::awaitable<result<void>> committed();
     void say_remarks();
     [[nodiscard]] ledger open_ledger();
 
@@ -74,7 +75,7 @@ private:
     result<void> count_refused(ledger& books, const std::vector<counted_limits>& limits, transaction_record& t,
                                std::uint32_t count);
     result<void> apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection,
-                              const std::string& queue_id, std::uint64_t size);
+                              std::string_view queue_id, std::uint64_t size);
     result<void> apply_abort(ledger& books, const transaction_id& id, std::uint64_t connection, bool after_data_too);
     result<std::string> apply_record(ledger& books, const refusal& what, seconds incident);
     result<std::size_t> sweep_leases(ledger& books, std::size_t most);
@@ -89,7 +90,8 @@ private:
     accounting_options options_;
 
     std::optional<write_txn> turn_;
-    std::vector<completion> waiters_;
+    std::vector<completion> waiters_, spare_; // spare_: empty
+    std::string scratch_;
     std::vector<remark> remarks_;
     std::string sweep_from_;                                ///< where the round over the accounts goes on
     std::string lease_from_;                                ///< where the round over the transactions goes on

@@ -290,7 +290,6 @@ bool transaction_record::decode(std::string_view value, transaction_record& out)
     image.take(out.lines.data(), head.lines);
     out.seen.resize(head.seen);
     image.take(out.seen.data(), head.seen);
-    out.hashes.reserve(head.hashes + 1U);
     out.hashes.resize(head.hashes);
     image.take(out.hashes.data(), head.hashes);
     out.invalid.resize(head.invalid);

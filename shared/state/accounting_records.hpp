@@ -17,6 +17,7 @@
 #include "shared/core/sliding_window.hpp"
 #include "shared/state/accounting.hpp"
 #include "shared/state/codec.hpp"
+#include "shared/state/store.hpp"
 
 #include <boost/container/small_vector.hpp>
 
@@ -34,8 +35,8 @@ inline constexpr std::size_t max_lines = 2000;         ///< different slots that
 inline constexpr std::size_t max_recipients = 100'000; ///< of one transaction
 inline constexpr std::string_view account_prefix = "account:";
 
-/// Tag and hash of a key (hashed_key()).
-using record_key = std::array<char, 17>;
+/// Tag and hash of a key.
+using record_key = key_octets;
 
 /// A window as it lies in the record. For a distinct count `window` is unused: its distinct_set counts.
 struct stored_window {
@@ -131,8 +132,8 @@ struct transaction_record {
     boost::container::small_vector<charged_key, 4> keys;
     boost::container::small_vector<charge_line, 12> lines; ///< oldest first
     std::vector<seen_line> seen;
-    std::vector<std::uint64_t> hashes;  ///< of the admitted recipients
-    std::vector<std::uint64_t> invalid; ///< of those that count_invalid() counted
+    boost::container::small_vector<std::uint64_t, 8> hashes; ///< of the admitted recipients
+    std::vector<std::uint64_t> invalid;                      ///< of those that count_invalid() counted
     std::string queue_id;
 
     void encode(std::string& out) const;

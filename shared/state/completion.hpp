@@ -6,7 +6,6 @@
 #include "shared/core/result.hpp"
 
 #include <boost/asio/associated_executor.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
@@ -22,8 +21,8 @@ public:
     completion(Handler handler, const Executor& fallback)
         : held_{std::make_unique<holder<Handler, Executor>>(std::move(handler), fallback)} {}
 
-    /// On the handler's executor, inline where we run there already.
-    void dispatch(result<void> outcome) { std::exchange(held_, {})->dispatch(std::move(outcome)); }
+    /// By whoever runs on the handler's executor: inline.
+    void call(result<void> outcome) { std::exchange(held_, {})->call(std::move(outcome)); }
     /// On the handler's executor, never inline: from any thread.
     void post(result<void> outcome) { std::exchange(held_, {})->post(std::move(outcome)); }
     explicit operator bool() const noexcept { return held_ != nullptr; }
@@ -31,7 +30,7 @@ public:
 private:
     struct base {
         virtual ~base() = default;
-        virtual void dispatch(result<void> outcome) = 0;
+        virtual void call(result<void> outcome) = 0;
         virtual void post(result<void> outcome) = 0;
     };
     template <class Handler, class Executor>
@@ -39,11 +38,7 @@ private:
         holder(Handler h, const Executor& fallback)
             : handler{std::move(h)}
             , work{boost::asio::make_work_guard(handler, fallback)} {}
-        void dispatch(result<void> outcome) override {
-            boost::asio::dispatch(work.get_executor(), [h = std::move(handler), o = std::move(outcome)]() mutable {
-                std::move(h)(std::move(o));
-            });
-        }
+        void call(result<void> outcome) override { std::move(handler)(std::move(outcome)); }
         void post(result<void> outcome) override {
             boost::asio::post(work.get_executor(), [h = std::move(handler), o = std::move(outcome)]() mutable {
                 std::move(h)(std::move(o));

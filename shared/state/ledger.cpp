@@ -52,10 +52,7 @@ bool unused(const read_txn& txn, const record_key& key, const stored_window& w, 
 } // namespace
 
 record_key account_key(std::string_view secret, std::string_view key) {
-    record_key out{};
-    const auto hashed = hashed_key('A', secret, {key});
-    std::copy_n(hashed.begin(), out.size(), out.begin());
-    return out;
+    return hash_key('A', secret, {key});
 }
 
 limit_use use_of(const limit& what, const stored_window* w, const distinct_set* set, instant now) {
@@ -86,7 +83,7 @@ limit_use read_use(const read_txn& txn, const record_key& key, const account_rec
 
 std::uint64_t ledger::hash_of(std::string_view text) const {
     std::uint64_t out = 0;
-    std::memcpy(&out, hashed_key('-', secret_, {text}).data() + 1, sizeof out);
+    std::memcpy(&out, hash_key('-', secret_, {text}).data() + 1, sizeof out);
     return out;
 }
 

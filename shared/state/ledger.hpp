@@ -25,6 +25,14 @@ struct ledger_options {
     std::size_t known_recipients = 50'000;
 };
 
+/// Key of a transaction_record.
+struct transaction_key {
+    std::array<char, 25> octets{};
+    operator std::string_view() const noexcept { // NOLINT(google-explicit-constructor): a key is octets
+        return {octets.data(), octets.size()};
+    }
+};
+
 /// An account record with those of its windows that the request's limits name.
 struct open_account {
     static constexpr std::uint8_t no_window = 0xff; ///< per message
@@ -52,21 +60,22 @@ struct units {
 class ledger {
 public:
     ledger(write_txn& txn, std::string_view secret, instant now, const ledger_options& options,
-           std::vector<remark>& remarks)
+           std::vector<remark>& remarks, std::string& scratch)
         : txn_{txn}
         , secret_{secret}
         , now_{now}
         , options_{options}
-        , remarks_{remarks} {}
+        , remarks_{remarks}
+        , scratch_{scratch} {}
 
     [[nodiscard]] instant now() const noexcept { return now_; }
     [[nodiscard]] write_txn& txn() const noexcept { return txn_; }
     [[nodiscard]] std::uint64_t hash_of(std::string_view text) const;
 
-    [[nodiscard]] std::string transaction_key(const transaction_id& id) const;
-    [[nodiscard]] std::optional<transaction_record> load(const std::string& key);
+    [[nodiscard]] transaction_key key_of(const transaction_id& id) const;
+    [[nodiscard]] std::optional<transaction_record> load(std::string_view key);
     /// With a new lease.
-    [[nodiscard]] result<void> save(const std::string& key, transaction_record& t);
+    [[nodiscard]] result<void> save(std::string_view key, transaction_record& t);
 
     [[nodiscard]] open_accounts open(const std::vector<counted_limits>& limits);
     /// Does a limit ask whether a recipient is new?
@@ -115,7 +124,7 @@ private:
     instant now_;
     const ledger_options& options_;
     std::vector<remark>& remarks_;
-    std::string scratch_;
+    std::string& scratch_; // for what is encoded; its memory lasts from verb to verb
 };
 
 /// Whose action is graver, and of equal ones that which frees later.

@@ -4,7 +4,9 @@
 #include "shared/state/ledger.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
+#include <cstring>
 
 namespace postsluice::state {
 namespace {
@@ -59,12 +61,18 @@ std::vector<charge_line> certain_part(transaction_record& t, std::uint32_t count
 
 } // namespace
 
-std::string ledger::transaction_key(const transaction_id& id) const {
-    const auto hash = hashed_key('T', secret_, {id.server, id.instance});
-    return "T" + big_endian(time_of(id.instance)) + hash.substr(1);
+transaction_key ledger::key_of(const transaction_id& id) const {
+    const auto hash = hash_key('T', secret_, {id.server, id.instance});
+    auto time = time_of(id.instance);
+    if (std::endian::native == std::endian::little) time = __builtin_bswap64(time);
+    transaction_key out;
+    out.octets[0] = hash[0];
+    std::memcpy(out.octets.data() + 1, &time, sizeof time);
+    std::copy(hash.begin() + 1, hash.end(), out.octets.begin() + 9);
+    return out;
 }
 
-std::optional<transaction_record> ledger::load(const std::string& key) {
+std::optional<transaction_record> ledger::load(std::string_view key) {
     const auto value = txn_.get(key);
     if (!value) return std::nullopt;
     std::optional<transaction_record> t{std::in_place};
@@ -79,7 +87,7 @@ std::optional<transaction_record> ledger::load(const std::string& key) {
     return t;
 }
 
-result<void> ledger::save(const std::string& key, transaction_record& t) {
+result<void> ledger::save(std::string_view key, transaction_record& t) {
     t.lease_until = now_ + options_.lease;
     t.encode(scratch_);
     return txn_.put(key, scratch_);

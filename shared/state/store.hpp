@@ -19,6 +19,7 @@
 #include "shared/core/result.hpp"
 #include "shared/core/units.hpp"
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -130,6 +131,9 @@ public:
 /// so that no input (the null sender, 10 KiB of address) makes an empty or over-long key and no sender can aim at a
 /// collision.
 [[nodiscard]] std::string hashed_key(char tag, std::string_view secret, std::initializer_list<std::string_view> parts);
+/// The same octets, without memory of their own.
+using key_octets = std::array<char, 17>;
+[[nodiscard]] key_octets hash_key(char tag, std::string_view secret, std::initializer_list<std::string_view> parts);
 /// The secret of a state directory (<state>/hash.key, 0660, made with O_EXCL where missing).
 [[nodiscard]] result<std::string> state_secret(const std::filesystem::path& state_directory);
 

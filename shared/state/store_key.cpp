@@ -86,9 +86,9 @@ private:
     unsigned fill_ = 0;
 };
 
-void append_word(std::string& out, std::uint64_t word) {
-    for (int shift = 0; shift < 64; shift += 8)
-        out.push_back(static_cast<char>(word >> shift & 0xff));
+void put_word(char* out, std::uint64_t word) {
+    if (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+    std::memcpy(out, &word, sizeof word);
 }
 
 result<void> create_secret(const std::filesystem::path& directory, const std::filesystem::path& file) {
@@ -122,7 +122,7 @@ result<void> create_secret(const std::filesystem::path& directory, const std::fi
 
 } // namespace
 
-std::string hashed_key(char tag, std::string_view secret, std::initializer_list<std::string_view> parts) {
+key_octets hash_key(char tag, std::string_view secret, std::initializer_list<std::string_view> parts) {
     siphash128 hash{secret};
     for (const auto part : parts) {
         const std::uint64_t size = part.size();
@@ -130,12 +130,16 @@ std::string hashed_key(char tag, std::string_view secret, std::initializer_list<
         hash.update(part.data(), part.size());
     }
     const auto [low, high] = hash.finish();
-    std::string key;
-    key.reserve(1 + 16);
-    key.push_back(tag);
-    append_word(key, low);
-    append_word(key, high);
+    key_octets key;
+    key[0] = tag;
+    put_word(key.data() + 1, low);
+    put_word(key.data() + 9, high);
     return key;
+}
+
+std::string hashed_key(char tag, std::string_view secret, std::initializer_list<std::string_view> parts) {
+    const auto key = hash_key(tag, secret, parts);
+    return {key.data(), key.size()};
 }
 
 result<std::string> state_secret(const std::filesystem::path& state_directory) {

@@ -70,4 +70,13 @@ BOOST_AUTO_TEST_CASE(a_local_part_is_quoted_where_smtp_needs_it) {
         }
 }
 
+BOOST_AUTO_TEST_CASE(a_key_in_memory_of_ones_own_is_the_same_key) {
+    std::string out = "what was there before";
+    for (const std::string_view text : {"", "@", "x", "x.", "X@Y", "x@Y.", "x@", "x@.", "a@b@", "a@b@.", "a@B@c..", ".",
+                                        "a.@", "\xc3\x84@x", "Q R@x", "@example.org", "a@b.c.d.E."}) {
+        assign_key(out, text);
+        BOOST_TEST(out == mail_address::from_internal(text).key(), text);
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

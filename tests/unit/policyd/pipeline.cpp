@@ -288,6 +288,59 @@ BOOST_FIXTURE_TEST_CASE(trouble_with_state_does_what_on_error_says, rig) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(what_was_charged_and_is_not_committed_does_what_on_error_says) {
+    for (const auto policy : {config::error_policy::defer, config::error_policy::dunno}) {
+        BOOST_TEST_CONTEXT("dunno " << (policy == config::error_policy::dunno)) {
+            rig r;
+            r.configure([&](config::settings& s, config::profile&) { s.policyd.on_error = policy; });
+            (void)r.ask(rcpt("1.1", "a@example.net"));
+            BOOST_TEST(r.asks.counts().accepted == 1U);
+            r.accounts.lost = failure{errc::disk_full, "counters"};
+            const bool defers = policy == config::error_policy::defer;
+            const auto at_rcpt = r.ask(rcpt("1.1", "b@example.net")), at_data = r.ask(data("1.1", 2));
+            BOOST_TEST(to_wire(at_rcpt).starts_with(defers ? "action=451 4.3.0 " : dunno));
+            BOOST_TEST((at_data.kind == (defers ? decision_kind::reject : decision_kind::prepend)));
+            BOOST_TEST(r.logged("where=limits") == 2);
+            BOOST_TEST(r.asks.counts().accepted == (defers ? 1U : 3U));
+            BOOST_TEST(r.wire(end_of_message("1.1", 2)) == dunno);
+            BOOST_TEST(r.logged("where=settle") == 1);
+            BOOST_TEST(r.wire(rcpt("1.2", "abuse@example.org")) == dunno); // always open
+        }
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(what_observe_mode_charged_and_lost_refuses_nobody, rig) {
+    configure([](config::settings& s, config::profile&) { s.mode = config::run_mode::observe; });
+    accounts.lost = failure{errc::disk_full, "counters"};
+    BOOST_TEST(wire(rcpt("1.1", "a@example.net")) == dunno);
+    BOOST_TEST(asks.counts().trouble == 1U);
+}
+
+// One connection, one client after the other: nothing of the one is left for the next.
+BOOST_FIXTURE_TEST_CASE(a_connection_that_serves_another_client_decides_anew_who_it_is, rig) {
+    (void)ask(rcpt("1.1", "a@example.net"));
+    auto other = rcpt("1.2", "b@example.net");
+    other.sasl_username = "bob@example.org";
+    other.sender = "bob@example.org";
+    BOOST_TEST(wire(other) == dunno);
+    BOOST_TEST(recipients() == 0U); // the message before was left behind: released
+    BOOST_TEST(accounts.used("account:bob@example.org", {limit::unlimited, limit_unit::recipients, seconds{3600}}) ==
+               1U);
+    auto stranger = rcpt("1.3", "c@example.net");
+    stranger.sasl_username = "";
+    BOOST_TEST(wire(stranger) == dunno);
+    BOOST_TEST(counters::of(asks.counts().decided, reason::not_ours) == 1U);
+    // The same client under other settings.
+    configure([](config::settings& s, config::profile&) { s.default_domain = "example.com"; });
+    stranger.instance = "1.4";
+    stranger.sasl_username = "carol";
+    stranger.sender = "carol@example.com";
+    BOOST_TEST(wire(stranger) == dunno);
+    configure([](config::settings& s, config::profile&) { s.default_domain = "example.edu"; });
+    stranger.instance = "1.5";
+    BOOST_TEST(wire(stranger).starts_with("action=550 5.7.1 "));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_refusal_that_cannot_be_recorded_is_refused_all_the_same, rig) {
     accounts.record_broken = failure{errc::disk_full, ""};
     request forged = rcpt("1.1", "a@example.net");

@@ -48,20 +48,21 @@ public:
         : time_{time} {}
 
     std::optional<failure> broken, record_broken; ///< set: verbs fail with it
+    std::optional<failure> lost;                  ///< set: what they changed is not committed
     std::vector<std::string> calls;               ///< "admit a@x", in order
     std::vector<state::refusal> recorded;
 
-    asio::awaitable<result<state::admit_answer>> admit(state::admit_request ask) override {
+    result<state::admit_answer> admit_at_once(const state::admit_request& ask) override {
         calls.push_back("admit " + ask.recipient);
         if (broken) {
-            co_return *broken;
+            return *broken;
         }
         auto& t = begin(ask.id, ask.connection, ask.account, true);
         state::admit_answer out;
         if (t.admitted.contains(ask.recipient)) {
             out.repeated = true;
             ++t.repeats;
-            co_return out;
+            return out;
         }
         out.breach = charge(t, ask.limits, 1, ask.observe);
         if (!out.breach || ask.observe || !state::refuses(out.breach->what.then)) {
@@ -70,13 +71,13 @@ public:
         } else if (t.admitted.empty()) {
             open.erase(name(ask.id));
         }
-        co_return out;
+        return out;
     }
 
-    asio::awaitable<result<state::data_answer>> data(state::data_request ask) override {
+    result<state::data_answer> data_at_once(const state::data_request& ask) override {
         calls.push_back("data " + std::to_string(ask.recipient_count));
         if (broken) {
-            co_return *broken;
+            return *broken;
         }
         auto& t = begin(ask.id, ask.connection, ask.account, !ask.queue_id.empty());
         state::data_answer out;
@@ -84,7 +85,7 @@ public:
         if (ask.recipient_count > admitted + t.repeats) {
             out.breach = charge(t, ask.limits, ask.recipient_count - admitted - t.repeats, ask.observe);
             if (out.breach && !ask.observe) {
-                co_return out;
+                return out;
             }
         } else if (ask.recipient_count < admitted) {
             out.refunded = admitted - ask.recipient_count;
@@ -93,7 +94,14 @@ public:
         t.data = true;
         t.settled = ask.settles;
         out.charged = static_cast<std::uint32_t>(t.charges.size());
-        co_return out;
+        return out;
+    }
+
+    asio::awaitable<result<void>> committed() override {
+        if (lost) {
+            co_return *lost;
+        }
+        co_return result<void>{};
     }
 
     asio::awaitable<result<void>> count_invalid(state::invalid_request ask) override {
@@ -107,32 +115,32 @@ public:
         co_return result<void>{};
     }
 
-    asio::awaitable<result<void>> settle(state::transaction_id id, std::uint64_t, std::string,
-                                         std::uint64_t size) override {
+    result<void> settle_at_once(const state::transaction_id& id, std::uint64_t, std::string_view,
+                                std::uint64_t size) override {
         calls.push_back("settle " + std::to_string(size));
         if (broken) {
-            co_return *broken;
+            return *broken;
         }
         if (const auto at = open.find(name(id)); at != open.end()) {
             at->second.settled = true;
         }
-        co_return result<void>{};
+        return {};
     }
 
-    asio::awaitable<result<void>> abort(state::transaction_id id, std::uint64_t connection,
-                                        bool after_data_too) override {
+    result<void> abort_at_once(const state::transaction_id& id, std::uint64_t connection,
+                               bool after_data_too) override {
         calls.push_back("abort " + id.instance + (after_data_too ? " after data too" : ""));
         if (broken) {
-            co_return *broken;
+            return *broken;
         }
         const auto at = open.find(name(id));
         if (at == open.end() || at->second.connection != connection || at->second.settled || at->second.final_at_once ||
             (at->second.data && !after_data_too)) {
-            co_return result<void>{};
+            return {};
         }
         give_back(at->second, static_cast<std::uint32_t>(at->second.charges.size()));
         open.erase(at);
-        co_return result<void>{};
+        return {};
     }
 
     asio::awaitable<result<std::string>> record(state::refusal what, seconds) override {
