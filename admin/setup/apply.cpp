@@ -20,12 +20,13 @@ namespace {
 
 class applier {
 public:
-    applier(context& ctx, const instance& at, preflight look, way w)
+    applier(context& ctx, const instance& at, preflight look, way w, const config::setup_settings& bounds)
         : ctx_{ctx}
         , at_{at}
         , look_{std::move(look)}
         , way_{w}
-        , journal_{at.config_directory()} {}
+        , journal_{at.config_directory()}
+        , bounds_{bounds} {}
 
     /// Reads everything; nullopt: go on.
     std::optional<int> begin(const std::optional<record>& earlier) {
@@ -67,7 +68,8 @@ public:
         if (::geteuid() != 0) return ctx_.fail(exit_refused, "--apply needs root", "denied");
         if (auto held = journal_.lock(); !held) return ctx_.fail(exit_refused, held.error().message(), "exists");
         if (const auto down = daemons_down()) return *down;
-        const auto outcome = try_out(at_, plan_.files, way_, look_.here, [this] { return policyd_requests(); });
+        const auto outcome = try_out(
+            at_, plan_.files, way_, look_.here, [this] { return policyd_requests(); }, bounds_);
         for (const auto& one : outcome.passed)
             ctx_.out << "tried: " << printable(one, 500) << '\n';
         if (!outcome.failed.empty())
@@ -94,7 +96,7 @@ private:
     }
 
     int change() {
-        const live postfix{at_, now_};
+        const live postfix{at_, now_, bounds_};
         if (auto done = journal_.store({phase::applying, way_, before_, plan_.files}); !done)
             return forget(done.error().message());
         if (auto done = at_.write(now_, plan_.files, true); !done) return roll_back(postfix, done.error().message());
@@ -144,6 +146,7 @@ private:
     preflight look_;
     way way_;
     journal journal_;
+    config::setup_settings bounds_;
     std::optional<record> earlier_;
     file_set now_, before_;
     planned plan_;
@@ -174,7 +177,7 @@ int put_in(context& ctx, const request& what, bool apply) {
                         "setup was applied with --way " + std::string{to_string((*earlier)->by)} +
                             "; mail in the queue may need that: first `postsluice setup --undo`",
                         "exists");
-    applier work{ctx, *at, look(*loaded.settings, *at, w), w};
+    applier work{ctx, *at, look(*loaded.settings, *at, w), w, loaded.settings->setup};
     if (const auto refused = work.begin(*earlier)) return *refused;
     if (*earlier && (*earlier)->at != phase::applied)
         ctx.note("an earlier setup stopped half-way (" + std::string{to_string((*earlier)->at)} + "); " +

@@ -4,15 +4,13 @@
 #include "admin/doctor/run.hpp"
 #include "admin/setup/master_cf.hpp"
 #include "admin/setup/smtp_talk.hpp"
+#include "admin/setup/wait.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
-#include <thread>
 
 namespace postsluice::admin::setup {
 namespace {
-
-constexpr std::chrono::seconds most{15};
 
 std::vector<std::string> hosts_of(const instance& at, const std::string& name) {
     const auto colon = name.rfind(':');
@@ -31,13 +29,14 @@ std::vector<std::string> hosts_of(const instance& at, const std::string& name) {
 
 } // namespace
 
-bool live::door::answers() const {
-    auto talk = smtp_talk::over_tcp(host, port);
+bool live::door::answers(const config::setup_settings& bounds) const {
+    auto talk = smtp_talk::over_tcp(host, port, bounds);
     return talk && (wrapped || talk->greets());
 }
 
-live::live(const instance& at, const file_set& now)
+live::live(const instance& at, const file_set& now, const config::setup_settings& bounds)
     : at_{at}
+    , bounds_{bounds}
     , running_{at.running()} {
     if (!running_) return;
     for (const auto& one : logical_lines{now.at("master.cf")}.pieces) {
@@ -47,27 +46,31 @@ live::live(const instance& at, const file_set& now)
         for (auto& host : hosts_of(at, name)) {
             door made{std::move(host), name.substr(name.rfind(':') + 1),
                       s.find("smtpd_tls_wrappermode").value_or("no") == "yes"};
-            if (made.answers()) doors_.push_back(std::move(made));
+            if (made.answers(bounds_)) doors_.push_back(std::move(made));
         }
     }
+}
+
+std::string live::who_is_silent(const std::vector<std::string>& ways_back) const {
+    if (!at_.running()) return "master(8)";
+    for (const auto& one : doors_)
+        if (!one.answers(bounds_)) return one.host + ':' + one.port;
+    for (const auto& one : ways_back) {
+        auto talk = smtp_talk::over_unix(at_.queue_directory() / "public" / one, bounds_);
+        if (!talk || !talk->greets()) return one;
+    }
+    return {};
 }
 
 result<void> live::reload(const std::vector<std::string>& ways_back) const {
     if (!running_) return {};
     if (auto done = doctor::run(at_.command("postfix", {"reload"})); !done) return done.error();
     std::string silent;
-    for (const auto until = std::chrono::steady_clock::now() + most; std::chrono::steady_clock::now() < until;
-         std::this_thread::sleep_for(std::chrono::milliseconds{100})) {
-        silent.clear();
-        if (!at_.running()) silent = "master(8)";
-        for (const auto& one : doors_)
-            if (silent.empty() && !one.answers()) silent = one.host + ':' + one.port;
-        for (const auto& one : ways_back)
-            if (auto talk = smtp_talk::over_unix(at_.queue_directory() / "public" / one);
-                silent.empty() && !(talk && talk->greets()))
-                silent = one;
-        if (silent.empty()) return {};
-    }
+    const bool all_answer = wait_for(bounds_.reload_timeout, [&] {
+        silent = who_is_silent(ways_back);
+        return silent.empty();
+    });
+    if (all_answer) return {};
     return failure{errc::unavailable, silent + " does not answer after the reload"};
 }
 

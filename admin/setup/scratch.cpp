@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/setup/scratch.hpp"
 
+#include "admin/setup/wait.hpp"
+
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -9,7 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -20,7 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* place = "/run";
 constexpr std::string_view prefix = "postsluice-setup-";
-constexpr std::chrono::seconds stop_timeout{5};
 
 int locked(const fs::path& directory) {
     const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -65,7 +65,7 @@ scratch::~scratch() {
     if (lock_ >= 0) ::close(lock_);
 }
 
-result<child> child::start(const std::vector<std::string>& command) {
+result<child> child::start(const std::vector<std::string>& command, std::chrono::seconds stop_timeout) {
     std::vector<std::string> words = command;
     std::vector<char*> arguments;
     for (auto& word : words)
@@ -80,11 +80,12 @@ result<child> child::start(const std::vector<std::string>& command) {
         ::execv(arguments[0], arguments.data());
         ::_exit(127);
     }
-    return child{pid};
+    return child{pid, stop_timeout};
 }
 
 child::child(child&& other) noexcept
-    : pid_{std::exchange(other.pid_, -1)} {}
+    : pid_{std::exchange(other.pid_, -1)}
+    , stop_timeout_{other.stop_timeout_} {}
 
 bool child::alive() {
     if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) != 0) pid_ = -1;
@@ -94,9 +95,7 @@ bool child::alive() {
 child::~child() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGTERM);
-    const auto until = std::chrono::steady_clock::now() + stop_timeout;
-    while (alive() && std::chrono::steady_clock::now() < until)
-        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    (void)wait_for(stop_timeout_, [this] { return !alive(); });
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);

@@ -30,19 +30,22 @@ private:
     int lock_ = -1;
 };
 
-/// SIGTERM when this goes, and when our process is killed; SIGKILL where that does not help.
+/// SIGTERM when this goes, and when our process is killed; SIGKILL where that does not help within `stop_timeout`.
 class child {
 public:
-    [[nodiscard]] static result<child> start(const std::vector<std::string>& command);
+    [[nodiscard]] static result<child> start(const std::vector<std::string>& command,
+                                             std::chrono::seconds stop_timeout);
     child(child&& other) noexcept;
     child& operator=(child&&) = delete;
     ~child();
     [[nodiscard]] bool alive();
 
 private:
-    explicit child(pid_t pid)
-        : pid_{pid} {}
+    child(pid_t pid, std::chrono::seconds stop_timeout)
+        : pid_{pid}
+        , stop_timeout_{stop_timeout} {}
     pid_t pid_ = -1;
+    std::chrono::seconds stop_timeout_;
 };
 
 } // namespace postsluice::admin::setup

@@ -14,17 +14,15 @@
 namespace postsluice::admin::setup {
 namespace {
 
-constexpr int connect_timeout = 3000; // ms
-
-/// Connected within connect_timeout, or -1.
-int connected(int family, const sockaddr* address, socklen_t length) {
+/// Connected within that time, or -1.
+int connected(int family, const sockaddr* address, socklen_t length, milliseconds most) {
     const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -1;
     if (::connect(fd, address, length) == 0) return fd;
     pollfd wait{fd, POLLOUT, 0};
     int error = errno;
     socklen_t size = sizeof error;
-    if (error == EINPROGRESS && ::poll(&wait, 1, connect_timeout) == 1 &&
+    if (error == EINPROGRESS && ::poll(&wait, 1, static_cast<int>(most.count())) == 1 &&
         ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0)
         return fd;
     ::close(fd);
@@ -34,37 +32,40 @@ int connected(int family, const sockaddr* address, socklen_t length) {
 
 } // namespace
 
-result<smtp_talk> smtp_talk::over_unix(const std::filesystem::path& socket) {
+result<smtp_talk> smtp_talk::over_unix(const std::filesystem::path& socket, const config::setup_settings& bounds) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (socket.native().size() >= sizeof address.sun_path) return failure{errc::malformed, socket.string()};
     socket.native().copy(address.sun_path, sizeof address.sun_path - 1);
-    const int fd = connected(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const int fd =
+        connected(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, bounds.connect_timeout);
     if (fd < 0) return failure{errc::unavailable, socket.string() + ": " + std::strerror(errno)};
-    return smtp_talk{fd};
+    return smtp_talk{fd, bounds};
 }
 
-result<smtp_talk> smtp_talk::over_tcp(const std::string& host, const std::string& port) {
+result<smtp_talk> smtp_talk::over_tcp(const std::string& host, const std::string& port,
+                                      const config::setup_settings& bounds) {
     addrinfo hints{}, *found = nullptr;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICHOST;
     if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0)
         return failure{errc::malformed, host + ':' + port};
-    const int fd = connected(found->ai_family, found->ai_addr, found->ai_addrlen);
+    const int fd = connected(found->ai_family, found->ai_addr, found->ai_addrlen, bounds.connect_timeout);
     ::freeaddrinfo(found);
     if (fd < 0) return failure{errc::unavailable, host + ':' + port + ": " + std::strerror(errno)};
-    return smtp_talk{fd};
+    return smtp_talk{fd, bounds};
 }
 
 smtp_talk::smtp_talk(smtp_talk&& other) noexcept
     : fd_{std::exchange(other.fd_, -1)}
+    , bounds_{other.bounds_}
     , replies_{std::move(other.replies_)} {}
 
 smtp_talk::~smtp_talk() {
     if (fd_ >= 0) ::close(fd_);
 }
 
-result<smtp::reply> smtp_talk::read(std::chrono::seconds most) {
+result<smtp::reply> smtp_talk::read(seconds most) {
     const auto until = std::chrono::steady_clock::now() + most;
     std::array<char, 4096> chunk{};
     for (;;) {
@@ -83,7 +84,7 @@ result<smtp::reply> smtp_talk::read(std::chrono::seconds most) {
 }
 
 bool smtp_talk::greets() {
-    const auto banner = read(greeting_timeout);
+    const auto banner = greeting();
     return banner && banner->ok() && say("QUIT").has_value();
 }
 
@@ -96,7 +97,7 @@ result<smtp::reply> smtp_talk::say(std::string text) {
         else if (errno != EAGAIN && errno != EINTR)
             return failure{errc::closed, "SMTP"};
     }
-    return read();
+    return read(bounds_.reply_timeout);
 }
 
 } // namespace postsluice::admin::setup

@@ -6,6 +6,7 @@
 #include "admin/setup/scratch.hpp"
 #include "admin/setup/smtp_talk.hpp"
 #include "admin/setup/trial_config.hpp"
+#include "admin/setup/wait.hpp"
 #include "shared/core/text.hpp"
 
 #include <cerrno>
@@ -13,35 +14,26 @@
 #include <fstream>
 #include <pwd.h>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 
 namespace postsluice::admin::setup {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds start_timeout{20};
-constexpr std::chrono::seconds message_timeout{60}; // there and back; checks have 20 s
-constexpr const char* master_lifetime = "180";      // seconds; master(8) -e: whatever becomes of us
-
-template <class Condition>
-bool wait_for(std::chrono::seconds most, Condition met) {
-    for (const auto until = steady_clock::now() + most; steady_clock::now() < until;) {
-        if (met()) return true;
-        std::this_thread::sleep_for(std::chrono::milliseconds{50});
-    }
-    return met();
+/// Seconds, for master(8) -e: it ends by itself after the longest trial there can be, whatever becomes of us.
+std::string lifetime(const config::setup_settings& bounds) {
+    constexpr int replies = 20; // of two dialogues
+    return std::to_string((bounds.start_timeout + bounds.message_timeout + replies * bounds.reply_timeout).count());
 }
 
 /// The filter's way back leads here while this lives, where it leads nowhere else: Postfix makes that socket only when
 /// it has the service.
 class way_back {
 public:
-    way_back(fs::path from, const fs::path& to)
+    way_back(fs::path from, const fs::path& to, const config::setup_settings& bounds)
         : link_{std::move(from)} {
-        if (smtp_talk::over_unix(link_)) return; // in use: not ours to bend
+        if (smtp_talk::over_unix(link_, bounds)) return; // in use: not ours to bend
         const auto beside = link_.string() + ".trial";
         ::unlink(beside.c_str());
         laid_ = ::symlink(to.c_str(), beside.c_str()) == 0 && ::rename(beside.c_str(), link_.c_str()) == 0;
@@ -66,19 +58,22 @@ private:
 class trial {
 public:
     trial(const instance& real, const file_set& wanted, way w, const site& s,
-          const std::function<std::optional<std::int64_t>()>& asked, trial_place at)
+          const std::function<std::optional<std::int64_t>()>& asked, trial_place at,
+          const config::setup_settings& bounds)
         : real_{real}
         , wanted_{wanted}
         , way_{w}
         , site_{s}
         , asked_{asked}
-        , at_{std::move(at)} {}
+        , at_{std::move(at)}
+        , bounds_{bounds} {}
 
     trial_outcome run() {
         if (copy_is_good() && prepare()) {
             auto master = child::start({real_.facts().parameter("daemon_directory") + "/master", "-c",
-                                        at_.etc().string(), "-e", master_lifetime});
-            const way_back back{real_.queue_directory() / "public/postsluice-reentry", at_.reentry()};
+                                        at_.etc().string(), "-e", lifetime(bounds_)},
+                                       bounds_.stop_timeout);
+            const way_back back{real_.queue_directory() / "public/postsluice-reentry", at_.reentry(), bounds_};
             if (!master)
                 fail("master(8): " + master.error().message());
             else if (!back.trouble().empty())
@@ -142,8 +137,8 @@ private:
     }
 
     bool comes_up(child& master) {
-        const bool up = wait_for(start_timeout, [&] {
-            const auto talk = smtp_talk::over_unix(at_.door());
+        const bool up = wait_for(bounds_.start_timeout, [&] {
+            const auto talk = smtp_talk::over_unix(at_.door(), bounds_);
             return talk.has_value() || !master.alive();
         });
         if (!up || !master.alive()) return fail("a private Postfix does not start: " + last_complaint());
@@ -153,7 +148,7 @@ private:
     /// As an account; and where its rules refuse the trial message, as an unknown client, of whom they ask nothing.
     void converse(bool through) {
         for (const bool login : {true, false}) {
-            auto talk = smtp_talk::over_unix(at_.door());
+            auto talk = smtp_talk::over_unix(at_.door(), bounds_);
             if (!talk) return void(fail(talk.error().message()));
             if (!greet(*talk, login)) return;
             const auto before = asked_();
@@ -189,7 +184,7 @@ private:
     bool greet(smtp_talk& talk, bool login) {
         std::vector<std::string> commands{"EHLO postsluice-setup.invalid"};
         if (login) commands.push_back("XCLIENT LOGIN=" + at_.address), commands.push_back(commands.front());
-        auto answer = said(talk.read(), "the greeting of smtpd");
+        auto answer = said(talk.greeting(), "the greeting of smtpd");
         for (const auto& one : commands) {
             if (answer && !answer->ok()) fail("smtpd: " + answer->text());
             if (!answer || !answer->ok()) return false;
@@ -214,7 +209,7 @@ private:
                           "the trial message");
         if (!answer) return;
         if (!answer->ok()) return void(fail("the trial message: " + answer->text()));
-        if (!wait_for(message_timeout, [this] { return arrived(); }) && out_.failed.empty())
+        if (!wait_for(bounds_.message_timeout, [this] { return arrived(); }) && out_.failed.empty())
             fail("the trial message went to the filter and did not come back; " + last_complaint());
         if (out_.failed.empty()) pass("a message goes through the filter, comes back, and is discarded");
     }
@@ -253,17 +248,19 @@ private:
     const site& site_;
     const std::function<std::optional<std::int64_t>()>& asked_;
     trial_place at_;
+    config::setup_settings bounds_;
     trial_outcome out_;
 };
 
 } // namespace
 
 trial_outcome try_out(const instance& real, const file_set& wanted, way w, const site& s,
-                      const std::function<std::optional<std::int64_t>()>& policyd_requests) {
+                      const std::function<std::optional<std::int64_t>()>& policyd_requests,
+                      const config::setup_settings& bounds) {
     const auto place = scratch::make();
     if (!place) return {{}, "no scratch directory: " + place.error().message()};
     const auto address = "postsluice-setup@" + real.facts().parameter("myhostname");
-    return trial{real, wanted, w, s, policyd_requests, {place->path(), address}}.run();
+    return trial{real, wanted, w, s, policyd_requests, {place->path(), address}, bounds}.run();
 }
 
 } // namespace postsluice::admin::setup

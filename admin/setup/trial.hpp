@@ -6,6 +6,7 @@
 #pragma once
 
 #include "admin/setup/instance.hpp"
+#include "shared/config/settings.hpp"
 
 namespace postsluice::admin::setup {
 
@@ -15,6 +16,7 @@ struct trial_outcome {
 };
 /// `policyd_requests`: how often policyd was asked at RCPT so far; nullopt: it does not say.
 [[nodiscard]] trial_outcome try_out(const instance& real, const file_set& wanted, way w, const site& s,
-                                    const std::function<std::optional<std::int64_t>()>& policyd_requests);
+                                    const std::function<std::optional<std::int64_t>()>& policyd_requests,
+                                    const config::setup_settings& bounds);
 
 } // namespace postsluice::admin::setup

@@ -5,24 +5,24 @@
 #include "admin/setup/setup.hpp"
 #include "admin/setup/take_back.hpp"
 #include "admin/setup/unified_diff.hpp"
+#include "admin/setup/wait.hpp"
 
 #include <ostream>
-#include <thread>
 #include <unistd.h>
 
 namespace postsluice::admin::setup {
 namespace {
 
-constexpr std::chrono::seconds patience{10}; // for sessions and messages under way
-
 class undoer {
 public:
-    undoer(context& ctx, const instance& at, record done, file_set half, journal& j)
+    undoer(context& ctx, const instance& at, record done, file_set half, journal& j,
+           const config::setup_settings& bounds)
         : ctx_{ctx}
         , at_{at}
         , record_{std::move(done)}
         , half_{std::move(half)}
-        , journal_{j} {}
+        , journal_{j}
+        , bounds_{bounds} {}
 
     int run() {
         if (record_.at != phase::draining) {
@@ -57,7 +57,7 @@ private:
                                      (at_.config_directory() / name).string());
         }
         if (wanted == *now) return {};
-        const live postfix{at_, *now};
+        const live postfix{at_, *now, bounds_};
         if (auto done = at_.write(*now, wanted, false); !done) return done;
         return postfix.reload({});
     }
@@ -76,10 +76,11 @@ private:
 
     std::optional<std::string> needed() const {
         auto need = still_needed(at_);
-        const bool running = need && at_.running();
-        for (const auto until = std::chrono::steady_clock::now() + patience;
-             need && running && std::chrono::steady_clock::now() < until; need = still_needed(at_))
-            std::this_thread::sleep_for(std::chrono::milliseconds{300});
+        if (!need || !at_.running()) return need;
+        (void)wait_for(bounds_.drain_timeout, [&] {
+            need = still_needed(at_);
+            return !need;
+        });
         return need;
     }
 
@@ -93,7 +94,14 @@ private:
     record record_;
     file_set half_;
     journal& journal_;
+    config::setup_settings bounds_;
 };
+
+/// A configuration with errors does not keep anybody from taking setup back.
+config::setup_settings bounds_of(context& ctx) {
+    const auto loaded = config::load(ctx.config_file());
+    return loaded.settings ? loaded.settings->setup : config::setup_settings{};
+}
 
 } // namespace
 
@@ -112,7 +120,7 @@ int take_out(context& ctx, const request& what) {
     if (::geteuid() != 0) return ctx.fail(exit_refused, "--undo needs root", "denied");
     if (auto held = book.lock(); !held) return ctx.fail(exit_refused, held.error().message(), "exists");
     auto half = draining((*earlier)->before, (*earlier)->after);
-    return undoer{ctx, *at, **earlier, std::move(half), book}.run();
+    return undoer{ctx, *at, **earlier, std::move(half), book, bounds_of(ctx)}.run();
 }
 
 } // namespace postsluice::admin::setup

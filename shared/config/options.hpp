@@ -63,6 +63,7 @@ struct profile_entry : profile {
 [[nodiscard]] const options<dns_settings>& dns_options();
 [[nodiscard]] const options<spf_settings>& spf_options();
 [[nodiscard]] const options<batv_settings>& batv_options();
+[[nodiscard]] const options<setup_settings>& setup_options();
 
 /// What a profile starts from, and what every account has where the file has no [profile.default].
 [[nodiscard]] profile_entry built_in_profile();
@@ -109,6 +110,7 @@ void for_each_section(Settings& s, Visit visit) {
     visit("spf", "SPF (RFC 7208) of the domains that accounts send from.", s.spf, spf_options());
     visit("batv", "Tagged reverse-paths, so that bounces of mail that never was ours are refused (BATV).", s.batv,
           batv_options());
+    visit("setup", "What `postsluice setup` waits for, and how long.", s.setup, setup_options());
 }
 
 } // namespace postsluice::config

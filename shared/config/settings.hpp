@@ -217,6 +217,18 @@ struct dkim_settings {
         "Message-ID", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
 };
 
+/// What `postsluice setup` waits for, and how long.
+struct setup_settings {
+    seconds connect_timeout{3};   ///< a connection to an SMTP server of this machine
+    seconds greeting_timeout{15}; ///< its greeting
+    seconds reply_timeout{60};    ///< any other reply
+    seconds start_timeout{20};    ///< the private Postfix of the trial
+    seconds message_timeout{60};  ///< the trial message, there and back
+    seconds reload_timeout{15};   ///< Postfix's services after a reload
+    seconds drain_timeout{10};    ///< sessions and messages under way, at --undo
+    seconds stop_timeout{5};      ///< the private Postfix, before it is killed
+};
+
 enum class sender_origin {
     authenticated, ///< by a SASL login
     listed,        ///< an [[account]] by its network or TLS client certificate
@@ -307,6 +319,7 @@ struct settings {
     dns_settings dns;
     spf_settings spf;
     batv_settings batv;
+    setup_settings setup;
     std::vector<account_entry> accounts;
     std::vector<customer_entry> customers;
     std::map<std::string, std::shared_ptr<const profile>> profiles; ///< always has "default"

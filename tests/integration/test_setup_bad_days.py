@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import time
 import unittest
 
 from setup_support import SetupCase
@@ -127,6 +128,8 @@ class BadDays(SetupCase):
             self.assertIn("postsluice-reentry", names)
             self.assertNotIn("content_filter=postsluice", names)
             self.mail_arrives("past the filter", signed=False)
+            # It waits for what is under way, as long as it is told to.
+            self.assertGreater(self.seconds_of_undo("5 seconds"), self.seconds_of_undo("1 second") + 2)
         finally:
             self.box.start_daemon("contentfilter")
         self.box.flush()
@@ -135,6 +138,16 @@ class BadDays(SetupCase):
         self.assertIn("Taken back", self.undo())
         self.assert_as_before()
         self.assertEqual(self.files(), self.files_before)
+
+    def seconds_of_undo(self, drain_timeout):
+        text = self.box.config_file.read_text()
+        self.box.config_file.write_text(f'{text}\n[setup]\ndrain_timeout = "{drain_timeout}"\n')
+        try:
+            began = time.monotonic()
+            self.undo()
+            return time.monotonic() - began
+        finally:
+            self.box.config_file.write_text(text)
 
     def test_a_session_from_before_keeps_its_way(self):
         self.apply()

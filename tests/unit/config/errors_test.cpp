@@ -67,6 +67,8 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
          "t.toml:2: policyd.idle_timeout: 1099 seconds is out of range; 1100 seconds to 1 day"},
         {"[state]\njournal_size = \"255 KiB\"",
          "t.toml:2: state.journal_size: 255 KiB is out of range; 256 KiB to 1 GiB"},
+        {"[setup]\nreload_timeout = \"0 s\"",
+         "t.toml:2: setup.reload_timeout: 0 seconds is out of range; 1 second to 10 minutes"},
         {"[policyd]\nlease = \"9999999999999999 days\"",
          "t.toml:2: policyd.lease: \"9999999999999999 days\" is out of range"},
         {"[policyd]\nlease = \"soon\"", "t.toml:2: policyd.lease: \"soon\" does not begin with a number; as in"},
