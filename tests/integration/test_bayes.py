@@ -129,6 +129,23 @@ class Taught(BayesCase):
         self.box.start_daemon("contentfilter")
 
 
+    def test_6_a_daemon_killed_while_it_learns_has_learned_whole_messages(self):
+        before, many = self.status(), 600
+        folder = self.files("many", PITCH, 1000, many)
+        learning = subprocess.Popen([f"{BUILD}/postsluice", "--config", self.box.config_file, "learn", "spam", folder],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.wait_until(lambda: self.status()["spam"] > before["spam"] + 20, "the first messages learned")
+        self.box.stop_daemon("contentfilter", signal.SIGKILL)
+        said = learning.communicate(timeout=60)
+        self.assertEqual(learning.returncode, 4, said)
+        self.box.start_daemon("contentfilter")
+        there = self.status()["spam"] - before["spam"]
+        self.assertTrue(20 < there < many, there)
+        self.assertEqual(self.learn("spam", folder), {"known": there, "learned": many - there})
+        self.assertEqual(self.learn("spam", "--forget", folder), {"forgotten": many})
+        self.assertEqual({key: self.status()[key] for key in ("spam", "ham", "tokens")}, {key: before[key] for key in ("spam", "ham", "tokens")})
+
+
 class FromQuarantine(BayesCase):
     def held(self, subject, seed):
         text = letter(WORK, seed, subject).replace("\r\n\r\n", "\r\n\r\n" + mails.GTUBE + "\r\n", 1)
