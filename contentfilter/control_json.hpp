@@ -50,5 +50,7 @@ void add_message_verbs(control::server& to, service& what);
 void add_fingerprint_verbs(control::server& to, service& what);
 void add_dkim_verbs(control::server& to, service& what);
 void add_learn_verbs(control::server& to, service& what);
+/// What bayes was taught: the answer of "learn status". errc::unsupported where nothing can be learned.
+[[nodiscard]] result<void> learned_so_far(service& s, nlohmann::json& out);
 
 } // namespace postsluice::contentfilter

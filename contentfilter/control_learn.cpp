@@ -71,26 +71,33 @@ answer learn(service* s, control::request_context who, arguments given) {
 }
 
 answer learn_status(service* s, control::request_context, arguments) {
-    if (s->of().trainer == nullptr) co_return failure{errc::unsupported, "nothing can be learned here"};
-    const auto settings = s->settings();
-    const auto& how = settings->bayes;
-    const auto total = s->of().trainer->total(how.half_life);
-    if (!total) co_return total.error();
-    const bool speaks = total->messages.spam >= static_cast<double>(how.min_spam) &&
-                        total->messages.ham >= static_cast<double>(how.min_ham);
-    co_return control::success({{"spam", total->messages.spam},
-                                {"ham", total->messages.ham},
-                                {"tokens", total->tokens},
-                                {"remembered", total->remembered},
-                                {"min_spam", how.min_spam},
-                                {"min_ham", how.min_ham},
-                                {"speaks", speaks},
-                                {"max_tokens", how.max_tokens},
-                                {"max_learned", how.max_learned},
-                                {"half_life", how.half_life.count()}});
+    json learned;
+    if (const auto known = learned_so_far(*s, learned); !known) co_return known.error();
+    co_return control::success(std::move(learned));
 }
 
 } // namespace
+
+result<void> learned_so_far(service& s, json& out) {
+    if (s.of().trainer == nullptr) return failure{errc::unsupported, "nothing can be learned here"};
+    const auto settings = s.settings();
+    const auto& how = settings->bayes;
+    const auto total = s.of().trainer->total(how.half_life);
+    if (!total) return total.error();
+    const bool speaks = total->messages.spam >= static_cast<double>(how.min_spam) &&
+                        total->messages.ham >= static_cast<double>(how.min_ham);
+    out = {{"spam", total->messages.spam},
+           {"ham", total->messages.ham},
+           {"tokens", total->tokens},
+           {"remembered", total->remembered},
+           {"min_spam", how.min_spam},
+           {"min_ham", how.min_ham},
+           {"speaks", speaks},
+           {"max_tokens", how.max_tokens},
+           {"max_learned", how.max_learned},
+           {"half_life", how.half_life.count()}};
+    return {};
+}
 
 void add_learn_verbs(control::server& to, service& what) {
     const auto s = &what;

@@ -80,6 +80,7 @@ answer status(service* s, const server* connections, control::request_context, a
                          {"octets", kept.octets},
                          {"limit", kept.max_octets},
                          {"max_entries", kept.max_entries}};
+    if (json learned; learned_so_far(*s, learned)) out["learned"] = std::move(learned);
     out["stuck"] = parts.stuck();
     out["state"] = {
         {"healthy", parts.healthy()}, {"filter_fill", parts.filter_fill()}, {"state_fill", parts.state_fill()}};

@@ -37,6 +37,7 @@
 //                                            capabilities: [""], reached: TIME | null, error: last one or ""},
 //                                            next_hops [the same of all endpoints, the default one first] keys [KEY],
 //                                            key_errors [""] quarantine {entries, octets, limit, max_entries} stuck,
+//                                            learned: as "learn status" says, where anything can be learned
 //                                            state {healthy, filter_fill: 0..1, state_fill: 0..1}
 // why                 ref                    kind "message": event: EVENT, quarantined: ENTRY | null
 // quarantine list     [account] [sender] [recipient] (names or globs; "@domain"), [subject] (a part of it), [symbol],

@@ -110,6 +110,10 @@ void print_filter(context& ctx, const json& a) {
                   say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(quarantine, "octets"), 0))) +
                   " of " +
                   say_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(quarantine, "limit"), 0))));
+    if (const json& learned = part_of(a, "learned"); number_of(learned, "remembered") > 0)
+        facts.add("learned", std::to_string(number_of(learned, "spam")) + " spam, " +
+                                 std::to_string(number_of(learned, "ham")) +
+                                 (flag_of(learned, "speaks") ? " ham" : " ham: not enough for bayes to speak"));
     if (flag_of(a, "stuck")) facts.add("TROUBLE", "a check is stuck; the daemon finishes its messages and restarts");
     if (state.contains("healthy") && !flag_of(state, "healthy")) facts.add("TROUBLE", "the state cannot be written");
     facts.print(ctx.out, 2);

@@ -67,6 +67,7 @@ class Taught(BayesCase):
         self.assertEqual(self.learn("spam", spam), {"learned": MESSAGES})
         self.assertEqual(self.symbols(letter(PITCH, "new")), set())
         self.assertFalse(self.status()["speaks"])
+        self.assertIn(f"{MESSAGES} spam, 0 ham: not enough for bayes to speak", self.box.postsluice("status").stdout)
         box = mailbox.Maildir(self.folder / "honest")
         for n in range(MESSAGES):
             box.add(letter(WORK, n))
