@@ -205,6 +205,7 @@ check: ## install what is missing, build, lint, and run all tests; ends with "N 
 check-haraka: ## the guide for Haraka, with the Haraka of npm (Node.js 20 or later, npm, network), in build/haraka
 	@tests/support/install-packages check
 	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@command -v npm >/dev/null || { echo "check-haraka: no npm; Node.js 20 or later is needed, Debian 12 has an older one" >&2; exit 1; }
 	@mkdir -p $(BUILD)/haraka && cp tests/haraka/fixtures/package*.json $(BUILD)/haraka/
 	@cd $(BUILD)/haraka && npm ci --omit=optional --ignore-scripts --no-audit --no-fund
 	@$(AS_ROOT) env POSTSLUICE_BUILD=$(abspath $(BUILD)) python3 tests/haraka/test_haraka.py

@@ -154,6 +154,8 @@ class MainJob(EximCase):
         self.assertIsNotNone(reference_of(bounce[0].text()), bounce[0].text())
         self.assertEqual(self.refusals(self.box.send("mallory@example.org", "v@example.net", text)), [])
         self.wait_until(lambda: self.quarantine(account="mallory@example.org", reason="virus"), "the quarantine")
+        notice = self.box.sink.wait(1, 30, lambda d: "abuse@example.org" in d.recipients)  # of the lock: policyd comes in as the filter does
+        self.assertEqual(len(notice), 1, self.box.daemon_log("policyd"))
         self.box.wait_queue_empty()
         self.assertEqual([d for d in self.box.sink.deliveries if "v@example.net" in d.recipients], [])
 
