@@ -40,11 +40,11 @@ bool is_ours(const ip_address& address) {
 
 } // namespace
 
-std::optional<uid_t> find_mail_owner() {
+std::optional<uid_t> find_mail_owner(const std::string& user) {
     std::array<char, 16384> storage{};
     passwd entry{};
     passwd* found = nullptr;
-    if (::getpwnam_r("postfix", &entry, storage.data(), storage.size(), &found) != 0 || !found) return std::nullopt;
+    if (::getpwnam_r(user.c_str(), &entry, storage.data(), storage.size(), &found) != 0 || !found) return std::nullopt;
     return found->pw_uid;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may talk to our listeners. After the queue everything that comes in leaves signed, so nobody but Postfix may: a
-// process of this machine whose socket belongs to root, to Postfix's mail owner, or to ourselves (unix sockets:
+// process of this machine whose socket belongs to root, to the mail server's user, or to ourselves (unix sockets:
 // SO_PEERCRED; TCP: sock_diag), or a host of the networks in `trusted`. Those are for other machines: an address of our
 // own never counts as one, or every local user could send.
 #pragma once
@@ -10,8 +10,8 @@
 
 namespace postsluice::contentfilter {
 
-/// The uid of the user "postfix"; nothing where there is no such user.
-[[nodiscard]] std::optional<uid_t> find_mail_owner();
+/// The uid of `user` (contentfilter.mail_owner); nothing where there is no such user.
+[[nodiscard]] std::optional<uid_t> find_mail_owner(const std::string& user);
 
 struct access {
     bool allowed = false;

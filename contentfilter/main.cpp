@@ -180,7 +180,7 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                      checks.swap_resources(load_resources(now, maps, accounts, &environments->learned()));
                  },
                  [&] { return checks.stuck(); },
-                 find_mail_owner(),
+                 find_mail_owner(filter.mail_owner),
                  [&] { return environments->state_writer().healthy(); },
                  [&] { return environments->hot().fill(); },
                  [&] { return environments->shared().fill(); },
@@ -193,7 +193,8 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                  &environments->sent_campaigns(),
                  &environments->bad_fingerprints(),
                  &bad}};
-    if (!all.of().mail_owner) log::warning("there is no user \"postfix\": only root may send to us");
+    if (!all.of().mail_owner)
+        log::warning("no such user: only root may send to us").kv("contentfilter.mail_owner", filter.mail_owner);
     const auto connections = std::make_shared<server>(context.get_executor(), all);
     for (const auto& one : listeners)
         connections->listen(one.descriptor, one.speaks, one.in);

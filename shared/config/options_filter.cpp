@@ -47,8 +47,10 @@ options<s> listening() {
         row<s>("hold_hop", &s::hold_hop, texts(rules::service, "an endpoint"),
                "Where held mail goes of profiles with hold = \"queue\": a listener of Postfix that puts all of it on "
                "hold."),
+        row<s>("mail_owner", &s::mail_owner, texts(rules::name, "a user"),
+               "The user that the mail server runs as: his processes, root's and our own may use our listeners."),
         row<s>("trusted", &s::trusted, network_lists(),
-               "Other hosts that may use our TCP listeners; this host's Postfix always may."),
+               "Other hosts that may use our TCP listeners; this host's mail server always may."),
         row<s>("threads", &s::threads, integers<std::size_t>(1, 256), "Threads for connections and checks."),
         row<s>("max_connections", &s::max_connections, integers<std::size_t>(1, 100'000),
                "Connections at a time; more wait to be accepted."),

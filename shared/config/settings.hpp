@@ -124,6 +124,7 @@ struct filter_settings {
     std::vector<std::string> listen_pipe;         ///< for postsluice-pipe
     std::string next_hop = "unix:/var/spool/postfix/public/postsluice-reentry";
     std::string hold_hop = "unix:/var/spool/postfix/public/postsluice-hold"; ///< for profiles with hold = "queue"
+    std::string mail_owner = "postfix";                                      ///< the user that the mail server runs as
     std::vector<ip_network> trusted; ///< remote hosts that may use TCP listeners
     std::size_t threads = 2;
     std::size_t max_connections = 200;

@@ -216,6 +216,7 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
                                          "listen_pipe; name at least one way in"},
         {"[contentfilter]\nlisten_before_queue = [\"unix:/x\"]\ncheck_timeout = \"90 s\"",
          "t.toml:3: contentfilter.check_timeout: is not shorter than deadline_before_queue; make it so"},
+        {"[contentfilter]\nmail_owner = \"a b\"", "t.toml:2: contentfilter.mail_owner: \"a b\" is not a name"},
         {"[contentfilter]\nlisten_pipe = [\"lmtp:unix:/x\"]", "t.toml:2: contentfilter.listen_pipe: \"lmtp:unix:/x\""},
         {"[contentfilter]\ncheck_timeout = \"9 minutes\"",
          "t.toml:2: contentfilter.check_timeout: is not shorter than deadline"},

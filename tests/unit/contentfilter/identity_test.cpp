@@ -254,4 +254,9 @@ BOOST_AUTO_TEST_CASE(only_the_mail_server_may_connect) {
     BOOST_TEST(!may_connect(from("unix", 108), std::nullopt, net).allowed);
 }
 
+BOOST_AUTO_TEST_CASE(the_mail_owner_is_the_user_of_that_name) {
+    BOOST_TEST((find_mail_owner("root") == std::optional<uid_t>{0}));
+    BOOST_TEST(!find_mail_owner("no-such-user-of-this-machine").has_value());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
