@@ -29,6 +29,7 @@ service::service(parts of)
     , started_{of_.time.now()}
     , hops_{std::make_shared<const act::next_hops>(of_.executor, settings())}
     , published_{of_.executor, of_.time, of_.look_up}
+    , refunds_{of_.time}
     , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks,
              [this](const std::string& address) { return hops()->of(address); }, [this] { return keys(); }, of_.counts,
              of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns}} {
@@ -166,6 +167,7 @@ asio::awaitable<void> service::tend() {
         for (const auto hops = this->hops(); const auto& [address, one] : hops->all())
             one->tend();
         watch_keys();
+        co_await refunds_.ask_again();
         if (round % thorough_every == 0) co_await tend_quarantine();
         if (memory.came_to_rest(of_.counts.messages)) {
             daemon::give_memory_back();

@@ -42,6 +42,7 @@ public:
     asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
                                          std::uint64_t size) override;
     asio::awaitable<result<void>> abort(transaction_id id, std::uint64_t connection, bool after_data_too) override;
+    asio::awaitable<result<bool>> take_back(transaction_id id) override;
     asio::awaitable<result<std::string>> record(refusal what, seconds incident) override;
     asio::awaitable<result<std::size_t>> sweep(std::size_t most) override;
 
@@ -76,6 +77,7 @@ private:
     result<void> apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection,
                               const std::string& queue_id, std::uint64_t size);
     result<void> apply_abort(ledger& books, const transaction_id& id, std::uint64_t connection, bool after_data_too);
+    result<bool> apply_take_back(ledger& books, const transaction_id& id);
     result<std::string> apply_record(ledger& books, const refusal& what, seconds incident);
     result<std::size_t> sweep_leases(ledger& books, std::size_t most);
     result<void> end_lease(ledger& books, const std::string& key);
