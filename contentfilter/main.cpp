@@ -8,6 +8,7 @@
 #include "contentfilter/server.hpp"
 #include "shared/auth/batv.hpp"
 #include "shared/daemon/daemon.hpp"
+#include "shared/daemon/memory.hpp"
 #include "shared/daemon/vital.hpp"
 #include "shared/log/log.hpp"
 #include "shared/maps/map_set.hpp"
@@ -229,6 +230,7 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
 
 int main(int argc, char** argv) {
     using namespace postsluice;
+    daemon::bound_heaps();
     daemon::start how;
     if (const auto code = daemon::parse_arguments(argc, argv, contentfilter::program, how)) return *code;
     const auto settings = daemon::load_or_explain(how.config_file);

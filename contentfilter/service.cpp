@@ -3,6 +3,7 @@
 
 #include "contentfilter/act/pseudonyms.hpp"
 #include "shared/auth/batv.hpp"
+#include "shared/daemon/memory.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -20,6 +21,7 @@ constexpr seconds tend_every{5};
 constexpr int thorough_every = 12; // times that
 constexpr seconds ask_every{1};    // whether a key's record is due
 constexpr std::size_t forgotten_at_once = 10'000;
+constexpr std::uint64_t rest = 10; // messages in that time, at most
 } // namespace
 
 service::service(parts of)
@@ -27,6 +29,7 @@ service::service(parts of)
     , started_{of_.time.now()}
     , hops_{std::make_shared<const act::next_hops>(of_.executor, settings())}
     , published_{of_.executor, of_.time, of_.look_up}
+    , refunds_{of_.time}
     , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks,
              [this](const std::string& address) { return hops()->of(address); }, [this] { return keys(); }, of_.counts,
              of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns}} {
@@ -158,12 +161,18 @@ asio::awaitable<void> service::tend() {
         if (error) log::error("keys are not asked about any more");
     });
     asio::steady_timer timer{executor};
+    daemon::rest_watch memory{rest};
     co_await hop()->probe();
     for (int round = 0;; ++round) {
         for (const auto hops = this->hops(); const auto& [address, one] : hops->all())
             one->tend();
         watch_keys();
+        co_await refunds_.ask_again();
         if (round % thorough_every == 0) co_await tend_quarantine();
+        if (memory.came_to_rest(of_.counts.messages)) {
+            daemon::give_memory_back();
+            log::debug("came to rest").kv("messages", of_.counts.messages.load());
+        }
         timer.expires_after(tend_every);
         const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
         if (error) co_return;

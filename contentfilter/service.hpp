@@ -5,6 +5,7 @@
 #pragma once
 
 #include "contentfilter/act/published.hpp"
+#include "contentfilter/act/refunds.hpp"
 #include "contentfilter/pipeline.hpp"
 #include "contentfilter/runner.hpp"
 #include "shared/account/ticket.hpp"
@@ -74,6 +75,7 @@ public:
     /// Loads the keys anew where their files changed; waits for nobody, and does nothing during a reload.
     void look_at_keys();
     [[nodiscard]] act::key_publication& published() noexcept { return published_; }
+    [[nodiscard]] act::refunds& refunds() noexcept { return refunds_; }
     [[nodiscard]] instant started() const noexcept { return started_; }
 
     /// Probes the next hop, then tends connections, quarantine, events and keys until the context stops.
@@ -96,6 +98,7 @@ private:
     mutable std::mutex mutex_;
     std::vector<std::string> key_errors_;
     act::key_publication published_;
+    act::refunds refunds_;
     pipeline flow_;
 };
 

@@ -190,7 +190,10 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
         const auto self = weak.lock();
         return self && self->client_is_there();
     };
-    co_return co_await service_.flow().process(std::move(job));
+    const message_ptr asked = job.what;
+    auto replies = co_await service_.flow().process(std::move(job));
+    if (before && act::puts_off(replies)) co_await service_.refunds().ask(asked);
+    co_return replies;
 }
 
 } // namespace postsluice::contentfilter

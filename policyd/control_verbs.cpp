@@ -589,6 +589,7 @@ void add_control_verbs(control::server& to, service& what) {
     add("spf check", &spf_check);
     add("limit set", &limit_set);
     add("limit clear", &limit_clear);
+    add("refund", &refund);
     add("reload", &reload);
 }
 

@@ -70,6 +70,10 @@
 // spf check       domain,         domain, results [{address, result "pass"|"fail"|"softfail"|"neutral"|"none"|"temperror"|
 //                 [ip], [sender]  "permerror", explanation}] of each of outbound_addresses (of a network: its first and its
 //                                 last address), or of `ip` alone; evaluated now, what was remembered is renewed
+// refund          ticket          account, refunded: true|false (there is nothing to give: given back before, unknown, or
+//                                 older than policyd.lease). The content filter's, before the queue, with a ticket's
+//                                 sealed text: it told the client to come again. "denied", "not-found", "malformed":
+//                                 the seal is broken, its key unknown, or it is no ticket of a message before the queue
 // reload          -               reloaded: true|false, errors [{file, line, key, text, message}]
 // ping            -               program, version, pid
 // clang-format on
@@ -84,6 +88,10 @@ class service;
 /// "spf check" (control_spf.cpp).
 boost::asio::awaitable<result<nlohmann::json>> spf_check(service& s, control::request_context by,
                                                          std::shared_ptr<const nlohmann::json> given);
+
+/// "refund" (control_refund.cpp).
+boost::asio::awaitable<result<nlohmann::json>> refund(service& s, control::request_context by,
+                                                      std::shared_ptr<const nlohmann::json> given);
 
 /// Registers all verbs. `what` outlives the server; handlers run on its event loop.
 void add_control_verbs(control::server& to, service& what);

@@ -9,6 +9,7 @@
 #include "shared/auth/batv.hpp"
 #include "shared/auth/spf.hpp"
 #include "shared/daemon/daemon.hpp"
+#include "shared/daemon/memory.hpp"
 #include "shared/daemon/vital.hpp"
 #include "shared/dns/resolver.hpp"
 #include "shared/log/log.hpp"
@@ -192,6 +193,7 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string_view{argv[1]} == "--simulate") {
         return policyd::simulation::run(argc - 1, argv + 1);
     }
+    daemon::bound_heaps();
     daemon::start how;
     if (const auto code = daemon::parse_arguments(argc, argv, policyd::program, how)) {
         return *code;

@@ -119,6 +119,9 @@ decision pipeline::ticket_for(const request& what, std::string_view account, std
     t.client = what.client_address;
     t.instance = what.instance;
     t.queue_id = what.queue_id.empty() ? std::string_view{"-"} : what.queue_id;
+    if (what.queue_id.empty()) { // before the queue; as begin() names the transaction
+        t.server.append(what.server_address).append(1, ':').append(what.server_port);
+    }
     t.recipients = what.recipient_count;
     t.issued = with_.time.now();
     auto sealed = with_.tickets.seal(t);

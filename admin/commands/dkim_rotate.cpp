@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A domain's next keys: made, published by the operator, put in force, and the old ones retired. All that is remembered
 // between two runs lies in the key directory (next/ and old/), so a run that ended early is gone on with by the same
-// command. The filter says what it has loaded and what the DNS publishes.
+// command. The filter says what it has loaded and what the DNS publishes. The keys of a wildcard have a record at each
+// subdomain that sends; the operator names them.
 #include "admin/commands/dkim_commands.hpp"
 #include "admin/human.hpp"
 #include "admin/key_rotation.hpp"
+#include "shared/auth/dkim_published.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
 #include <ostream>
+#include <set>
 #include <thread>
 
 namespace postsluice::admin {
@@ -36,7 +39,9 @@ struct rotation {
     key_order order;
     std::string only; ///< --selector
     std::vector<replacement> steps;
+    std::vector<std::string> domains{}; ///< whose records the keys have
     [[nodiscard]] std::filesystem::path directory() const { return order.directory / order.domain; }
+    [[nodiscard]] bool wildcard() const { return order.domain.starts_with("*."); }
 };
 
 /// The filter's answer; throws failed_command.
@@ -46,14 +51,17 @@ json ask(context& ctx, const std::string& verb, const std::string& domain) {
     return std::move(r.body);
 }
 
-/// The domain's own keys of the directory, of one role.
-std::vector<json> own_keys(const rotation& of, const json& answer, std::string_view role) {
+/// The keys of the directory, of one role, as they are for a domain.
+std::vector<json> keys_for(const std::string& domain, const json& answer, std::string_view role) {
     std::vector<json> out;
     for (const auto& k : part_of(answer, "keys"))
-        if (text_of(k, "domain") == of.order.domain && text_of(k, "source") == "directory" &&
-            text_of(k, "role") == role)
+        if (text_of(k, "domain") == domain && text_of(k, "source") == "directory" && text_of(k, "role") == role)
             out.push_back(k);
     return out;
+}
+
+std::vector<json> own_keys(const rotation& of, const json& answer, std::string_view role) {
+    return keys_for(of.order.domain, answer, role);
 }
 
 bool has_selector(const std::vector<json>& keys, const std::string& selector) {
@@ -103,6 +111,42 @@ void plan(rotation& of) {
                              "not-found"};
 }
 
+/// No keys of its own, nor of a nearer wildcard: those would have to be rotated.
+bool signs_with_these(const rotation& of, const std::string& domain) {
+    const auto keys = keys_for(domain, ask(of.ctx, "dkim list", domain), "current");
+    return std::ranges::all_of(
+        keys, [&](const json& k) { return std::filesystem::path{text_of(k, "file")}.parent_path() == of.directory(); });
+}
+
+void check_subdomain(const rotation& of, const std::string& domain) {
+    if (!is_domain_argument(domain, false) || !domain.ends_with(of.order.domain.substr(1)))
+        throw failed_command{exit_usage, printable(domain, 253) + " is no domain of " + of.order.domain, "usage"};
+    if (!signs_with_these(of, domain))
+        throw failed_command{exit_refused, domain + " has other keys; `postsluice dkim list " + domain + "` shows them",
+                             "refused"};
+}
+
+/// Where records are to be.
+void find_domains(rotation& of, const std::vector<std::string>& named) {
+    if (!of.wildcard()) {
+        if (!named.empty()) throw failed_command{exit_usage, "only a wildcard has records of subdomains", "usage"};
+        of.domains = {of.order.domain};
+        return;
+    }
+    std::set<std::string> found;
+    for (const auto& one : named) {
+        const auto domain = to_lower(one);
+        check_subdomain(of, domain);
+        found.insert(domain);
+    }
+    if (found.empty())
+        throw failed_command{exit_usage,
+                             "the keys of a wildcard have a record at each domain that sends; name all of them with "
+                             "--subdomain",
+                             "usage"};
+    of.domains.assign(found.begin(), found.end());
+}
+
 /// rsa202611, rsa202611b, ...: one that no key had that is still known of.
 std::string free_selector(const rotation& of, auth::algorithm kind) {
     const auto usual = usual_selector(of.ctx, kind);
@@ -131,34 +175,43 @@ void make_next_keys(rotation& of) {
 }
 
 json records_of(const rotation& of) {
-    const auto answer = ask(of.ctx, "dkim record", of.order.domain);
     json out = json::array();
-    for (const auto& step : of.steps) {
+    for (const auto& domain : of.domains) {
+        const auto answer = ask(of.ctx, "dkim record", domain);
         const json& all = part_of(answer, "records");
-        const auto found = std::ranges::find_if(
-            all, [&](const json& r) { return text_of(r, "selector") == step.next && text_of(r, "role") == "next"; });
-        if (found == all.end())
-            throw failed_command{exit_refused,
-                                 "the filter cannot use the new key " + step.next + "; `postsluice dkim list` says why",
-                                 "failed"};
-        out.push_back(*found);
+        for (const auto& step : of.steps) {
+            const auto found = std::ranges::find_if(all, [&](const json& r) {
+                return text_of(r, "selector") == step.next && text_of(r, "role") == "next";
+            });
+            if (found == all.end())
+                throw failed_command{
+                    exit_refused,
+                    "the filter cannot use the new key " + step.next + "; `postsluice dkim list` says why", "failed"};
+            out.push_back(*found);
+        }
     }
     return out;
 }
 
-/// Which of the next keys receivers cannot verify yet, and why.
-std::string missing(const rotation& of) {
+/// Which of the next keys receivers cannot verify yet at a domain, and why.
+std::string missing_at(const rotation& of, const std::string& domain) {
     std::string out;
-    const auto answer = ask(of.ctx, "dkim verify", of.order.domain);
-    const auto next = own_keys(of, answer, "next");
+    const auto next = keys_for(domain, ask(of.ctx, "dkim verify", domain), "next");
     for (const auto& step : of.steps) {
         const auto found =
             std::ranges::find_if(next, [&](const json& k) { return text_of(k, "selector") == step.next; });
         if (found != next.end() && flag_of(*found, "usable") && text_of(*found, "trouble").empty()) continue;
         const auto trouble = found == next.end() ? "is gone" : text_of(*found, "trouble");
-        out += (out.empty() ? "" : ", ") + step.next + " (" +
+        out += (out.empty() ? "" : ", ") + step.next + (of.wildcard() ? " of " + domain : "") + " (" +
                (!trouble.empty() ? trouble : join(part_of(*found, "differences"), "; ")) + ")";
     }
+    return out;
+}
+
+std::string missing(const rotation& of) {
+    std::string out;
+    for (const auto& domain : of.domains)
+        if (const auto what = missing_at(of, domain); !what.empty()) out += (out.empty() ? "" : ", ") + what;
     return out;
 }
 
@@ -198,10 +251,11 @@ json clear_retired(const rotation& of) {
         if (over)
             if (const auto gone = remove_retired(of.directory(), text_of(k, "selector")); !gone)
                 of.ctx.note(gone.error().message());
-        out.push_back({{"selector", text_of(k, "selector")},
-                       {"name", text_of(k, "name")},
-                       {"needed_until", k.value("needed_until", json())},
-                       {"removed", over}});
+        for (const auto& domain : of.domains)
+            out.push_back({{"selector", text_of(k, "selector")},
+                           {"name", auth::record_name(domain, text_of(k, "selector"))},
+                           {"needed_until", k.value("needed_until", json())},
+                           {"removed", over}});
     }
     return out;
 }
@@ -225,12 +279,13 @@ json steps_of(const rotation& of) {
     return out;
 }
 
-int run(rotation& of, std::int64_t wait, std::int64_t interval) {
+int run(rotation& of, const std::vector<std::string>& named, std::int64_t wait, std::int64_t interval) {
     plan(of);
     const auto alone = rotation_lock::take(of.directory());
     if (!alone) return of.ctx.fail(exit_refused, alone.error().message(), "refused");
     of.steps.clear();
     plan(of); // as it is now that nobody else changes it
+    find_domains(of, named);
     make_next_keys(of);
     const auto records = records_of(of);
     if (!of.ctx.json())
@@ -272,18 +327,15 @@ std::int64_t seconds_of(const arguments& given, std::string_view name, std::int6
 } // namespace
 
 int dkim_rotate(context& ctx, const arguments& given) {
-    if (!is_domain_argument(given["DOMAIN"], false))
-        return ctx.fail(exit_usage,
-                        printable(given["DOMAIN"], 253) +
-                            " is no domain (keys of a wildcard have records that only their "
-                            "subdomains know of)",
-                        "usage");
+    if (!is_domain_argument(given["DOMAIN"], true))
+        return ctx.fail(exit_usage, printable(given["DOMAIN"], 253) + " is no domain", "usage");
     int exit = exit_done;
     auto order = key_order_of(ctx, given, exit);
     if (!order) return exit;
     rotation of{ctx, std::move(*order), given.get("--selector").value_or(""), {}};
     try {
-        exit = run(of, seconds_of(given, "--wait", usual_wait), seconds_of(given, "--interval", usual_interval));
+        exit = run(of, given.all("--subdomain"), seconds_of(given, "--wait", usual_wait),
+                   seconds_of(given, "--interval", usual_interval));
     } catch (const failed_command& why) {
         return ctx.fail(why.exit, why.error, why.code);
     }

@@ -6,6 +6,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
@@ -104,6 +105,7 @@ struct scan_workers::impl {
         asio::local::stream_protocol::socket socket;
         std::atomic<pid_t> pid{0};
         bool busy = false;
+        std::chrono::steady_clock::time_point asked;
     };
     /// Takes a slot for one request and gives it back, whatever happens.
     struct lease {
@@ -116,6 +118,7 @@ struct scan_workers::impl {
         }
         ~lease() {
             held.busy = false;
+            held.asked = std::chrono::steady_clock::now();
             if (!owner.waiting.empty()) owner.waiting.front()->cancel();
         }
         lease(const lease&) = delete;
@@ -265,6 +268,18 @@ struct scan_workers::impl {
         }
     }
 
+    /// For ever.
+    static asio::awaitable<void> end_idle(impl* self) {
+        asio::steady_timer timer{self->context};
+        for (;;) {
+            timer.expires_after(self->how.idle / 4);
+            if (const auto [error] = co_await timer.async_wait(as_result); error) co_return;
+            const auto now = std::chrono::steady_clock::now();
+            for (auto& s : self->slots)
+                if (!s.busy && s.pid > 0 && now - s.asked >= self->how.idle) self->end(s);
+        }
+    }
+
     static asio::awaitable<result<void>> start_all(impl* self) {
         for (auto& s : self->slots) {
             const lease held{*self, s};
@@ -283,6 +298,7 @@ scan_workers::scan_workers(options how)
     self->thread = std::thread{[self] { self->context.run(); }};
     auto started = asio::co_spawn(self->context, impl::start_all(self), asio::use_future);
     if (auto outcome = started.get(); !outcome) throw std::runtime_error{"scan worker: " + outcome.error().message()};
+    asio::co_spawn(self->context, impl::end_idle(self), asio::detached);
 }
 
 scan_workers::~scan_workers() = default;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filter's end of its scan workers: N processes of postsluice-scan-worker, each confined by seccomp, one request at
 // a time each. A worker that crashes, answers garbage or is late is killed and started again; the request at hand fails
-// (the check's temperror), others do not notice. All sockets and timers live on one thread of its own; identify() and
-// inspect() may be awaited on any executor. Callers keep the object alive until they have answered. Requests wait in a
-// bounded queue.
+// (the check's temperror), others do not notice. One that nobody asked for a while is ended, and started again with the
+// next request (some 20 ms): at rest the filter needs no memory for them. All sockets and timers live on one thread of
+// its own; identify() and inspect() may be awaited on any executor. Callers keep the object alive until they have
+// answered. Requests wait in a bounded queue.
 #pragma once
 
 #include "contentfilter/intake/spool.hpp"
@@ -35,7 +36,8 @@ public:
         std::size_t processes = 2;
         std::chrono::milliseconds timeout{10000}; ///< to wait for a free worker, and again for its answer
         std::size_t max_waiting = 1000;
-        byte_count memory{512U << 20U}; ///< address space of each
+        byte_count memory{512U << 20U};       ///< address space of each
+        std::chrono::milliseconds idle{5000}; ///< a worker ends that was not asked for so long
     };
     static constexpr std::size_t looks_at = 65536; ///< octets of a file that are sent
 

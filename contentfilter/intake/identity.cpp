@@ -40,8 +40,13 @@ bool belongs(const account::ticket& ticket, const smtp::envelope& envelope, cons
     return facts.in == way::pipe && is_senders(ticket, envelope, facts);
 }
 
-std::optional<account::ticket> find_ticket(const header_block& header, const smtp::envelope& envelope,
-                                           const identity_facts& facts) {
+struct found_ticket {
+    account::ticket opened;
+    std::string sealed;
+};
+
+std::optional<found_ticket> find_ticket(const header_block& header, const smtp::envelope& envelope,
+                                        const identity_facts& facts) {
     const bool before = facts.in == way::before_queue;
     const auto* end = before ? header.find("Received") : nullptr;
     if (before ? end == nullptr : queue_id_of(envelope) == "-") return std::nullopt;
@@ -49,8 +54,9 @@ std::optional<account::ticket> find_ticket(const header_block& header, const smt
     for (const auto* field : header.all(account::ticket_header)) {
         if (before && field > end) break; // both lie in header.fields: above is before
         if (++looked_at > most_tickets) break;
-        auto opened = facts.tickets.unseal(field->unfolded());
-        if (opened && belongs(*opened, envelope, facts)) return std::move(*opened);
+        auto sealed = field->unfolded();
+        auto opened = facts.tickets.unseal(sealed);
+        if (opened && belongs(*opened, envelope, facts)) return found_ticket{std::move(*opened), std::move(sealed)};
     }
     return std::nullopt;
 }
@@ -91,9 +97,10 @@ sender_identity sender_of(const config::settings& settings, const std::string& a
 sender_identity identify_sender(const header_block& header, const smtp::envelope& envelope,
                                 const identity_facts& facts) {
     if (auto ticket = find_ticket(header, envelope, facts)) {
-        auto out = sender_of(facts.settings, ticket->account, ticket->login);
+        auto out = sender_of(facts.settings, ticket->opened.account, ticket->opened.login);
         out.by = sender_identity::proof::ticket;
-        out.ticket = std::move(ticket);
+        out.ticket = std::move(ticket->opened);
+        out.sealed = std::move(ticket->sealed);
         return out;
     }
     const bool from_pickup = facts.local_peer && facts.in != way::before_queue;

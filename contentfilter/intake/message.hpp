@@ -49,6 +49,7 @@ struct sender_identity {
     std::string account; ///< "-" where unknown
     enum class proof { ticket, uid, none } by = proof::none;
     std::optional<account::ticket> ticket;
+    std::string sealed; ///< the ticket as it came
     account::identity who;
     std::shared_ptr<const config::profile> profile;
 };

@@ -69,6 +69,7 @@ std::string encode(const ticket& t) {
     put_text(out, t.login == t.account ? std::string_view{} : t.login);
     put_number(out, t.recipients, 4);
     put_number(out, static_cast<std::uint64_t>(t.issued.time_since_epoch().count()), 8);
+    if (!t.server.empty()) put_text(out, t.server);
     return out;
 }
 
@@ -81,7 +82,8 @@ std::optional<ticket> decode(std::string_view in) {
     if (!same || !take_text(in, t.login)) return std::nullopt;
     const auto recipients = take_number(in, 4);
     const auto issued = take_number(in, 8);
-    if (!recipients || !issued || !in.empty()) return std::nullopt;
+    if (!recipients || !issued) return std::nullopt;
+    if (!in.empty() && (!take_text(in, t.server) || t.server.empty() || !in.empty())) return std::nullopt;
     if (*same == 1) t.login = t.account;
     t.recipients = static_cast<std::uint32_t>(*recipients);
     t.issued = instant{milliseconds{static_cast<std::int64_t>(*issued)}};

@@ -29,6 +29,8 @@ struct ticket {
     std::uint32_t recipients = 0;
     instant issued{};
     std::string login; ///< identity::login; empty for networks and unknown clients
+    /// Before the queue only, where the filter may ask for the charge back: transaction_id::server of the transaction.
+    std::string server = {};
     bool operator==(const ticket&) const = default;
 };
 

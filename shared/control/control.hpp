@@ -75,4 +75,8 @@ private:
 [[nodiscard]] result<nlohmann::json> call(const std::filesystem::path& socket, const nlohmann::json& request,
                                           std::chrono::seconds timeout);
 
+/// The same for a daemon, which must not block: on the coroutine's executor. The answer is short (64 KiB).
+[[nodiscard]] boost::asio::awaitable<result<nlohmann::json>> ask(std::filesystem::path socket, nlohmann::json request,
+                                                                 std::chrono::milliseconds timeout);
+
 } // namespace postsluice::control

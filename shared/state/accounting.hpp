@@ -6,6 +6,8 @@
 //
 // Life of a transaction (policyd.md section 3): admit() reserves one recipient (and, with the first, one message) at
 // RCPT; data() reconciles with recipient_count; settle() makes the charge final at END-OF-MESSAGE; abort() releases it.
+// Before the queue, where there is no queue ID, END-OF-MESSAGE comes before the filter's answer: such a transaction can
+// be taken back, once, until its lease ends.
 // A lease (renewed by every verb) that ends before DATA releases, after DATA charges; sweep() does that.
 //  - Idempotent: key (id, recipient); an accepted recipient repeated is admitted again and charged once; a refused one
 //  is decided anew.
@@ -194,6 +196,10 @@ public:
 
     /// Counts an invalid recipient under those of `limits` that count them; there is nothing to write where none does.
     virtual asio::awaitable<result<void>> count_invalid(invalid_request request) = 0;
+    /// The filter told the client to come again: gives back all that the transaction was charged with, and forgets it.
+    /// False where there is nothing to give: it is unknown, was given back, was queued (it has a queue ID), had no
+    /// DATA, or was charged for good at RCPT.
+    virtual asio::awaitable<result<bool>> take_back(transaction_id id) = 0;
     /// Counts and stores; the reference is new where the incident is.
     virtual asio::awaitable<result<std::string>> record(refusal what, seconds incident) = 0;
     /// Leases that ended, windows and events past their time; at most `most` records a call.

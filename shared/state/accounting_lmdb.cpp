@@ -16,6 +16,7 @@ namespace {
 
 // What would break the records' bounds is refused before anything is written.
 result<void> check_bounds(const std::vector<counted_limits>& limits, const transaction_record* known) {
+    if (known != nullptr && known->settled) known = nullptr; // a new generation, or a repetition
     for (auto at = limits.begin(); at != limits.end(); ++at) {
         if (at->limits.size() > max_limits) return failure{errc::too_large, "too many limits of " + at->key};
         if (std::any_of(limits.begin(), at, [&](const auto& other) { return other.key == at->key; })) {
@@ -145,6 +146,14 @@ asio::awaitable<result<void>> accounting_lmdb::count_invalid(invalid_request req
     const auto done = in_turn<void>([&](ledger& books) { return apply(books, request); });
     if (!done) co_return done.error();
     co_return co_await committed();
+}
+
+asio::awaitable<result<bool>> accounting_lmdb::take_back(transaction_id id) {
+    const auto given = in_turn<bool>([&](ledger& books) { return apply_take_back(books, id); });
+    if (!given) co_return given.error();
+    const auto safe = co_await committed();
+    if (!safe) co_return safe.error();
+    co_return *given; // a const result<bool> would be taken for its own "has a value"
 }
 
 asio::awaitable<result<void>> accounting_lmdb::reset(std::string account) {
@@ -304,6 +313,16 @@ result<void> accounting_lmdb::apply_abort(ledger& books, const transaction_id& i
     if (t->data_seen && !after_data_too) return {};
     if (auto back = books.refund(*t, t->charged); !back) return back;
     return books.txn().erase(key);
+}
+
+// Erased, so that nobody gets it twice.
+result<bool> accounting_lmdb::apply_take_back(ledger& books, const transaction_id& id) {
+    const auto key = books.key_of(id);
+    auto t = books.load(key);
+    if (!t || !t->data_seen || !t->queue_id.empty() || t->final_charge) return false;
+    if (auto back = books.take_back(*t); !back) return back.error();
+    if (auto gone = books.txn().erase(key); !gone) return gone.error();
+    return true;
 }
 
 } // namespace postsluice::state

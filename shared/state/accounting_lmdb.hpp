@@ -44,6 +44,7 @@ public:
     result<void> abort_at_once(const transaction_id& id, std::uint64_t connection, bool after_data_too) override;
     asio::awaitable<result<void>> committed() override;
     asio::awaitable<result<void>> count_invalid(invalid_request request) override;
+    asio::awaitable<result<bool>> take_back(transaction_id id) override;
     asio::awaitable<result<std::string>> record(refusal what, seconds incident) override;
     asio::awaitable<result<std::size_t>> sweep(std::size_t most) override;
 
@@ -77,6 +78,7 @@ private:
     result<void> apply_settle(ledger& books, const transaction_id& id, std::uint64_t connection,
                               std::string_view queue_id, std::uint64_t size);
     result<void> apply_abort(ledger& books, const transaction_id& id, std::uint64_t connection, bool after_data_too);
+    result<bool> apply_take_back(ledger& books, const transaction_id& id);
     result<std::string> apply_record(ledger& books, const refusal& what, seconds incident);
     result<std::size_t> sweep_leases(ledger& books, std::size_t most);
     result<void> end_lease(ledger& books, const std::string& key);

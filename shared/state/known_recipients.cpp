@@ -33,6 +33,12 @@ std::vector<std::uint32_t> marks_in(std::optional<std::string_view> value) {
     return out;
 }
 
+std::string encode(const std::vector<std::uint32_t>& marks) {
+    std::string value(head_size + marks.size() * mark_size, version);
+    if (!marks.empty()) std::memcpy(value.data() + head_size, marks.data(), marks.size() * mark_size);
+    return value;
+}
+
 } // namespace
 
 bool knows_recipient(const read_txn& txn, const record_key& account, std::uint64_t hash) {
@@ -52,9 +58,14 @@ result<void> learn_recipient(write_txn& txn, const record_key& account, std::uin
     }
     marks.push_back(mark_of(hash));
     if (marks.size() > room) marks.erase(marks.begin(), marks.end() - static_cast<std::ptrdiff_t>(room));
-    std::string value(head_size + marks.size() * mark_size, version);
-    std::memcpy(value.data() + head_size, marks.data(), marks.size() * mark_size);
-    return txn.put(key, value);
+    return txn.put(key, encode(marks));
+}
+
+result<void> unlearn_recipient(write_txn& txn, const record_key& account, std::uint64_t hash) {
+    const auto key = bucket_of(account, hash);
+    auto marks = marks_in(txn.get(key));
+    if (std::erase(marks, mark_of(hash)) == 0) return {};
+    return marks.empty() ? txn.erase(key) : txn.put(key, encode(marks));
 }
 
 result<void> forget_recipients(write_txn& txn, const record_key& account) {

@@ -19,6 +19,8 @@ namespace postsluice::state {
 /// `most`: recipients that one account keeps.
 [[nodiscard]] result<void> learn_recipient(write_txn& txn, const record_key& account, std::uint64_t hash,
                                            std::size_t most);
+/// Nothing where it is not known.
+[[nodiscard]] result<void> unlearn_recipient(write_txn& txn, const record_key& account, std::uint64_t hash);
 [[nodiscard]] result<void> forget_recipients(write_txn& txn, const record_key& account);
 /// How many are kept.
 [[nodiscard]] std::size_t count_recipients(const read_txn& txn, const record_key& account);

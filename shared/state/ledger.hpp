@@ -91,8 +91,12 @@ public:
     /// Takes back `count` recipients: of each window what is certain, whichever they were, the oldest first (what stays
     /// longer in the window errs to the safe side); everything with the last one.
     [[nodiscard]] result<void> refund(transaction_record& t, std::uint32_t count);
-    /// Bytes as they were; recipients are remembered; what a settled transaction needs no more goes.
+    /// Bytes as they were; recipients are remembered; what a settled transaction needs no more goes. Before the queue
+    /// what take_back() needs stays: keys and lines, and of the recipients those that were new.
     [[nodiscard]] result<void> settle(transaction_record& t, std::optional<std::uint64_t> size);
+    /// All that a transaction was charged with, settled or not; of its recipients those that it made known are new
+    /// again.
+    [[nodiscard]] result<void> take_back(transaction_record& t);
 
     /// Counts from the future are pulled back to now, and stored so.
     [[nodiscard]] account_record load_account(const record_key& db_key, std::string_view name);
@@ -117,7 +121,8 @@ private:
                                    const units& cost);
     [[nodiscard]] result<void> give_back(const transaction_record& t, std::span<const charge_line> lines);
     [[nodiscard]] result<void> unsee(const transaction_record& t);
-    [[nodiscard]] result<void> settle_bytes(const transaction_record& t, std::uint64_t size);
+    [[nodiscard]] result<void> settle_bytes(transaction_record& t, std::uint64_t size);
+    [[nodiscard]] result<void> learn_recipients(transaction_record& t);
 
     write_txn& txn_;
     std::string_view secret_;

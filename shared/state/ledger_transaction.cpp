@@ -32,6 +32,11 @@ bool goes_with_recipients(limit_unit unit) noexcept {
            unit == limit_unit::external_recipients;
 }
 
+// A message that Postfix has not queued has no queue ID, and its client hears what the filter says.
+bool can_be_taken_back(const transaction_record& t) noexcept {
+    return t.data_seen && t.queue_id.empty() && !t.final_charge;
+}
+
 // Of each window that recipients were charged to, what is certain to be among `count` of them, whichever they were.
 std::vector<charge_line> certain_part(transaction_record& t, std::uint32_t count) {
     std::vector<charge_line> back;
@@ -144,8 +149,10 @@ result<void> ledger::unsee(const transaction_record& t) {
     return {};
 }
 
-result<void> ledger::settle_bytes(const transaction_record& t, std::uint64_t size) {
-    for (const auto& line : t.lines) {
+// The lines say afterwards what is charged.
+result<void> ledger::settle_bytes(transaction_record& t, std::uint64_t size) {
+    boost::container::small_vector<charge_line, 2> more;
+    for (auto& line : t.lines) {
         if (line.unit != limit_unit::bytes || line.period == 0 || line.count == size) continue;
         const auto& [db_key, born] = t.keys[line.key];
         const auto value = txn_.get(view(db_key));
@@ -155,29 +162,53 @@ result<void> ledger::settle_bytes(const transaction_record& t, std::uint64_t siz
         const std::string kept{name};
         auto* stored = record.find(line.unit, seconds{line.period});
         if (stored == nullptr) continue;
-        if (size > line.count)
-            (void)stored->window.charge(now_, stored->length(), size - line.count);
-        else
+        if (size > line.count) {
+            auto debt = line;
+            debt.count = size - line.count;
+            debt.slot = stored->window.charge(now_, stored->length(), debt.count);
+            more.push_back(debt);
+        } else {
             stored->window.refund(line.slot, line.count - size);
+            line.count = size;
+        }
         if (auto put = put_account(db_key, record, kept); !put) return put;
     }
+    t.lines.insert(t.lines.end(), more.begin(), more.end());
+    return {};
+}
+
+// Leaves in `hashes` those that were new.
+result<void> ledger::learn_recipients(transaction_record& t) {
+    decltype(t.hashes) fresh;
+    if (t.learns && !t.keys.empty()) {
+        const auto& account = t.keys.front().key;
+        for (const auto hash : t.hashes) {
+            if (can_be_taken_back(t) && !knows_recipient(txn_, account, hash)) fresh.push_back(hash);
+            if (auto known = learn_recipient(txn_, account, hash, options_.known_recipients); !known) return known;
+        }
+    }
+    t.hashes = std::move(fresh);
     return {};
 }
 
 result<void> ledger::settle(transaction_record& t, std::optional<std::uint64_t> size) {
     if (size)
         if (auto done = settle_bytes(t, *size); !done) return done;
-    if (t.learns && !t.keys.empty()) {
-        for (const auto hash : t.hashes)
-            if (auto known = learn_recipient(txn_, t.keys.front().key, hash, options_.known_recipients); !known)
-                return known;
-    }
+    if (auto done = learn_recipients(t); !done) return done;
+    t.invalid.clear();
+    if (can_be_taken_back(t)) return {};
     t.keys.clear();
     t.lines.clear();
     t.seen.clear();
-    t.hashes.clear();
-    t.invalid.clear();
     return {};
+}
+
+result<void> ledger::take_back(transaction_record& t) {
+    if (t.settled && t.learns && !t.keys.empty()) {
+        for (const auto hash : t.hashes)
+            if (auto gone = unlearn_recipient(txn_, t.keys.front().key, hash); !gone) return gone;
+    }
+    return refund(t, t.charged);
 }
 
 } // namespace postsluice::state

@@ -256,8 +256,49 @@ class Rotate(PublishedCase):
         self.assertEqual(self.files(), sorted([*selectors, "rsa1"]))
         self.assertIn(f'change it to "{selectors[0]}"', run.stderr)
 
+    def test_a_wildcard_has_records_of_each_subdomain_that_sends(self):
+        self.keys = self.box.path("etc/postsluice/dkim/*.sub.example")
+        self.addCleanup(subprocess.run, ["rm", "-rf", self.keys], check=True)
+        self.box.make_key("*.sub.example", "w1", "ed25519")
+        self.box.make_key("own.sub.example", "o1", "ed25519")
+        record = self.box.records.pop("w1._domainkey.*.sub.example")
+        names = [f"w1._domainkey.{domain}.sub.example" for domain in ("a", "b")]
+        self.box.records.update(dict.fromkeys(names, record))
+        self.publish(*self.box.records)
+
+        def rotate(*more):
+            return self.dkim("rotate", "*.sub.example", "--owner", "daemon", "--wait", "1", "--interval", "1", *more)
+        run = rotate()  # whose records?
+        self.assertEqual(run.returncode, 2, run)
+        self.assertIn("--subdomain", run.stderr)
+        for domain, code in (("example.net", 2), ("sub.example", 2), ("x y", 2), ("own.sub.example", 1)):
+            self.assertEqual(rotate("--subdomain", domain).returncode, code, domain)
+        self.assertEqual((self.files(), self.files("next")), (["w1"], []))
+
+        both = ("--subdomain", "a.sub.example", "--subdomain", "b.sub.example")
+        run = rotate(*both)
+        self.assertEqual(run.returncode, 75, run)
+        self.assertEqual((self.files(), len(self.files("next"))), (["w1"], 1))
+        new = self.files("next")[0]
+        for domain in ("a", "b"):
+            self.assertIn(f"{new}._domainkey.{domain}.sub.example. ", run.stdout)
+            self.assertIn(f"{new} of {domain}.sub.example (absent", run.stderr)
+        records = self.dkim("record", "a.sub.example", "--selector", new, json_output=True)["records"]
+        for domain in ("a", "b"):  # one of both is not enough
+            self.assertEqual(self.files(), ["w1"])
+            self.box.records[f"{new}._domainkey.{domain}.sub.example"] = records[0]["value"]
+            self.publish(*self.box.records)
+            run = rotate(*both)
+        self.assertEqual(run.returncode, 0, run)
+        self.assertEqual((self.files(), self.files("next"), self.files("old")), ([new], [], ["w1"]))
+        for name in names:
+            self.assertRegex(run.stdout, rf"(?m)^{re.escape(name)}: its record must stay in the DNS until 20")
+        found = self.dkim("verify", "b.sub.example", json_output=True)["keys"]
+        self.assertEqual({k["selector"]: (k["role"], k["published"]) for k in found}, {new: ("current", "good"), "w1": ("retired", "good")})
+
     def test_what_cannot_be_rotated_is_said_and_nothing_is_made(self):
-        for arguments, code in ((("*.example.org",), 2), (("example.net",), 3), (("example.org", "--selector", "no"), 3),
+        for arguments, code in ((("*.example.org",), 3), (("example.org", "--subdomain", "a.example.org"), 2),
+                                (("no domain",), 2), (("example.net",), 3), (("example.org", "--selector", "no"), 3),
                                 (("www.example.org",), 3), (("example.org", "--owner", "no-such-user-here"), 1)):
             with self.subTest(arguments):
                 self.assertEqual(self.dkim("rotate", *arguments, "--wait", "1").returncode, code)

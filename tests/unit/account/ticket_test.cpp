@@ -78,11 +78,14 @@ BOOST_FIXTURE_TEST_CASE(what_was_sealed_comes_back, fixture) {
     ticket unknown{"-", "192.0.2.1", "x", "-", 0, {}, {}};
     auto other_login = sample();
     other_login.login = "someone else@example.org";
+    auto before_queue = sample();
+    before_queue.queue_id = "-";
+    before_queue.server = "[2001:db8::25]:587";
     auto binary = sample();
     binary.account = std::string("\0\xFF \n", 4);
     binary.recipients = 0xFFFFFFFFU;
     binary.issued = instant{milliseconds{-1}};
-    for (const auto& t : {sample(), empty, unknown, other_login, binary}) {
+    for (const auto& t : {sample(), empty, unknown, other_login, before_queue, binary}) {
         const auto value = ring_->seal(t).value();
         BOOST_TEST(value.starts_with("v1 "));
         BOOST_TEST(value.find_first_of("\r\n") == std::string::npos);

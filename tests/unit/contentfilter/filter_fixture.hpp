@@ -177,8 +177,10 @@ public:
     }
     [[nodiscard]] std::filesystem::path socket() const { return scratch.path / "filter"; }
 
-    std::string ticket(const std::string& account, const std::string& queue_id) {
+    /// `server`: of the transaction, where policyd is to be asked to give its charge back.
+    std::string ticket(const std::string& account, const std::string& queue_id, const std::string& server = {}) {
         account::ticket t;
+        t.server = server;
         t.account = t.login = account;
         t.client = "192.0.2.1";
         t.instance = "1.2.3";

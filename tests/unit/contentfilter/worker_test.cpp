@@ -116,6 +116,22 @@ BOOST_AUTO_TEST_CASE(a_worker_that_died_is_replaced_before_anybody_notices) {
     BOOST_TEST(::kill(pid, 0) == -1); // and waited for
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_that_nobody_asks_ends_and_another_answers_the_next_request) {
+    auto how = scan_workers::options{worker_program(), 2, 20s};
+    how.idle = 200ms;
+    scan_workers workers{how};
+    const auto pids = workers.processes();
+    BOOST_TEST(ask(workers, png).value().type == "image/png");
+    const std::vector<pid_t> none{0, 0};
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (workers.processes() != none && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(10ms);
+    BOOST_TEST(workers.processes() == none, boost::test_tools::per_element());
+    for (const auto pid : pids)
+        BOOST_TEST(::kill(pid, 0) == -1); // and waited for
+    BOOST_TEST(ask(workers, png).value().type == "image/png");
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_hangs_fails_its_request_only) {
     scan_workers workers{{worker_program(), 1, 300ms}};
     const auto pid = workers.processes().front();

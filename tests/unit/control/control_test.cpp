@@ -5,6 +5,7 @@
 #include "shared/control/control.hpp"
 #include "shared/log/log.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -461,6 +462,47 @@ BOOST_AUTO_TEST_CASE(misbehaving_peers_are_told_apart) {
             BOOST_REQUIRE(answer.has_error());
             BOOST_TEST(answer.error().code == r.code);
         }
+    }
+}
+
+namespace {
+/// What the waiting client of a daemon gets.
+result<json> ask(const std::filesystem::path& socket, json request, std::chrono::milliseconds timeout) {
+    asio::io_context context;
+    std::optional<result<json>> out;
+    asio::co_spawn(context, control::ask(socket, std::move(request), timeout),
+                   [&](std::exception_ptr e, result<json> r) {
+                       BOOST_REQUIRE(!e);
+                       out.emplace(std::move(r));
+                   });
+    context.run();
+    return std::move(out.value());
+}
+} // namespace
+
+BOOST_AUTO_TEST_CASE(a_daemon_asks_without_blocking_and_gets_the_same_answers) {
+    const running_server s;
+    const auto answer = ask(s.socket, {{"verb", "echo"}, {"say", "hello"}}, 5s);
+    BOOST_REQUIRE(answer.has_value());
+    BOOST_TEST(answer->at("said") == "hello");
+    const scratch where;
+    BOOST_TEST(ask(where.path / "none.sock", {{"verb", "x"}}, 5s).error().code == errc::unavailable);
+    BOOST_TEST(ask("/tmp/" + std::string(200, 'x'), {{"verb", "x"}}, 5s).has_error());
+    {
+        const bad_peer peer{"220 mail ESMTP\n", true};
+        BOOST_TEST(ask(peer.path, {{"verb", "x"}}, 1s).error().code == errc::protocol);
+    }
+    {
+        const bad_peer peer{"{\"ok\":true", true};
+        BOOST_TEST(ask(peer.path, {{"verb", "x"}}, 1s).error().code == errc::closed);
+    }
+    {
+        const bad_peer peer{"{\"ok\":true", false};
+        BOOST_TEST(ask(peer.path, {{"verb", "x"}}, 300ms).error().code == errc::timed_out);
+    }
+    {
+        const bad_peer peer{std::string(70'000, 'x') + "\n", true};
+        BOOST_TEST(ask(peer.path, {{"verb", "x"}}, 1s).error().code == errc::too_large);
     }
 }
 

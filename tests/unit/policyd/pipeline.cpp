@@ -156,6 +156,11 @@ BOOST_FIXTURE_TEST_CASE(without_a_queue_id_the_ticket_says_so, rig) {
     BOOST_TEST(t->queue_id == "-");
 }
 
+BOOST_FIXTURE_TEST_CASE(only_before_the_queue_a_ticket_names_the_transaction_that_may_be_given_back, rig) {
+    BOOST_TEST(tickets->unseal(ask(data("1.1", 1, "")).text).value().server == "192.0.2.1:587");
+    BOOST_TEST(tickets->unseal(ask(data("1.2", 1, "4XyZ")).text).value().server.empty());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_ticket_that_fits_no_line_is_not_prepended, rig) {
     const std::string login(2000, 'l');
     request what = data("1.1", 1);

@@ -143,6 +143,20 @@ public:
         return {};
     }
 
+    asio::awaitable<result<bool>> take_back(state::transaction_id id) override {
+        calls.push_back("take back " + id.server + " " + id.instance);
+        if (broken) {
+            co_return *broken;
+        }
+        const auto at = open.find(name(id));
+        if (at == open.end() || !at->second.data) {
+            co_return false;
+        }
+        give_back(at->second, static_cast<std::uint32_t>(at->second.charges.size()));
+        open.erase(at);
+        co_return true;
+    }
+
     asio::awaitable<result<std::string>> record(state::refusal what, seconds) override {
         if (broken || record_broken) {
             co_return broken ? *broken : *record_broken;

@@ -321,4 +321,30 @@ BOOST_FIXTURE_TEST_CASE(tending_sweeps_and_survives, daemon_parts) {
     BOOST_TEST(on_loop(one(all)));
 }
 
+BOOST_FIXTURE_TEST_CASE(what_the_filter_put_off_before_the_queue_is_given_back_once, daemon_parts) {
+    speaker from{1, {}};
+    const auto use = [&] {
+        return call({{"verb", "limit list"}, {"account", "alice@example.org"}}).at("use").at(0).at("used").get<int>();
+    };
+    (void)ask(rcpt("1.1.0", "a@example.net"), from);
+    const auto sealed = ask(data("1.1.0", 1, ""), from).text;
+    (void)ask(end_of_message("1.1.0", 1, ""), from);
+    (void)ask(rcpt("1.2.0", "a@example.net"), from);
+    const auto queued = ask(data("1.2.0", 1, "4XyZ"), from).text;
+    BOOST_TEST(use() == 2);
+
+    auto answer = call({{"verb", "refund"}, {"ticket", sealed}});
+    BOOST_TEST(answer.at("refunded") == true);
+    BOOST_TEST(answer.at("account") == "alice@example.org");
+    BOOST_TEST(use() == 1);
+    BOOST_TEST(call({{"verb", "refund"}, {"ticket", sealed}}).at("refunded") == false);
+    auto forged = sealed;
+    forged[forged.size() - 5] = forged[forged.size() - 5] == 'A' ? 'B' : 'A';
+    BOOST_TEST(call({{"verb", "refund"}, {"ticket", forged}}).at("code") == "denied");
+    BOOST_TEST(call({{"verb", "refund"}, {"ticket", queued}}).at("code") == "malformed");
+    BOOST_TEST(call({{"verb", "refund"}, {"ticket", 7}}).at("code") == "malformed");
+    BOOST_TEST(call({{"verb", "refund"}}).at("code") == "malformed");
+    BOOST_TEST(use() == 1);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory that the C library keeps after a load, for the next one. glibc gives back what lies on top of a heap and
+// nothing below it, and each thread that finds the others' heaps busy begins one of its own: a server that was busy
+// once would look busy for ever. So heaps are few, a large buffer is no part of a heap (it goes back when it is freed),
+// and a daemon that came to rest gives back the free pages of its heaps: malloc_trim(3), some 0.2 ms for each MiB,
+// during which whoever allocates waits; therefore never under load.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace postsluice::daemon {
+
+/// Bounds heaps and sets what is a large buffer. To be called before there are threads; mallopt(3).
+void bound_heaps() noexcept;
+
+/// Says when a daemon that worked has come to rest. One thread at a time.
+class rest_watch {
+public:
+    /// Of what `work` counts (messages, requests) at most `quiet` between two looks is rest.
+    explicit rest_watch(std::uint64_t quiet) noexcept
+        : quiet_{quiet} {}
+    /// To be called every few seconds with a number that only grows. True: something was done since the last time this
+    /// was true, and nearly nothing since the last look. Also once after the start, whose memory is left over, too.
+    [[nodiscard]] bool came_to_rest(std::uint64_t work) noexcept;
+
+private:
+    std::uint64_t quiet_, seen_ = 0;
+    std::optional<std::uint64_t> rested_at_;
+};
+
+/// Gives free memory back to the system.
+void give_memory_back() noexcept;
+
+} // namespace postsluice::daemon

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the filter puts off before the queue it tells policyd, and nothing else.
+#define BOOST_TEST_DYN_LINK
+#include "filter_fixture.hpp"
+
+#include "shared/control/control.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/test/unit_test.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace postsluice;
+using namespace postsluice::contentfilter;
+using namespace postsluice::contentfilter::testing;
+using nlohmann::json;
+
+namespace {
+
+/// policyd's end of the question: keeps the tickets, and answers as it is told.
+class fake_policyd {
+public:
+    explicit fake_policyd(const std::filesystem::path& directory)
+        : server_{context_.get_executor(), directory / "policyd.sock", ""} {
+        server_.on("refund", [this](control::request_context, std::shared_ptr<const json> given) {
+            return answer(this, std::move(given));
+        });
+        server_.start();
+        thread_ = std::thread{[this] { context_.run(); }};
+    }
+    ~fake_policyd() {
+        server_.stop();
+        context_.stop();
+        thread_.join();
+    }
+    fake_policyd(const fake_policyd&) = delete;
+    std::vector<std::string> tickets() {
+        const std::lock_guard guard{mutex_};
+        return tickets_;
+    }
+    std::atomic<errc> fails_with{errc::internal}; ///< where `fails`
+    std::atomic<bool> fails{false};
+
+private:
+    static asio::awaitable<result<json>> answer(fake_policyd* self, std::shared_ptr<const json> given) {
+        {
+            const std::lock_guard guard{self->mutex_};
+            self->tickets_.push_back(given->at("ticket"));
+        }
+        if (self->fails) co_return failure{self->fails_with, "as the test wants"};
+        co_return control::success({{"account", "alice@example.org"}, {"refunded", true}});
+    }
+    asio::io_context context_;
+    asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+    control::server server_;
+    std::mutex mutex_;
+    std::vector<std::string> tickets_;
+    std::thread thread_;
+};
+
+std::string deliver(filter& f, const std::string& content) {
+    postfix p{f.socket(), false};
+    (void)p.command("MAIL FROM:<alice@example.org>");
+    (void)p.command("RCPT TO:<f@example.net>");
+    if (const auto data = p.command("DATA"); !data.starts_with("354")) return data;
+    p.socket().send(content + ".\r\n");
+    return p.reply();
+}
+
+/// A header field as it stands above the message.
+std::string value_of(const std::string& field) {
+    return field.substr(field.find(": ") + 2, field.size() - field.find(": ") - 4);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(refunds_before_the_queue)
+
+BOOST_AUTO_TEST_CASE(each_message_that_is_put_off_is_told_policyd_with_its_own_ticket) {
+    filter f;
+    fake_policyd policyd{f.scratch.path};
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    const auto first = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    const auto second = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    const auto forged = f.ticket("bob@example.org", "-", "192.0.2.1:587"); // below the first Received
+    BOOST_TEST(deliver(f, first + plain("alice@example.org", "one")).starts_with("450"));
+    BOOST_TEST(deliver(f, second + "Received: by x; Sat, 21 Nov 2026 10:00:00 +0000\r\n" + forged +
+                              plain("alice@example.org", "two"))
+                   .starts_with("450"));
+    const std::vector<std::string> expected{value_of(first), value_of(second)};
+    BOOST_TEST(policyd.tickets() == expected, boost::test_tools::per_element());
+    BOOST_TEST(f.log.has("put off account=alice@example.org charge=\"taken back\""));
+    BOOST_TEST(f.all->refunds().waiting() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(nobody_is_asked_about_what_was_taken_refused_or_kept_or_has_no_such_ticket) {
+    filter f;
+    fake_policyd policyd{f.scratch.path};
+    f.start(smtp::protocol::smtp, way::before_queue);
+    const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "clean")).starts_with("250"));
+    f.find({found("BAD", 20)});
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "bad")).starts_with("550"));
+    f.find({found("VIRUS", 20, config::forced_verdict::quarantine, reason::virus)});
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "virus")).starts_with("250"));
+    f.find({});
+    f.hop->answer("DOT", "450 4.2.0 later");
+    BOOST_TEST(deliver(f, f.ticket("alice@example.org", "-") + plain("alice@example.org", "old")).starts_with("450"));
+    BOOST_TEST(deliver(f, f.ticket("-", "-", "192.0.2.1:25") + plain("a@example.org", "other")).starts_with("450"));
+    BOOST_TEST(deliver(f, plain("alice@example.org", "none")).starts_with("450"));
+    BOOST_TEST(policyd.tickets().empty());
+}
+
+BOOST_AUTO_TEST_CASE(after_the_queue_postfix_comes_again_and_nothing_is_asked_back) {
+    filter f;
+    fake_policyd policyd{f.scratch.path};
+    f.start();
+    f.hop->answer("DOT", "450 4.2.0 later");
+    postfix p{f.socket()};
+    const auto content = f.ticket("alice@example.org", "Q1", "192.0.2.1:587") + plain("alice@example.org", "queued");
+    BOOST_TEST(p.send("Q1", "alice@example.org", {"f@example.net"}, content).front().starts_with("450"));
+    BOOST_TEST(policyd.tickets().empty());
+}
+
+BOOST_AUTO_TEST_CASE(where_policyd_is_not_there_it_is_asked_again_later) {
+    filter f;
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "one")).starts_with("450"));
+    BOOST_TEST(f.all->refunds().waiting() == 1U);
+    {
+        fake_policyd policyd{f.scratch.path};
+        policyd.fails_with = errc::unavailable;
+        policyd.fails = true;
+        run_awaitable(f.all->refunds().ask_again());
+        BOOST_TEST(f.all->refunds().waiting() == 1U);
+        policyd.fails = false;
+        run_awaitable(f.all->refunds().ask_again());
+        BOOST_TEST(f.all->refunds().waiting() == 0U);
+        BOOST_TEST(policyd.tickets().size() == 2U);
+        BOOST_TEST(policyd.tickets().back() == value_of(ticket));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_policyd_does_not_know_is_not_asked_again) {
+    filter f;
+    fake_policyd policyd{f.scratch.path};
+    policyd.fails_with = errc::denied;
+    policyd.fails = true;
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "one")).starts_with("450"));
+    BOOST_TEST(policyd.tickets().size() == 1U);
+    BOOST_TEST(f.all->refunds().waiting() == 0U);
+    BOOST_TEST(f.log.has("charge not taken back account=alice@example.org code=denied"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
