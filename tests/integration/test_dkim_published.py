@@ -282,7 +282,7 @@ class Rotate(PublishedCase):
         new = self.files("next")[0]
         for domain in ("a", "b"):
             self.assertIn(f"{new}._domainkey.{domain}.sub.example. ", run.stdout)
-            self.assertIn(f"{new} of {domain}.sub.example (absent", run.stderr)
+            self.assertIn(f"{new} of {domain}.sub.example (there is no TXT record)", run.stderr)
         records = self.dkim("record", "a.sub.example", "--selector", new, json_output=True)["records"]
         for domain in ("a", "b"):  # one of both is not enough
             self.assertEqual(self.files(), ["w1"])
