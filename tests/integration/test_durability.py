@@ -37,7 +37,7 @@ class Durability(BadDay):
             self.assertRegex(self.ask("calls@example.org", 1), rb"DUNNO")
         letters = ""
         for line in log.read_text(errors="replace").splitlines():
-            if "pwrite64(" in line and '"PSJ1' in line:
+            if "pwrite64(" in line and '"PSJ' in line:
                 letters += "w"
             elif re.search(r"fdatasync.* = 0", line):
                 letters += "s"
