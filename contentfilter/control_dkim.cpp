@@ -111,12 +111,14 @@ answer record(service* s, control::request_context, arguments given) {
     co_return control::success({{"records", std::move(out)}});
 }
 
-/// A wildcard has no record of its own: what was asked for, and without a domain those of it that were used.
+/// A wildcard has no record of its own: what was asked for, and without a domain those of it that were used. It is the
+/// same key where its record is the same: each time that keys are loaded they are other objects.
 std::vector<auth::listed_key> with_used_of_wildcards(service& s, std::vector<auth::listed_key> keys) {
     std::vector<auth::listed_key> out;
     for (const auto& used : s.published().known().of_wildcards())
         for (const auto& one : keys) {
-            if (auth::final_domain(one.key) || one.key.selector != used.key.selector || one.key.key != used.key.key)
+            if (auth::final_domain(one.key) || one.key.selector != used.key.selector ||
+                auth::dns_record(one.key) != used.last.expected)
                 continue;
             auto of_domain = one;
             of_domain.key.domain = used.key.domain;
