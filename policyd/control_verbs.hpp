@@ -79,19 +79,20 @@
 // clang-format on
 #pragma once
 
-#include "shared/control/control.hpp"
+#include "policyd/control_arguments.hpp"
 
 namespace postsluice::policyd {
 
 class service;
 
-/// "spf check" (control_spf.cpp).
-boost::asio::awaitable<result<nlohmann::json>> spf_check(service& s, control::request_context by,
-                                                         std::shared_ptr<const nlohmann::json> given);
+/// One verb: what it answers to `given`, which outlives it; `by` is who asks.
+using verb = answer (*)(service& s, control::request_context by, arguments given);
+void add_verb(control::server& to, service& what, std::string name, verb run);
 
-/// "refund" (control_refund.cpp).
-boost::asio::awaitable<result<nlohmann::json>> refund(service& s, control::request_context by,
-                                                      std::shared_ptr<const nlohmann::json> given);
+answer spf_check(service& s, control::request_context by, arguments given); ///< control_spf.cpp
+answer refund(service& s, control::request_context by, arguments given);    ///< control_refund.cpp
+void add_account_verbs(control::server& to, service& what);                 ///< control_accounts.cpp
+void add_limit_verbs(control::server& to, service& what);                   ///< control_limits.cpp
 
 /// Registers all verbs. `what` outlives the server; handlers run on its event loop.
 void add_control_verbs(control::server& to, service& what);

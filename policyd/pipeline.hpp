@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a request to a decision: identify -> profile -> rules -> decision at RCPT (for clients that are no account of
-// ours the inbound rules), reconciliation and ticket at DATA,
-// settlement at END-OF-MESSAGE (always DUNNO there: Postfix before 3.7.22 lets a client go on after a refusal), DUNNO
-// and no charge elsewhere. One place each for: observe mode, abuse_address, what trouble with state does (on_error),
-// references and events, counters, the strikes that refusals are. Runs on the event loop's thread; touches no
-// socket. Observe mode holds for all (mode), for a profile (observe) or for some rules of it (observe_rules); trouble
-// in a rule follows policyd.on_error_of, where it names the rule, and policyd.on_error otherwise. What was answered
-// goes to the recorder, and is added up for its account.
+// ours the inbound rules), reconciliation and ticket at DATA, settlement at END-OF-MESSAGE (always DUNNO there: Postfix
+// before 3.7.22 lets a client go on after a refusal), DUNNO and no charge elsewhere. One place each for: observe mode,
+// abuse_address, what trouble with state does (on_error), references and events, counters, the strikes that refusals
+// are. Runs on the event loop's thread; touches no socket. Observe mode holds for all (mode), for a profile (observe)
+// or for some rules of it (observe_rules); trouble in a rule follows policyd.on_error_of, where it names the rule, and
+// policyd.on_error otherwise. What was answered goes to the recorder, and is added up for its account.
 //
 // Most requests pass all rules without a wait: they are answered by plain functions, and wait once, for the commit of
 // what they charged (state/accounting.hpp). The first rule that has to wait, or does not pass, hands the request to the

@@ -44,15 +44,22 @@ void remove_leftovers() {
 
 } // namespace
 
+// Between its name and its lock a directory looks like a leftover to a setup that begins just then: that one removes
+// it, and another is made.
 result<scratch> scratch::make() {
+    constexpr int tries = 5;
     remove_leftovers();
-    auto name = std::string{place} + '/' + std::string{prefix} + "XXXXXX";
-    scratch out;
-    if (::mkdtemp(name.data()) == nullptr) return failure{errc::denied, name + ": " + std::strerror(errno)};
-    out.path_ = name;
-    out.lock_ = locked(out.path_);
-    if (::chmod(name.c_str(), 0755) != 0 || out.lock_ < 0) return failure{errc::denied, name};
-    return out;
+    failure why;
+    for (int n = 0; n < tries; ++n) {
+        auto name = std::string{place} + '/' + std::string{prefix} + "XXXXXX";
+        scratch out;
+        if (::mkdtemp(name.data()) == nullptr) return failure{errc::denied, name + ": " + std::strerror(errno)};
+        out.path_ = name;
+        out.lock_ = locked(out.path_);
+        if (out.lock_ >= 0 && ::chmod(name.c_str(), 0755) == 0) return out;
+        why = {errc::denied, name + ": " + std::strerror(errno)};
+    }
+    return why;
 }
 
 scratch::scratch(scratch&& other) noexcept

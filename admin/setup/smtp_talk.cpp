@@ -92,10 +92,15 @@ result<smtp::reply> smtp_talk::say(std::string text) {
     text += "\r\n";
     for (std::string_view rest = text; !rest.empty();) {
         const auto n = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
-        if (n > 0)
+        if (n > 0) {
             rest.remove_prefix(static_cast<std::size_t>(n));
-        else if (errno != EAGAIN && errno != EINTR)
-            return failure{errc::closed, "SMTP"};
+            continue;
+        }
+        if (errno != EAGAIN && errno != EINTR) return failure{errc::closed, "SMTP"};
+        pollfd wait{fd_, POLLOUT, 0};
+        const milliseconds most = bounds_.reply_timeout;
+        if (errno == EAGAIN && ::poll(&wait, 1, static_cast<int>(most.count())) == 0)
+            return failure{errc::timed_out, "an SMTP command"};
     }
     return read(bounds_.reply_timeout);
 }

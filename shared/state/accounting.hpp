@@ -187,13 +187,6 @@ public:
     /// awaited before the caller gives way; what was applied is gone where it fails.
     virtual asio::awaitable<result<void>> committed() = 0;
 
-    /// The same verbs, complete after their commit.
-    asio::awaitable<result<admit_answer>> admit(admit_request request);
-    asio::awaitable<result<data_answer>> data(data_request request);
-    asio::awaitable<result<void>> settle(transaction_id id, std::uint64_t connection, std::string queue_id,
-                                         std::uint64_t size);
-    asio::awaitable<result<void>> abort(transaction_id id, std::uint64_t connection, bool after_data_too);
-
     /// Counts an invalid recipient under those of `limits` that count them; there is nothing to write where none does.
     virtual asio::awaitable<result<void>> count_invalid(invalid_request request) = 0;
     /// The filter told the client to come again: gives back all that the transaction was charged with, and forgets it.

@@ -8,8 +8,9 @@
 // active layer takes what is written now. When it has grown to its bound, or sync() or copy_to() is called (maintenance
 // does, every second), it is frozen, an empty one takes its place together with the other one of two journal files, and
 // what was frozen is written down in the environment, with the number of the last generation that is in it. Reads look
-// into the active layer, the frozen one, the environment, in this order. All values are whole, so writing down twice
-// does no harm.
+// into the active layer, the frozen one, the environment, in this order. The layers hold whole values, so writing down
+// twice does no harm. A journal holds of a value that changed a little what differs from the one before: whoever reads
+// it takes the generations in order, and looks for that one in the layers and in the environment.
 //
 // After a kill: generations that the environment does not have yet are read from their journals and written down before
 // anything else. After a machine crash the journals count only where `synced`: then the commits of a turn are answered

@@ -127,7 +127,7 @@ public:
     virtual void when_durable(std::function<void(result<void>)> done) = 0;
 };
 
-/// A keyed, fixed-size key: tag octet, then 16 octets of SipHash/BLAKE2 over `parts` with a per-state-directory secret,
+/// A keyed, fixed-size key: tag octet, then 16 octets of SipHash over `parts` with a per-state-directory secret,
 /// so that no input (the null sender, 10 KiB of address) makes an empty or over-long key and no sender can aim at a
 /// collision.
 [[nodiscard]] std::string hashed_key(char tag, std::string_view secret, std::initializer_list<std::string_view> parts);

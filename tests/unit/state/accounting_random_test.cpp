@@ -2,6 +2,7 @@
 // Random interleavings of many transactions against a simple model of what they are charged with. The books lie behind
 // a journal, and the process "dies" now and then: what was answered is there afterwards.
 #define BOOST_TEST_DYN_LINK
+#include "committed.hpp"
 #include "fixture.hpp"
 
 #include "shared/state/accounting_lmdb.hpp"
@@ -96,7 +97,8 @@ private:
 
     void admit(const std::string& name) {
         const auto recipient = std::to_string(random_() % 6);
-        const auto answer = run(io_, books_->admit({{"s", name}, 1, "a", recipient, limits, false, false})).value();
+        const auto answer =
+            run(io_, admit_committed(*books_, {{"s", name}, 1, "a", recipient, limits, false, false})).value();
         auto known = open_.find(name);
         if (known != open_.end()) known->second.data = false;
         if (known != open_.end() && known->second.known.contains(recipient)) {
@@ -118,7 +120,8 @@ private:
         const auto count = static_cast<std::uint32_t>(1 + random_() % (t.charged + t.repeats + 2));
         const auto more = count > t.charged + t.repeats ? count - t.charged - t.repeats : 0;
         const auto answer =
-            run(io_, books_->data({{"s", name}, 1, "a", "Q" + name, count, limits, false, false, false})).value();
+            run(io_, data_committed(*books_, {{"s", name}, 1, "a", "Q" + name, count, limits, false, false, false}))
+                .value();
         BOOST_TEST_REQUIRE(answer.breach.has_value() == ((more != 0 || t.charged == 0) && !fits(more, t.charged == 0)));
         if (answer.breach) return;
         if (count < t.charged) {
@@ -134,14 +137,14 @@ private:
     void settle(const std::string& name) {
         const auto known = open_.find(name);
         if (known == open_.end() || !known->second.data) return;
-        BOOST_REQUIRE(run(io_, books_->settle({"s", name}, 1, "Q" + name, 1)).has_value());
+        BOOST_REQUIRE(run(io_, settle_committed(*books_, {"s", name}, 1, "Q" + name, 1)).has_value());
         accepted_ += known->second.charged;
         ++accepted_messages_;
         open_.erase(known);
         ++round_; // this instance does not come again
     }
     void abort(const std::string& name) {
-        BOOST_REQUIRE(run(io_, books_->abort({"s", name}, 1, true)).has_value());
+        BOOST_REQUIRE(run(io_, abort_committed(*books_, {"s", name}, 1, true)).has_value());
         open_.erase(name);
     }
 
@@ -187,9 +190,10 @@ BOOST_AUTO_TEST_CASE(with_time_passing_no_period_ever_holds_more_than_the_limit)
         clock.advance(milliseconds{random() % 120'000});
         const auto name = "i" + std::to_string(i / 4 - static_cast<int>(random() % 3));
         if (random() % 5 == 0) {
-            BOOST_REQUIRE(run(io, books.abort({"s", name}, 1, true)).has_value());
+            BOOST_REQUIRE(run(io, abort_committed(books, {"s", name}, 1, true)).has_value());
             admitted.erase(name);
-        } else if (!run(io, books.admit({{"s", name}, 1, "a", std::to_string(i), hourly, false, false}))->breach) {
+        } else if (!run(io, admit_committed(books, {{"s", name}, 1, "a", std::to_string(i), hourly, false, false}))
+                        ->breach) {
             admitted[name].push_back(clock.now());
         }
         std::size_t within = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a transaction as dialogues, one for each rule of reservation.
 #define BOOST_TEST_DYN_LINK
+#include "committed.hpp"
 #include "fixture.hpp"
 
 #include "shared/state/accounting_lmdb.hpp"
@@ -36,7 +37,8 @@ struct desk {
     static transaction_id id(const std::string& instance) { return {"192.0.2.1:587", instance}; }
 
     admit_answer rcpt(const std::string& instance, const std::string& recipient) {
-        auto a = run(io, books->admit({id(instance), connection, alice, recipient, limits, observe, at_once}));
+        auto a =
+            run(io, admit_committed(*books, {id(instance), connection, alice, recipient, limits, observe, at_once}));
         BOOST_REQUIRE(a.has_value());
         return *a;
     }
@@ -44,16 +46,16 @@ struct desk {
         return !rcpt(instance, recipient).breach;
     }
     data_answer data(const std::string& instance, std::uint32_t count, const std::string& queue_id = "Q1") {
-        auto a = run(io, books->data({id(instance), connection, alice, queue_id, count, limits, observe, data_settles,
-                                      at_once}));
+        auto a = run(io, data_committed(*books, {id(instance), connection, alice, queue_id, count, limits, observe,
+                                                 data_settles, at_once}));
         BOOST_REQUIRE(a.has_value());
         return *a;
     }
     void eom(const std::string& instance, const std::string& queue_id = "Q1") {
-        BOOST_REQUIRE(run(io, books->settle(id(instance), connection, queue_id, 1000)).has_value());
+        BOOST_REQUIRE(run(io, settle_committed(*books, id(instance), connection, queue_id, 1000)).has_value());
     }
     void abort(const std::string& instance, bool after_data_too = true) {
-        BOOST_REQUIRE(run(io, books->abort(id(instance), connection, after_data_too)).has_value());
+        BOOST_REQUIRE(run(io, abort_committed(*books, id(instance), connection, after_data_too)).has_value());
     }
     std::size_t sweep(std::size_t most = 1000) { return run(io, books->sweep(most)).value(); }
     std::string refuse(const std::string& subject, const std::string& recipient) {
@@ -124,7 +126,8 @@ BOOST_AUTO_TEST_CASE(a_refused_recipient_is_decided_anew) {
 BOOST_AUTO_TEST_CASE(the_same_instance_of_another_server_is_another_transaction) {
     desk d;
     BOOST_TEST(d.admitted("i1", "a"));
-    const auto other = run(d.io, d.books->admit({{"192.0.2.2:587", "i1"}, 1, alice, "a", d.limits, false, false}));
+    const auto other =
+        run(d.io, admit_committed(*d.books, {{"192.0.2.2:587", "i1"}, 1, alice, "a", d.limits, false, false}));
     BOOST_TEST(!other->repeated);
     BOOST_TEST(d.used() == 2U);
 }
@@ -469,12 +472,13 @@ BOOST_AUTO_TEST_CASE(limits_that_cannot_be_kept_are_refused_and_leave_the_turn_w
     auto twice = d.limits;
     twice.push_back(twice[0]);
     result<admit_answer> good{admit_answer{}};
-    asio::co_spawn(d.io, d.books->admit({desk::id("i1"), 1, alice, "a", d.limits, false, false}),
+    asio::co_spawn(d.io, admit_committed(*d.books, {desk::id("i1"), 1, alice, "a", d.limits, false, false}),
                    [&](std::exception_ptr, result<admit_answer> a) { good = std::move(a); });
-    BOOST_TEST(run(d.io, d.books->admit({desk::id("i2"), 1, alice, "a", many, false, false})).error().code ==
+    BOOST_TEST(run(d.io, admit_committed(*d.books, {desk::id("i2"), 1, alice, "a", many, false, false})).error().code ==
                errc::too_large);
-    BOOST_TEST(run(d.io, d.books->admit({desk::id("i2"), 1, alice, "a", twice, false, false})).error().code ==
-               errc::malformed);
+    BOOST_TEST(
+        run(d.io, admit_committed(*d.books, {desk::id("i2"), 1, alice, "a", twice, false, false})).error().code ==
+        errc::malformed);
     BOOST_TEST(good.has_value());
     BOOST_TEST(d.used() == 1U);
 }
@@ -517,8 +521,8 @@ BOOST_AUTO_TEST_CASE(a_thousand_parallel_requests_admit_exactly_the_limit) {
     int admitted = 0, refused = 0, failed = 0;
     for (int i = 0; i < 1000; ++i) {
         asio::co_spawn(d.io,
-                       d.books->admit({desk::id("i" + std::to_string(i % 16)), 1, alice, std::to_string(i), d.limits,
-                                       false, false}),
+                       admit_committed(*d.books, {desk::id("i" + std::to_string(i % 16)), 1, alice, std::to_string(i),
+                                                  d.limits, false, false}),
                        [&](std::exception_ptr, result<admit_answer> a) {
                            ++(!a ? failed : a->breach ? refused : admitted);
                        });
@@ -533,7 +537,8 @@ BOOST_AUTO_TEST_CASE(a_thousand_parallel_requests_admit_exactly_the_limit) {
 BOOST_AUTO_TEST_CASE(what_was_answered_survives_and_what_was_not_is_not_charged) {
     desk d;
     BOOST_TEST(d.admitted("i1", "a"));
-    asio::co_spawn(d.io, d.books->admit({desk::id("i1"), 1, alice, "b", d.limits, false, false}), asio::detached);
+    asio::co_spawn(d.io, admit_committed(*d.books, {desk::id("i1"), 1, alice, "b", d.limits, false, false}),
+                   asio::detached);
     d.io.restart();
     while (d.io.poll_one() != 0 && d.used() != 2U) {
     } // applied, not committed
@@ -557,7 +562,8 @@ BOOST_AUTO_TEST_CASE(a_full_store_fails_the_turn_and_the_next_one_works_after_a_
         const auto name = std::to_string(stored);
         outcome =
             run(d.io,
-                d.books->admit({desk::id(name), 1, name, "a", {{"account:" + name, {five_recipients}}}, false, false}));
+                admit_committed(
+                    *d.books, {desk::id(name), 1, name, "a", {{"account:" + name, {five_recipients}}}, false, false}));
         if (!outcome) break;
         ++stored;
     }

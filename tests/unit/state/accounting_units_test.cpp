@@ -2,6 +2,7 @@
 // Every unit against an exact log: what is admitted fits the log, what is refused would not fit 1/32 of a period longer
 // (distinct counts: would not fit), and a retry at the stated time passes.
 #define BOOST_TEST_DYN_LINK
+#include "committed.hpp"
 #include "fixture.hpp"
 
 #include "shared/state/accounting_lmdb.hpp"
@@ -46,19 +47,21 @@ struct books_rig {
     }
     static transaction_id id(int n) { return {"s", "i" + std::to_string(n)}; }
     admit_answer rcpt(int n, const request_of& r) {
-        auto a = run(io, books.admit({id(n), 1, r.account, r.recipient, under(r.account), false, false, r.facts}));
+        auto a = run(
+            io, admit_committed(books, {id(n), 1, r.account, r.recipient, under(r.account), false, false, r.facts}));
         BOOST_REQUIRE(a.has_value());
         return *a;
     }
     data_answer data(int n, std::uint32_t count, const request_of& r = {}) {
-        auto a = run(io, books.data({id(n), 1, r.account, "Q", count, under(r.account), false, false, false, r.facts}));
+        auto a = run(io, data_committed(
+                             books, {id(n), 1, r.account, "Q", count, under(r.account), false, false, false, r.facts}));
         BOOST_REQUIRE(a.has_value());
         return *a;
     }
     void settle(int n, std::uint64_t size = 0) {
-        BOOST_REQUIRE(run(io, books.settle(id(n), 1, "Q", size)).has_value());
+        BOOST_REQUIRE(run(io, settle_committed(books, id(n), 1, "Q", size)).has_value());
     }
-    void abort(int n) { BOOST_REQUIRE(run(io, books.abort(id(n), 1, true)).has_value()); }
+    void abort(int n) { BOOST_REQUIRE(run(io, abort_committed(books, id(n), 1, true)).has_value()); }
     void invalid(int n, const std::string& recipient, const std::string& account = "a") {
         BOOST_REQUIRE(run(io, books.count_invalid({id(n), 1, recipient, under(account)})).has_value());
     }

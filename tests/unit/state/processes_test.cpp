@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two processes on one state directory, and what happens when one of them is killed or stopped.
 #define BOOST_TEST_DYN_LINK
+#include "committed.hpp"
 #include "fixture.hpp"
 
 #include "shared/state/environments.hpp"
@@ -336,10 +337,10 @@ int charge_and_die(const std::filesystem::path& directory) {
     const auto books = (*e)->make_accounting(io.get_executor());
     const std::vector<counted_limits> limits{{"account:a", {{9, limit_unit::recipients, seconds{3600}}}}};
     for (const char* to : {"a", "b", "c"}) {
-        const auto answer = run(io, books->admit({{"s", "i"}, 1, "a", to, limits, false, false}));
+        const auto answer = run(io, admit_committed(*books, {{"s", "i"}, 1, "a", to, limits, false, false}));
         if (!answer || answer->breach) return 2;
     }
-    if (!run(io, books->settle({"s", "i"}, 1, "Q", 0))) return 3;
+    if (!run(io, settle_committed(*books, {"s", "i"}, 1, "Q", 0))) return 3;
     if (!(*e)->hot().copy_to(directory / "counters.copy")) return 4;
     ::_exit(0);
 }

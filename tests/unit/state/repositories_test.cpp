@@ -2,6 +2,7 @@
 // Accounts with their locks, verdict events, the writer, and a daemon's environments as a
 // whole.
 #define BOOST_TEST_DYN_LINK
+#include "committed.hpp"
 #include "fixture.hpp"
 
 #include "shared/state/environments.hpp"
@@ -357,7 +358,7 @@ BOOST_AUTO_TEST_CASE(two_daemons_meet_in_one_directory) {
     BOOST_TEST(*state_secret(options.directory) == (*e)->secret());
     boost::asio::io_context io;
     const auto books = (*e)->make_accounting(io.get_executor());
-    BOOST_TEST(run(io, books->settle({"s", "i"}, 1, "Q", 1)).has_value());
+    BOOST_TEST(run(io, settle_committed(*books, {"s", "i"}, 1, "Q", 1)).has_value());
     const auto mode = std::filesystem::status(options.directory).permissions();
     BOOST_TEST((mode == std::filesystem::perms{0770}));
 }

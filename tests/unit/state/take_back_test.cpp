@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the filter put off before the queue is given back: all of it, once, and never more.
 #define BOOST_TEST_DYN_LINK
+#include "committed.hpp"
 #include "fixture.hpp"
 
 #include "shared/state/accounting_lmdb.hpp"
@@ -34,15 +35,17 @@ struct desk {
     void rcpt(const char* instance, const char* to, std::uint64_t announced = 0, bool for_good = false) {
         counted_facts facts;
         facts.size = announced;
-        BOOST_REQUIRE(run(io, books.admit({id(instance), 1, "a", to, under, false, for_good, facts})).has_value());
+        BOOST_REQUIRE(
+            run(io, admit_committed(books, {id(instance), 1, "a", to, under, false, for_good, facts})).has_value());
     }
     void data(const char* instance, std::uint32_t count, const char* queue_id = "", bool settles = false,
               bool for_good = false) {
-        BOOST_REQUIRE(run(io, books.data({id(instance), 1, "a", queue_id, count, under, false, settles, for_good, {}}))
-                          .has_value());
+        BOOST_REQUIRE(
+            run(io, data_committed(books, {id(instance), 1, "a", queue_id, count, under, false, settles, for_good, {}}))
+                .has_value());
     }
     void end(const char* instance, std::uint64_t size = 0, const char* queue_id = "") {
-        BOOST_REQUIRE(run(io, books.settle(id(instance), 1, queue_id, size)).has_value());
+        BOOST_REQUIRE(run(io, settle_committed(books, id(instance), 1, queue_id, size)).has_value());
     }
     void message(const char* instance, std::vector<const char*> to, std::uint64_t size = 0) {
         for (const auto* one : to)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define BOOST_TEST_DYN_LINK
+#include "committed.hpp"
 #include "fixture.hpp"
 
 #include "shared/state/accounting_lmdb.hpp"
@@ -79,8 +80,9 @@ BOOST_AUTO_TEST_CASE(a_trend_and_a_charge_of_one_turn_share_a_commit) {
     };
     const trend_message message{s.clock.now(), 1, 1, 7};
     asio::co_spawn(s.io, s.trends->observe(alice, message, {}), count);
-    asio::co_spawn(s.io, s.books->admit({{"192.0.2.1:587", "a.b.c"}, 1, alice, "x@y", {{"account:" + alice, {five}}}}),
-                   count);
+    asio::co_spawn(
+        s.io, admit_committed(*s.books, {{"192.0.2.1:587", "a.b.c"}, 1, alice, "x@y", {{"account:" + alice, {five}}}}),
+        count);
     s.io.restart();
     s.io.run();
     BOOST_TEST(done == 2);
