@@ -2,6 +2,7 @@
 #include "policyd/control_pieces.hpp"
 
 #include "policyd/control_json.hpp"
+#include "shared/control/control.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
