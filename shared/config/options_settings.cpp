@@ -106,7 +106,7 @@ const options<fingerprint_settings>& fingerprint_options() {
                "CAMPAIGN_ACCOUNTS: so many accounts sent the same within the window."),
         row<f>("many_recipients", &f::many_recipients, integers<std::size_t>(2, 10'000'000),
                "CAMPAIGN_RECIPIENTS: one account sent the same to so many recipients within the window."),
-        row<f>("max_campaigns", &f::max_campaigns, integers<std::size_t>(100, 5'000'000),
+        row<f>("max_campaigns", &f::max_campaigns, integers<std::size_t>(100, 1'000'000),
                "Fingerprints of sent mail that are remembered; the oldest are forgotten."),
         row<f>("max_known", &f::max_known, integers<std::size_t>(10, 100'000),
                "Messages that operators may add with `postsluice fingerprint add`."),

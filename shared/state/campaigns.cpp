@@ -4,8 +4,10 @@
 #include "shared/state/codec.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
+#include <utility>
 
 namespace postsluice::state {
 namespace {
@@ -75,8 +77,15 @@ struct campaign {
 std::string place_key(std::uint64_t place) {
     return "FP" + big_endian(place);
 }
-std::string band_key(fingerprint_kind kind, std::size_t band, std::uint64_t hash) {
-    return std::string{"FB"} + static_cast<char>(kind) + static_cast<char>(band) + big_endian(hash);
+/// What the index knows the bands by: of another kind the same band is another one.
+std::array<std::uint32_t, std::tuple_size_v<min_hash_bands>> index_bands(fingerprint_kind kind,
+                                                                         const min_hash& sketch) {
+    const auto bands = bands_of(sketch);
+    std::array<std::uint32_t, std::tuple_size_v<min_hash_bands>> out{};
+    for (std::size_t band = 0; band < bands.size(); ++band)
+        out[band] =
+            static_cast<std::uint32_t>((bands[band] + 0x9e3779b97f4a7c15U * static_cast<std::uint64_t>(kind)) >> 32U);
+    return out;
 }
 std::optional<std::uint64_t> place_in(std::optional<std::string_view> value) {
     if (!value || value->size() != 8) return std::nullopt;
@@ -88,59 +97,75 @@ struct found_campaign {
     campaign what;
 };
 
-/// The campaign most like it, of those that share a band.
-std::optional<found_campaign> find(const read_txn& txn, const fingerprint& wanted, double similarity) {
+/// The campaign most like it, of those in these places.
+std::optional<found_campaign> find(const read_txn& txn, const std::vector<band_index::place>& places,
+                                   const fingerprint& wanted, double similarity) {
     std::optional<found_campaign> best;
     double best_likeness = 0;
-    std::vector<std::uint64_t> seen;
-    const auto bands = bands_of(wanted.sketch);
-    for (std::size_t band = 0; band < bands.size(); ++band) {
-        const auto place = place_in(txn.get(band_key(wanted.kind, band, bands[band])));
-        if (!place || std::find(seen.begin(), seen.end(), *place) != seen.end()) continue;
-        seen.push_back(*place);
-        const auto value = txn.get(place_key(*place));
+    for (const auto place : places) {
+        const auto value = txn.get(place_key(place));
         auto there = value ? campaign::decode(*value) : std::nullopt;
         if (!there || !is_same(wanted, there->kind, there->sketch, similarity)) continue;
         const auto how = likeness(wanted.sketch, there->sketch);
         if (how <= best_likeness) continue;
         best_likeness = how;
-        best = {*place, std::move(*there)};
+        best = {place, std::move(*there)};
     }
     return best;
 }
 
-/// The place is free afterwards, and nothing leads there.
-result<void> clear(write_txn& txn, std::uint64_t place, const campaign& there) {
-    const auto bands = bands_of(there.sketch);
-    for (std::size_t band = 0; band < bands.size(); ++band) {
-        const auto key = band_key(there.kind, band, bands[band]);
-        if (place_in(txn.get(key)) != place) continue; // a later one's
-        if (auto gone = txn.erase(key); !gone) return gone;
-    }
-    return txn.erase(place_key(place));
-}
+} // namespace
 
-result<std::uint64_t> take_place(write_txn& txn, instant after, std::size_t most) {
+/// What one transaction changes in the index. Undone at the end, unless the transaction was committed.
+class campaigns::index_changes {
+public:
+    explicit index_changes(campaigns& of)
+        : of_{of} {}
+    index_changes(const index_changes&) = delete;
+    index_changes& operator=(const index_changes&) = delete;
+    ~index_changes() {
+        const std::lock_guard lock{of_.mutex_};
+        for (; !before_.empty(); before_.pop_back())
+            of_.index_.lead(before_.back().first, before_.back().second);
+    }
+    void keep() noexcept { before_.clear(); }
+
+    void add(fingerprint_kind kind, const min_hash& sketch, band_index::place where) {
+        const std::lock_guard lock{of_.mutex_};
+        for (const auto band : index_bands(kind, sketch))
+            lead(band, where);
+    }
+    /// Nothing leads to this place any more. A later campaign's bands stay.
+    void remove(fingerprint_kind kind, const min_hash& sketch, band_index::place where) {
+        const std::lock_guard lock{of_.mutex_};
+        for (const auto band : index_bands(kind, sketch))
+            if (of_.index_.find(band) == where) lead(band, band_index::nowhere);
+    }
+
+private:
+    void lead(std::uint32_t band, band_index::place where) {
+        before_.emplace_back(band, of_.index_.find(band)); // first: nothing is changed that could not be undone
+        of_.index_.lead(band, where);
+    }
+    campaigns& of_;
+    std::vector<std::pair<std::uint32_t, band_index::place>> before_;
+};
+
+namespace {
+
+/// The place for a new campaign. `gone` hears of the one that lay there.
+template <class Gone>
+result<band_index::place> take_place(write_txn& txn, instant after, std::size_t most, Gone&& gone) {
     auto next = place_in(txn.get(next_key)).value_or(0) % most;
     for (int passed = 0;; ++passed, next = (next + 1) % most) {
         const auto value = txn.get(place_key(next));
-        if (!value) break;
-        const auto there = campaign::decode(*value);
+        const auto there = value ? campaign::decode(*value) : std::nullopt;
         if (there && there->active(after) > 1 && passed < most_passed_over) continue;
-        if (auto gone = there ? clear(txn, next, *there) : txn.erase(place_key(next)); !gone) return gone.error();
+        if (there) gone(*there, static_cast<band_index::place>(next));
         break;
     }
     if (auto put = txn.put(next_key, big_endian(next + 1)); !put) return put.error();
-    return next;
-}
-
-result<void> begin(write_txn& txn, const fingerprint& what, campaign made, instant after, std::size_t most) {
-    const auto place = take_place(txn, after, most);
-    if (!place) return place.error();
-    const auto bands = bands_of(what.sketch);
-    for (std::size_t band = 0; band < bands.size(); ++band)
-        if (auto put = txn.put(band_key(what.kind, band, bands[band]), big_endian(*place)); !put) return put;
-    return txn.put(place_key(*place), made.encode());
+    return static_cast<band_index::place>(next);
 }
 
 } // namespace
@@ -153,12 +178,43 @@ std::uint64_t campaigns::hash_of(std::string_view account) const {
     return from_big_endian(hashed_key('F', secret_, {account}).substr(1));
 }
 
+/// Once for each opening of the environment: one that was found damaged is another one.
+result<void> campaigns::make_index(const read_txn& txn) {
+    const auto version = store_.version();
+    if (!version) return version.error();
+    const std::lock_guard lock{mutex_};
+    if (opening_ == version->opening) return {};
+    index_.clear();
+    txn.scan("FP", {}, [&](std::string_view key, std::string_view value) {
+        const auto place = place_in(key.substr(2));
+        const auto there = place ? campaign::decode(value) : std::nullopt;
+        if (!there || *place >= band_index::nowhere) return true;
+        for (const auto band : index_bands(there->kind, there->sketch))
+            index_.lead(band, static_cast<band_index::place>(*place));
+        return true;
+    });
+    if (txn.damaged()) return failure{errc::corrupt, "campaigns"};
+    opening_ = version->opening;
+    return {};
+}
+
+std::vector<band_index::place> campaigns::places_of(const fingerprint& wanted) {
+    std::vector<band_index::place> out;
+    const std::lock_guard lock{mutex_};
+    for (const auto band : index_bands(wanted.kind, wanted.sketch)) {
+        const auto place = index_.find(band);
+        if (place != band_index::nowhere && std::find(out.begin(), out.end(), place) == out.end()) out.push_back(place);
+    }
+    return out;
+}
+
 result<campaigns::sighting> campaigns::ask(const fingerprint& what, std::string_view account, instant now,
                                            const bounds& within) {
     const auto txn = store_.read();
     if (!txn) return txn.error();
+    if (auto made = make_index(*txn); !made) return made.error();
     sighting out;
-    const auto found = find(*txn, what, within.similarity);
+    const auto found = find(*txn, places_of(what), what, within.similarity);
     if (!found) return out;
     const auto mine = hash_of(account);
     const auto after = now - within.window;
@@ -174,19 +230,28 @@ result<void> campaigns::learn(const std::vector<fingerprint>& what, std::string_
     if (what.empty()) return {};
     auto txn = store_.write();
     if (!txn) return txn.error();
+    if (auto made = make_index(*txn); !made) return made;
+    index_changes changes{*this};
     const auto mine = hash_of(account);
     for (const auto& one : what) {
-        auto found = find(*txn, one, within.similarity);
-        if (found) {
+        if (auto found = find(*txn, places_of(one), one, within.similarity)) {
             found->what.join(mine, recipients, now, within.window);
             if (auto put = txn->put(place_key(found->place), found->what.encode()); !put) return put;
             continue;
         }
+        const auto place =
+            take_place(*txn, now - within.window, within.most, [&](const campaign& old, band_index::place where) {
+                changes.remove(old.kind, old.sketch, where);
+            });
+        if (!place) return place.error();
         campaign made{one.kind, one.sketch, {}};
         made.join(mine, recipients, now, within.window);
-        if (auto begun = begin(*txn, one, std::move(made), now - within.window, within.most); !begun) return begun;
+        changes.add(one.kind, one.sketch, *place);
+        if (auto put = txn->put(place_key(*place), made.encode()); !put) return put;
     }
-    return txn->commit();
+    auto done = txn->commit();
+    if (done) changes.keep();
+    return done;
 }
 
 } // namespace postsluice::state
