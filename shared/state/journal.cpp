@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t magic = 0x32'4a'53'50; // "PSJ2"
+constexpr std::uint32_t magic = 0x33'4a'53'50; // "PSJ3"
 constexpr std::uint32_t erased = ~std::uint32_t{0};
 
 struct frame_head {
@@ -28,6 +28,9 @@ struct change_head {
     std::uint16_t key = 0;
     std::uint16_t is_patch = 0;
     std::uint32_t value = 0;
+};
+struct patch_head {
+    std::uint32_t before = 0, now = 0; // octets of the whole
 };
 struct piece_head {
     std::uint32_t at = 0, size = 0;
@@ -112,7 +115,7 @@ void append_image(std::string& out, const T& what) {
     out.append(reinterpret_cast<const char*>(&what), sizeof what);
 }
 
-// Where the first word that differs lies, from `at` on; the size where none does. Both have the same size.
+// Where the first word that differs lies, from `at` on; their size where none does. Both have the same size.
 std::size_t next_difference(std::string_view before, std::string_view now, std::size_t at) noexcept {
     constexpr std::size_t word = sizeof(std::uint64_t);
     for (; at + word <= now.size(); at += word) {
@@ -126,37 +129,43 @@ std::size_t next_difference(std::string_view before, std::string_view now, std::
     return now.size();
 }
 
+void append_piece(std::string& out, std::string_view now, std::size_t at, std::size_t end) {
+    append_image(out, piece_head{static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end - at)});
+    out.append(now.substr(at, end - at));
+}
+
 // False, and nothing appended: the whole value is no longer.
 bool append_patch(std::string& out, std::string_view before, std::string_view now) {
     constexpr std::size_t least = 64, word = sizeof(std::uint64_t), near = 2 * word;
-    if (before.size() != now.size() || now.size() < least) return false;
+    if (now.size() < least) return false;
     const auto start = out.size(), most = start + now.size() / 2;
-    append_image(out, static_cast<std::uint32_t>(now.size()));
-    for (auto at = next_difference(before, now, 0); at < now.size();) {
-        auto end = std::min(at + word, now.size());
-        auto next = next_difference(before, now, end);
-        for (; next < now.size() && next - end <= near; next = next_difference(before, now, end))
-            end = std::min(next + word, now.size());
-        append_image(out, piece_head{static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end - at)});
-        out.append(now.substr(at, end - at));
-        if (out.size() > most) {
-            out.resize(start);
-            return false;
-        }
+    append_image(out, patch_head{static_cast<std::uint32_t>(before.size()), static_cast<std::uint32_t>(now.size())});
+    const auto both = std::min(before.size(), now.size());
+    const auto was = before.substr(0, both), is = now.substr(0, both);
+    for (auto at = next_difference(was, is, 0); at < both && out.size() <= most;) {
+        auto end = std::min(at + word, both);
+        auto next = next_difference(was, is, end);
+        for (; next < both && next - end <= near; next = next_difference(was, is, end))
+            end = std::min(next + word, both);
+        append_piece(out, now, at, end);
         at = next;
     }
-    return true;
+    if (now.size() > both) append_piece(out, now, both, now.size());
+    if (out.size() <= most) return true;
+    out.resize(start);
+    return false;
 }
 
 } // namespace
 
 std::optional<std::string> patched(std::string_view value, std::string_view patch) {
-    std::uint32_t size = 0;
-    if (patch.size() < sizeof size) return std::nullopt;
-    std::memcpy(&size, patch.data(), sizeof size);
-    if (size != value.size()) return std::nullopt;
-    patch.remove_prefix(sizeof size);
+    patch_head head;
+    if (patch.size() < sizeof head) return std::nullopt;
+    std::memcpy(&head, patch.data(), sizeof head);
+    if (head.before != value.size()) return std::nullopt;
+    patch.remove_prefix(sizeof head);
     std::string out{value};
+    out.resize(head.now);
     piece_head piece;
     while (patch.size() >= sizeof piece) {
         std::memcpy(&piece, patch.data(), sizeof piece);

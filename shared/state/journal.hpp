@@ -5,12 +5,14 @@
 //
 // A frame: magic, octets of its body, the file's generation, a checksum, the body. A body: for each change the size of
 // its key (16 bits), what follows (16 bits: 0 a value, 1 a patch), the size of that (32 bits; all ones: erased), key,
-// value. A patch says of a value that was there before, and has the same size still, only what differs: the size of
-// the whole (32 bits), then for each piece its place and size (32 bits each) and its octets. Most requests change a few
-// octets of a record of a KiB. A patch says what the octets are, not what is added to them: applied twice it does no
-// harm. Numbers are in the host's byte order, as LMDB's are. The file is written over with each generation and not cut,
-// so that a synced frame costs no change of the file's size; frames of an older generation, and what a kill or a power
-// cut left half written, end it.
+// value. A patch says of a value that was there before only what differs: the size it had and the size it has (32 bits
+// each), then for each piece its place and size (32 bits each) and its octets. Most requests change a few octets of a
+// record of a KiB, or add some at the end of a longer one: a transaction of 5,000 recipients would write its record
+// 5,000 times. A patch says what the octets are, not what is added to them, so that it does no harm to a value that was
+// already as later ones made it: one that is for another size is passed over, and from the first that is not, all that
+// follow end where they ended before. Numbers are in the host's byte order, as LMDB's are. The file is written over with
+// each generation and not cut, so that a synced frame costs no change of the file's size; frames of an older generation,
+// and what a kill or a power cut left half written, end it.
 #pragma once
 
 #include "shared/core/result.hpp"

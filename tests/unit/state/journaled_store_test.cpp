@@ -143,6 +143,8 @@ BOOST_AUTO_TEST_CASE(records_that_change_a_little_are_whole_after_syncs_and_kill
                 BOOST_TEST_REQUIRE((value == (model.contains(key) ? model.at(key) : std::string{})));
                 if (value.empty() || random() % 20 == 0)
                     value.assign(64 + random() % 1200, static_cast<char>('a' + random() % 26));
+                if (random() % 6 == 0) value.append(random() % 40, static_cast<char>('a' + random() % 26));
+                if (random() % 12 == 0) value.resize(value.size() - random() % (value.size() / 2));
                 for (auto n = random() % 4; n != 0; --n)
                     value[random() % value.size()] = static_cast<char>(random());
                 BOOST_REQUIRE(txn.put(key, value).has_value());
@@ -190,17 +192,47 @@ BOOST_AUTO_TEST_CASE(a_record_that_changes_a_little_costs_the_journal_a_little) 
     BOOST_TEST(after - before < times * value.size() / 5);
 }
 
+// A transaction's record grows with each recipient: all of them cost the journal some times the record, and not its
+// square.
+BOOST_AUTO_TEST_CASE(a_record_that_grows_costs_the_journal_what_it_grows_by) {
+    const temp_directory dir;
+    const auto s = open_journaled_store(dir / "counters", 1U << 20U);
+    const auto journals = [&] {
+        std::uintmax_t sum = 0;
+        std::error_code not_there;
+        for (const char* name : {"counters/journal.0", "counters/journal.1"})
+            if (const auto now = fs::file_size(dir / name, not_there); !not_there) sum += now;
+        return sum;
+    };
+    std::string value(200, 'x');
+    constexpr int times = 1000;
+    for (int i = 0; i < times; ++i) {
+        auto txn = s->write().value();
+        (void)txn.get("T");
+        value[100] = static_cast<char>(i); // a number in its head
+        value += "12345678";
+        BOOST_REQUIRE(txn.put("T", value).has_value());
+        BOOST_REQUIRE(txn.commit().has_value());
+    }
+    BOOST_TEST(journals() < times * 150U);
+    BOOST_TEST((get(*s, "T") == value));
+}
+
 BOOST_AUTO_TEST_CASE(a_patch_that_does_not_fit_changes_nothing) {
     const auto number = [](std::uint32_t n) { return std::string(reinterpret_cast<const char*>(&n), sizeof n); };
     const std::string value(16, 'x');
-    BOOST_TEST((patched(value, number(16) + number(14) + number(2) + "yz") == std::string(14, 'x') + "yz"));
-    BOOST_TEST((patched(value, number(16)) == value));
+    const auto same = number(16) + number(16);
+    BOOST_TEST((patched(value, same + number(14) + number(2) + "yz") == std::string(14, 'x') + "yz"));
+    BOOST_TEST((patched(value, same) == value));
+    BOOST_TEST((patched(value, number(16) + number(18) + number(16) + number(2) + "yz") == value + "yz"));
+    BOOST_TEST((patched(value, number(16) + number(2)) == "xx"));
     const std::string wrong[] = {"",
                                  "abc",
-                                 number(15) + number(0) + number(1) + "y",   // another size
-                                 number(16) + number(15) + number(2) + "yz", // beyond the end
-                                 number(16) + number(~0U) + number(2) + "yz",
-                                 number(16) + number(0) + number(9) + "y"};
+                                 number(16),
+                                 number(15) + number(15) + number(0) + number(1) + "y", // of another value
+                                 same + number(15) + number(2) + "yz",                  // beyond the end
+                                 same + number(~0U) + number(2) + "yz",
+                                 same + number(0) + number(9) + "y"};
     for (const auto& patch : wrong)
         BOOST_TEST(!patched(value, patch).has_value());
 }
