@@ -256,8 +256,9 @@ std::shared_ptr<const check_resources> load_resources(const config::settings& se
     }
     resources->rules = std::make_shared<const rule_set>(std::move(rules));
     const auto& filter = settings.contentfilter;
-    resources->workers = std::make_shared<scan_workers>(scan_workers::options{
-        filter.worker, filter.workers, filter.worker_timeout, filter.max_connections * 4, filter.worker_memory});
+    resources->workers = std::make_shared<scan_workers>(
+        scan_workers::options{filter.worker, filter.workers, filter.worker_timeout, filter.max_connections * 4,
+                              filter.worker_memory, filter.worker_idle});
     resources->scanners = external_scanners::start(settings);
     return resources;
 }

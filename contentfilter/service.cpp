@@ -21,7 +21,6 @@ constexpr seconds tend_every{5};
 constexpr int thorough_every = 12; // times that
 constexpr seconds ask_every{1};    // whether a key's record is due
 constexpr std::size_t forgotten_at_once = 10'000;
-constexpr std::uint64_t rest = 10; // messages in that time, at most
 } // namespace
 
 service::service(parts of)
@@ -155,24 +154,39 @@ asio::awaitable<void> service::ask_about_keys() {
     }
 }
 
+asio::awaitable<void> service::give_memory_back() {
+    asio::steady_timer timer{co_await asio::this_coro::executor};
+    daemon::rest_watch memory;
+    for (;;) {
+        const auto bounds = settings();
+        if (const auto messages = of_.counts.messages.load();
+            memory.came_to_rest(messages, bounds->contentfilter.rest_messages)) {
+            daemon::give_memory_back();
+            log::debug("came to rest").kv("messages", messages);
+        }
+        timer.expires_after(bounds->contentfilter.rest_interval);
+        const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (error) co_return;
+    }
+}
+
 asio::awaitable<void> service::tend() {
     const auto executor = co_await asio::this_coro::executor;
     asio::co_spawn(executor, ask_about_keys(), [](std::exception_ptr error) {
         if (error) log::error("keys are not asked about any more");
     });
+    asio::co_spawn(executor, give_memory_back(), [](std::exception_ptr error) {
+        if (error) log::error("free memory is not given back any more");
+    });
     asio::steady_timer timer{executor};
-    daemon::rest_watch memory{rest};
     co_await hop()->probe();
     for (int round = 0;; ++round) {
         for (const auto hops = this->hops(); const auto& [address, one] : hops->all())
             one->tend();
         watch_keys();
-        co_await refunds_.ask_again();
+        auto now = settings();
+        co_await refunds_.ask_again(std::move(now));
         if (round % thorough_every == 0) co_await tend_quarantine();
-        if (memory.came_to_rest(of_.counts.messages)) {
-            daemon::give_memory_back();
-            log::debug("came to rest").kv("messages", of_.counts.messages.load());
-        }
         timer.expires_after(tend_every);
         const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
         if (error) co_return;

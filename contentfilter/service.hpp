@@ -87,7 +87,8 @@ private:
     std::vector<std::string> load_keys(const config::settings& settings);
     void watch_keys(); ///< loads them anew where their files changed
     boost::asio::awaitable<void> tend_quarantine();
-    boost::asio::awaitable<void> ask_about_keys(); ///< until the context stops
+    boost::asio::awaitable<void> ask_about_keys();   ///< until the context stops
+    boost::asio::awaitable<void> give_memory_back(); ///< at rest; until the context stops
 
     parts of_;
     instant started_;

@@ -3,7 +3,6 @@
 
 #include "shared/auth/batv.hpp"
 #include "shared/config/limit_language.hpp"
-#include "shared/daemon/memory.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -20,8 +19,6 @@ namespace {
 constexpr std::size_t swept_at_once = 200; // one write transaction in a request's way: well under a millisecond
 constexpr int sweeps_at_most = 50; // a second: 10,000 records, so that they go as fast as busy servers make them
 constexpr int thorough_every = 30; // seconds
-constexpr int memory_every = 5;    // seconds
-constexpr std::uint64_t rest = 50; // requests in that time, at most
 
 std::uint64_t requests(const counters& all) noexcept {
     return all.rcpt + all.data + all.end_of_message + all.other;
@@ -76,12 +73,11 @@ std::vector<config::config_error> service::reload() {
 
 asio::awaitable<void> service::tend() {
     asio::steady_timer timer{co_await asio::this_coro::executor};
-    daemon::rest_watch memory{rest};
+    daemon::rest_watch memory;
     for (int second = 0;; ++second) {
         co_await tend_once(second % thorough_every == 0);
-        if (second % memory_every == 0 && memory.came_to_rest(requests(of_.asks.counts()))) {
-            daemon::give_memory_back();
-            log::debug("came to rest").kv("requests", requests(of_.asks.counts()));
+        if (second % settings()->policyd.rest_interval.count() == 0) {
+            look_for_rest(memory);
         }
         timer.expires_after(seconds{1});
         const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -89,6 +85,15 @@ asio::awaitable<void> service::tend() {
             co_return;
         }
     }
+}
+
+void service::look_for_rest(daemon::rest_watch& memory) {
+    const auto asked = requests(of_.asks.counts());
+    if (!memory.came_to_rest(asked, settings()->policyd.rest_requests)) {
+        return;
+    }
+    daemon::give_memory_back();
+    log::debug("came to rest").kv("requests", asked);
 }
 
 asio::awaitable<void> service::tend_once(bool thoroughly) {

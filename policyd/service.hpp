@@ -6,6 +6,7 @@
 #include "policyd/misplacement.hpp"
 #include "policyd/server.hpp"
 #include "shared/config/snapshot.hpp"
+#include "shared/daemon/memory.hpp"
 
 #include <functional>
 
@@ -51,6 +52,7 @@ public:
 private:
     void rotate_ticket_key();
     void use_batv(const config::batv_settings& settings);
+    void look_for_rest(daemon::rest_watch& memory);
     parts of_;
     instant started_;
     misplacement misplacement_;

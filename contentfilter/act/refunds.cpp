@@ -16,9 +16,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::chrono::milliseconds patience{2000};
-constexpr std::size_t most_waiting = 1000;
-
 /// What asking again does not change.
 bool is_final(std::string_view code) {
     const auto what = control::parse_code(code);
@@ -35,30 +32,27 @@ bool puts_off(const std::vector<smtp::reply>& replies) noexcept {
 asio::awaitable<void> refunds::ask(message_ptr what) {
     const auto& sender = what->sender;
     if (!sender.ticket || sender.ticket->server.empty() || sender.account == "-") co_return;
-    const auto& settings = *what->settings;
-    claim one;
-    one.socket = settings.control.directory / "policyd.sock";
-    one.sealed = sender.sealed;
-    one.account = sender.account;
-    one.until = clock_.now() + settings.policyd.lease;
+    const auto settings = what->settings;
+    claim one{sender.sealed, sender.account, clock_.now() + settings->policyd.lease};
     auto asked = one; // named, and moved: g++ 12 destroys a temporary in a co_await expression twice
-    const bool done = co_await try_once(std::move(asked));
-    if (!done) keep(std::move(one));
+    const bool done = co_await try_once(std::move(asked), settings);
+    if (!done) keep(std::move(one), settings->contentfilter.max_refunds);
 }
 
-asio::awaitable<void> refunds::ask_again() {
+asio::awaitable<void> refunds::ask_again(config::settings_ptr settings) {
     while (auto one = take()) {
         auto asked = *one;
-        const bool done = co_await try_once(std::move(asked));
+        const bool done = co_await try_once(std::move(asked), settings);
         if (done) continue;
-        keep(std::move(*one));
+        keep(std::move(*one), settings->contentfilter.max_refunds);
         co_return;
     }
 }
 
-asio::awaitable<bool> refunds::try_once(claim one) {
+asio::awaitable<bool> refunds::try_once(claim one, config::settings_ptr settings) {
     json request{{"verb", "refund"}, {"ticket", one.sealed}};
-    auto socket = one.socket;
+    auto socket = settings->control.directory / "policyd.sock";
+    const std::chrono::milliseconds patience = settings->contentfilter.refund_timeout;
     const auto answer = co_await control::ask(std::move(socket), std::move(request), patience);
     if (!answer) {
         log::warning("charge not taken back yet").kv("account", one.account).kv("why", answer.error().message());
@@ -78,9 +72,9 @@ asio::awaitable<bool> refunds::try_once(claim one) {
     co_return is_final(code);
 }
 
-void refunds::keep(claim one) {
+void refunds::keep(claim one, std::size_t most) {
     const std::lock_guard guard{mutex_};
-    if (waiting_.size() == most_waiting) {
+    while (waiting_.size() >= most) {
         log::warning("charge not taken back: too many wait").kv("account", waiting_.front().account);
         waiting_.pop_front();
     }

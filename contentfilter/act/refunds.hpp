@@ -2,8 +2,8 @@
 // Before the queue END-OF-MESSAGE has settled the charge when our answer comes. Where that answer is 4xx the client
 // will come again, as a new transaction: policyd is told, with the message's ticket, to give the charge back. It does
 // so once for each ticket, however often it is asked. Where it cannot be asked (it is being started again), it is asked
-// again until the charge cannot be given back any more (policyd.lease): a bounded number of them, which a restart of
-// ours forgets. Any thread.
+// again until the charge cannot be given back any more (policyd.lease): contentfilter.max_refunds of them, which a
+// restart of ours forgets. Any thread.
 #pragma once
 
 #include "contentfilter/intake/message.hpp"
@@ -23,22 +23,21 @@ public:
         : clock_{time} {}
     refunds(const refunds&) = delete;
 
-    /// Of a message that was put off; nothing where its ticket does not say who sent it. Within seconds: the client
-    /// waits.
+    /// Of a message that was put off; nothing where its ticket does not say who sent it. Within refund_timeout: the
+    /// client waits.
     boost::asio::awaitable<void> ask(message_ptr what);
     /// For those that could not be asked for; stops at the first that cannot again. From time to time.
-    boost::asio::awaitable<void> ask_again();
+    boost::asio::awaitable<void> ask_again(config::settings_ptr settings);
     [[nodiscard]] std::size_t waiting() const;
 
 private:
     struct claim {
-        std::filesystem::path socket;
         std::string sealed, account;
         instant until{};
     };
     /// False: ask again.
-    static boost::asio::awaitable<bool> try_once(claim one);
-    void keep(claim one);
+    static boost::asio::awaitable<bool> try_once(claim one, config::settings_ptr settings);
+    void keep(claim one, std::size_t most);
     std::optional<claim> take();
 
     const clock& clock_;

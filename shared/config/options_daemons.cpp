@@ -167,6 +167,10 @@ const options<policyd_settings>& policyd_options() {
                "An account's limits on new recipients hold when it has been known for so long."),
         row<s>("known_recipients", &s::known_recipients, integers<std::size_t>(100, 10'000'000),
                "Recipients that are remembered for each account; the oldest are forgotten first."),
+        row<s>("rest_interval", &s::rest_interval, durations(seconds{1}, hours{1}),
+               "After so long with nearly nothing to do, memory that is free goes back to the system."),
+        row<s>("rest_requests", &s::rest_requests, integers<std::uint64_t>(0, 1'000'000),
+               "Requests in that time that are nearly nothing."),
     };
     return rows;
 }

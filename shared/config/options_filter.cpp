@@ -77,6 +77,15 @@ options<s> listening() {
                "For each reply of the next hop."),
         row<s>("next_hop_idle", &s::next_hop_idle, durations(seconds{0}, minutes{10}),
                "How long a connection to the next hop is kept for the next message."),
+        row<s>("refund_timeout", &s::refund_timeout, durations(seconds{1}, seconds{30}),
+               "For policyd to take back the charge of a message that was put off before the queue; later it is asked "
+               "again, since the client waits."),
+        row<s>("max_refunds", &s::max_refunds, integers<std::size_t>(1, 100'000),
+               "Charges that wait to be taken back, where policyd cannot be asked; of more, the oldest stay charged."),
+        row<s>("rest_interval", &s::rest_interval, durations(seconds{1}, hours{1}),
+               "After so long with nearly nothing to do, memory that is free goes back to the system."),
+        row<s>("rest_messages", &s::rest_messages, integers<std::uint64_t>(0, 1'000'000),
+               "Messages in that time that are nearly nothing."),
     };
 }
 
@@ -114,6 +123,8 @@ options<s> checking() {
                "For one file; a worker that takes longer is replaced."),
         row<s>("worker_memory", &s::worker_memory, sizes(mib(128), gib(16)),
                "Address space of each; a file that needs more has failed, and on_error applies."),
+        row<s>("worker_idle", &s::worker_idle, durations(seconds{1}, hours{24}),
+               "A worker that was not asked for so long ends; the next file that needs it starts another one."),
         row<s>("rule_files", &s::rule_files, path_lists(),
                "Pattern rules, in this order; '*' stands for any run of characters."),
         row<s>("max_pattern_input", &s::max_pattern_input, sizes(kib(4), gib(1)),

@@ -86,6 +86,8 @@ struct policyd_settings {
     std::size_t max_hooks = 4;                ///< programs of lock.on_lock at a time; more wait
     seconds new_recipients_after{14 * 86400}; ///< history an account needs before `new recipients` limits hold
     std::size_t known_recipients = 50'000;    ///< remembered for each account; older ones are forgotten
+    seconds rest_interval{5};                 ///< with so few requests as this: free memory goes back to the system
+    std::uint64_t rest_requests = 50;
 };
 
 /// DNS, for those questions of policyd and the filter that need it; never in the way of a reply that can do without.
@@ -158,6 +160,7 @@ struct filter_settings {
     std::size_t workers = 2;
     seconds worker_timeout{10};
     byte_count worker_memory{512U << 20U}; ///< address space of each
+    seconds worker_idle{5};                ///< one that nobody asked for so long ends
     std::vector<std::filesystem::path> rule_files = {"/usr/share/postsluice/rules.d/*.toml",
                                                      "/etc/postsluice/rules.d/*.toml"};
     byte_count max_pattern_input{8U << 20U}; ///< octets of one part that the patterns look at
@@ -165,6 +168,10 @@ struct filter_settings {
     std::filesystem::path identity_key_file = "/var/lib/postsluice/identity.keys";
     seconds identity_key_rotation{30 * 86400};   ///< a pseudonym of an account lasts so long; 0: for ever
     seconds identity_key_retention{400 * 86400}; ///< and is understood for so long after that
+    seconds refund_timeout{2};                   ///< policyd's answer where a message was put off before the queue
+    std::size_t max_refunds = 1000;              ///< that wait for policyd; the oldest are given up
+    seconds rest_interval{5};                    ///< with so few messages as this: free memory goes back to the system
+    std::uint64_t rest_messages = 10;
 };
 
 struct quarantine_settings {

@@ -26,8 +26,8 @@ void bound_heaps() noexcept {
     (void)::mallopt(M_TRIM_THRESHOLD, kept_on_top);
 }
 
-bool rest_watch::came_to_rest(std::uint64_t work) noexcept {
-    const bool quiet = work - std::exchange(seen_, work) <= quiet_;
+bool rest_watch::came_to_rest(std::uint64_t work, std::uint64_t nearly_nothing) noexcept {
+    const bool quiet = work - std::exchange(seen_, work) <= nearly_nothing;
     if (!quiet || rested_at_ == work) return false;
     rested_at_ = work;
     return true;

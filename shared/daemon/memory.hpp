@@ -17,15 +17,13 @@ void bound_heaps() noexcept;
 /// Says when a daemon that worked has come to rest. One thread at a time.
 class rest_watch {
 public:
-    /// Of what `work` counts (messages, requests) at most `quiet` between two looks is rest.
-    explicit rest_watch(std::uint64_t quiet) noexcept
-        : quiet_{quiet} {}
-    /// To be called every few seconds with a number that only grows. True: something was done since the last time this
-    /// was true, and nearly nothing since the last look. Also once after the start, whose memory is left over, too.
-    [[nodiscard]] bool came_to_rest(std::uint64_t work) noexcept;
+    /// To be called every rest_interval with a number that only grows (messages, requests). True: something was done
+    /// since the last time this was true, and at most `nearly_nothing` since the last look. Also once after the start,
+    /// whose memory is left over, too.
+    [[nodiscard]] bool came_to_rest(std::uint64_t work, std::uint64_t nearly_nothing) noexcept;
 
 private:
-    std::uint64_t quiet_, seen_ = 0;
+    std::uint64_t seen_ = 0;
     std::optional<std::uint64_t> rested_at_;
 };
 

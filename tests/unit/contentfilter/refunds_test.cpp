@@ -6,6 +6,8 @@
 #include "shared/control/control.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 
@@ -39,6 +41,7 @@ public:
     }
     std::atomic<errc> fails_with{errc::internal}; ///< where `fails`
     std::atomic<bool> fails{false};
+    std::atomic<std::chrono::milliseconds> thinks{std::chrono::milliseconds{0}}; ///< before it answers
 
 private:
     static asio::awaitable<result<json>> answer(fake_policyd* self, std::shared_ptr<const json> given) {
@@ -46,6 +49,8 @@ private:
             const std::lock_guard guard{self->mutex_};
             self->tickets_.push_back(given->at("ticket"));
         }
+        asio::steady_timer timer{self->context_, self->thinks.load()};
+        co_await timer.async_wait(asio::use_awaitable);
         if (self->fails) co_return failure{self->fails_with, "as the test wants"};
         co_return control::success({{"account", "alice@example.org"}, {"refunded", true}});
     }
@@ -133,14 +138,50 @@ BOOST_AUTO_TEST_CASE(where_policyd_is_not_there_it_is_asked_again_later) {
         fake_policyd policyd{f.scratch.path};
         policyd.fails_with = errc::unavailable;
         policyd.fails = true;
-        run_awaitable(f.all->refunds().ask_again());
+        run_awaitable(f.all->refunds().ask_again(f.settings));
         BOOST_TEST(f.all->refunds().waiting() == 1U);
         policyd.fails = false;
-        run_awaitable(f.all->refunds().ask_again());
+        run_awaitable(f.all->refunds().ask_again(f.settings));
         BOOST_TEST(f.all->refunds().waiting() == 0U);
         BOOST_TEST(policyd.tickets().size() == 2U);
         BOOST_TEST(policyd.tickets().back() == value_of(ticket));
     }
+}
+
+BOOST_AUTO_TEST_CASE(policyd_may_take_its_refund_timeout) {
+    filter f;
+    f.settings->contentfilter.refund_timeout = seconds{30};
+    fake_policyd policyd{f.scratch.path};
+    policyd.thinks = std::chrono::milliseconds{2500}; // more than the default
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "one")).starts_with("450"));
+    BOOST_TEST(f.all->refunds().waiting() == 0U);
+    auto now = std::make_shared<config::settings>(*f.settings);
+    now->contentfilter.refund_timeout = seconds{1};
+    f.configuration->set(now);
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "two")).starts_with("450"));
+    BOOST_TEST(f.all->refunds().waiting() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(no_more_than_max_refunds_wait_and_the_oldest_is_given_up) {
+    filter f;
+    f.settings->contentfilter.max_refunds = 2;
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    std::vector<std::string> sealed;
+    for (const auto* account : {"alice@example.org", "bob@example.org", "carol@example.org"}) {
+        const auto ticket = f.ticket(account, "-", "192.0.2.1:587");
+        sealed.push_back(value_of(ticket));
+        BOOST_TEST(deliver(f, ticket + plain(account, "one")).starts_with("450"));
+    }
+    BOOST_TEST(f.all->refunds().waiting() == 2U);
+    BOOST_TEST(f.log.has("charge not taken back: too many wait account=alice@example.org"));
+    fake_policyd policyd{f.scratch.path};
+    run_awaitable(f.all->refunds().ask_again(f.settings));
+    const std::vector<std::string> expected{sealed[1], sealed[2]};
+    BOOST_TEST(policyd.tickets() == expected, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(what_policyd_does_not_know_is_not_asked_again) {

@@ -56,17 +56,19 @@ std::vector<std::unique_ptr<char[]>> load() {
 BOOST_AUTO_TEST_SUITE(memory)
 
 BOOST_AUTO_TEST_CASE(rest_is_told_once_after_each_time_of_work) {
-    daemon::rest_watch watch{10};
-    BOOST_TEST(watch.came_to_rest(0)); // after the start
-    BOOST_TEST(!watch.came_to_rest(0));
-    BOOST_TEST(!watch.came_to_rest(5000)); // busy since the last look
-    BOOST_TEST(!watch.came_to_rest(9000));
-    BOOST_TEST(watch.came_to_rest(9000));
-    BOOST_TEST(!watch.came_to_rest(9000));
-    BOOST_TEST(!watch.came_to_rest(9011));
-    BOOST_TEST(watch.came_to_rest(9021)); // a little, now and then, is rest, too
-    BOOST_TEST(watch.came_to_rest(9022));
-    BOOST_TEST(!watch.came_to_rest(9022));
+    daemon::rest_watch watch;
+    BOOST_TEST(watch.came_to_rest(0, 10)); // after the start
+    BOOST_TEST(!watch.came_to_rest(0, 10));
+    BOOST_TEST(!watch.came_to_rest(5000, 10)); // busy since the last look
+    BOOST_TEST(!watch.came_to_rest(9000, 10));
+    BOOST_TEST(watch.came_to_rest(9000, 10));
+    BOOST_TEST(!watch.came_to_rest(9000, 10));
+    BOOST_TEST(!watch.came_to_rest(9011, 10));
+    BOOST_TEST(watch.came_to_rest(9021, 10)); // a little, now and then, is rest, too
+    BOOST_TEST(watch.came_to_rest(9022, 10));
+    BOOST_TEST(!watch.came_to_rest(9022, 10));
+    BOOST_TEST(!watch.came_to_rest(9023, 0)); // what is little is said each time
+    BOOST_TEST(watch.came_to_rest(9023, 0));
 }
 
 BOOST_AUTO_TEST_CASE(what_was_freed_goes_back_to_the_system,
