@@ -143,6 +143,7 @@ bool session::client_is_there() {
 asio::awaitable<void> session::end_message(bool too_large) {
     const auto recipients = machine_->current().recipients.size();
     std::vector<smtp::reply> replies;
+    sender_ = {};
     try {
         replies = co_await answer(too_large);
     } catch (const std::exception& e) {
@@ -152,9 +153,24 @@ asio::awaitable<void> session::end_message(bool too_large) {
     content_.reset();
     if (replies.size() != (speaks_ == smtp::protocol::lmtp ? recipients : 1))
         replies = act::for_all(act::later(), speaks_, recipients);
+    if (in_ == way::before_queue && act::puts_off(replies)) co_await give_charge_back();
     machine_->finish(replies);
     served_ = true;
     if (last_) machine_->shut_down();
+}
+
+asio::awaitable<void> session::give_charge_back() {
+    auto settings = settings_;
+    try {
+        co_await service_.refunds().ask(std::move(sender_), std::move(settings));
+    } catch (const std::exception& e) { // the client hears its reply all the same
+        log::error("charge not taken back").kv("why", e.what());
+    }
+}
+
+sender_identity session::identify(const header_block& header) {
+    return identify_sender(header, machine_->current(),
+                           {*settings_, service_.of().tickets, service_.of().mail_owner, local_, in_});
 }
 
 asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
@@ -171,13 +187,13 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
     if (!what) {
         ++service_.of().counts.tempfailed;
         log::error("message not spooled").kv("queue_id", queue_id_of(envelope)).kv("why", what.error().message());
+        if (in_ == way::before_queue) sender_ = identify(content_->header_so_far());
         co_return act::for_all(act::no_room(), speaks_, recipients);
     }
     (*what)->in = in_;
     // Two messages may not share a verdict or a memory by an IDENT that is not of our queue.
     if (in_ == way::before_queue) (*what)->queue_id.assign(1, '-');
-    (*what)->sender = identify_sender((*what)->header, (*what)->envelope,
-                                      {*settings_, service_.of().tickets, service_.of().mail_owner, local_, in_});
+    (*what)->sender = identify((*what)->header);
     match_settings(**what);
     pipeline::job job;
     job.what = std::move(*what);
@@ -185,15 +201,15 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
     const auto& filter = settings_->contentfilter;
     const bool before = in_ == way::before_queue;
     job.deadline = std::chrono::steady_clock::now() + (before ? filter.deadline_before_queue : filter.deadline);
-    if (before) job.next_hop_phase = std::chrono::milliseconds{filter.deadline_before_queue} / 3;
+    if (before) {
+        job.next_hop_phase = std::chrono::milliseconds{filter.deadline_before_queue} / 3;
+        sender_ = job.what->sender;
+    }
     job.client_is_there = [weak = weak_from_this()] {
         const auto self = weak.lock();
         return self && self->client_is_there();
     };
-    const message_ptr asked = job.what;
-    auto replies = co_await service_.flow().process(std::move(job));
-    if (before && act::puts_off(replies)) co_await service_.refunds().ask(asked);
-    co_return replies;
+    co_return co_await service_.flow().process(std::move(job));
 }
 
 } // namespace postsluice::contentfilter

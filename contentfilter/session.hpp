@@ -43,6 +43,8 @@ private:
     void begin_message();
     boost::asio::awaitable<void> end_message(bool too_large);
     boost::asio::awaitable<std::vector<smtp::reply>> answer(bool too_large);
+    boost::asio::awaitable<void> give_charge_back();
+    [[nodiscard]] sender_identity identify(const header_block& header);
     void abort_message(std::string_view why);
     [[nodiscard]] bool client_is_there();
 
@@ -55,6 +57,7 @@ private:
     std::optional<smtp::server> machine_;
     std::optional<collector> content_;
     config::settings_ptr settings_; ///< of the message at hand
+    sender_identity sender_;        ///< of the message that was answered, before the queue
     std::array<char, 65536> input_{};
     bool reading_ = false, served_ = false;
     bool interrupted_ = false; ///< stop() ended the read

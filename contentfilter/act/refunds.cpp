@@ -29,10 +29,8 @@ bool puts_off(const std::vector<smtp::reply>& replies) noexcept {
            std::all_of(replies.begin(), replies.end(), [](const auto& r) { return r.klass() == 4; });
 }
 
-asio::awaitable<void> refunds::ask(message_ptr what) {
-    const auto& sender = what->sender;
+asio::awaitable<void> refunds::ask(sender_identity sender, config::settings_ptr settings) {
     if (!sender.ticket || sender.ticket->server.empty() || sender.account == "-") co_return;
-    const auto settings = what->settings;
     claim one{sender.sealed, sender.account, clock_.now() + settings->policyd.lease};
     auto asked = one; // named, and moved: g++ 12 destroys a temporary in a co_await expression twice
     const bool done = co_await try_once(std::move(asked), settings);

@@ -23,9 +23,9 @@ public:
         : clock_{time} {}
     refunds(const refunds&) = delete;
 
-    /// Of a message that was put off; nothing where its ticket does not say who sent it. Within refund_timeout: the
-    /// client waits.
-    boost::asio::awaitable<void> ask(message_ptr what);
+    /// For the sender of a message that was put off; nothing where no ticket says who that is. Within refund_timeout:
+    /// the client waits.
+    boost::asio::awaitable<void> ask(sender_identity sender, config::settings_ptr settings);
     /// For those that could not be asked for; stops at the first that cannot again. From time to time.
     boost::asio::awaitable<void> ask_again(config::settings_ptr settings);
     [[nodiscard]] std::size_t waiting() const;

@@ -9,10 +9,11 @@ collector::collector(config::settings_ptr settings)
 }
 
 void collector::add(std::string_view content) {
-    if (problem_ || content.empty()) return;
+    if (content.empty()) return;
+    if (problem_) return keep_beginning(content);
     if (auto written = spool_->append(content); !written) {
         problem_ = written.error();
-        return;
+        return keep_beginning(content);
     }
     hash_.update(content);
     count_boundaries(content);
@@ -34,6 +35,18 @@ void collector::count_boundaries(std::string_view content) {
     for (auto at = content.find('\n'); at != std::string_view::npos; at = content.find('\n', at + 1))
         line_begins_at(at + 1);
     last_ = content.back();
+}
+
+void collector::keep_beginning(std::string_view content) {
+    const auto have = spool_->size() + unspooled_.size();
+    if (have < beginning) unspooled_.append(content.substr(0, beginning - have));
+}
+
+header_block collector::header_so_far() const {
+    const auto& bounds = settings_->contentfilter;
+    const auto spooled = spool_->read(0, beginning);
+    const auto text = spooled ? *spooled + unspooled_ : std::string{};
+    return parse_header_text(text, static_cast<std::size_t>(bounds.max_header.value), bounds.max_header_count);
 }
 
 result<std::shared_ptr<message>> collector::finish(smtp::envelope envelope) {

@@ -23,14 +23,20 @@ public:
 
     /// The whole message, without its sender (identify_sender() says who that is). Once, after the last add().
     [[nodiscard]] result<std::shared_ptr<message>> finish(smtp::envelope envelope);
+    /// Of a message with a problem: the header as far as it stands in its first `beginning` octets, spooled or not. Who
+    /// sent it may be known all the same: what Postfix put above the message is in there.
+    [[nodiscard]] header_block header_so_far() const;
+    static constexpr std::size_t beginning = 16384;
 
 private:
     void count_boundaries(std::string_view content);
+    void keep_beginning(std::string_view content);
 
     config::settings_ptr settings_;
     std::shared_ptr<spool> spool_;
     sha256 hash_;
     std::optional<failure> problem_;
+    std::string unspooled_; ///< what came after the problem, of the first `beginning` octets
     std::size_t boundary_lines_ = 0;
     char last_ = '\n';  // the octet before the content that comes: at first a line begins
     bool dash_ = false; // the line at hand is "-" so far

@@ -13,6 +13,8 @@ class Story:
     EXAMPLE = "before-queue"
     KEEP_PROFILE = False
     OVERRIDES = """
+[contentfilter]
+spool_memory = "0 B"
 [profile.default]
 limits = ["5 messages per hour", "5 recipients per hour", "5 new recipients per hour", "100000 bytes per hour"]
 """
@@ -45,6 +47,19 @@ limits = ["5 messages per hour", "5 recipients per hour", "5 new recipients per 
         self.assertEqual(len(self.box.sink.wait(5, 30, lambda d: d.sender.startswith("<alice@example.org>"))), 5)
         log = self.box.daemon_log("contentfilter")
         self.assertEqual(log.count('put off account=alice@example.org charge="taken back"'), 3, log)
+
+    def test_what_finds_no_room_costs_nothing(self):
+        spool = self.box.path("state/spool")
+        aside = spool.with_name("aside")
+        spool.rename(aside)
+        try:
+            for number in range(3):
+                self.attempt(number, 452, login="dave@example.org")
+                self.assertEqual(self.in_use("dave@example.org"), {})
+        finally:
+            aside.rename(spool)
+        self.attempt(3, 250, login="dave@example.org")
+        self.assertEqual(self.usage("dave@example.org")["messages per hour"], 1)
 
     def test_a_refusal_by_verdict_stays_charged(self):
         text = "From: someone@bank.example\r\nTo: friend@example.net\r\nSubject: forged\r\n\r\nhello\r\n"

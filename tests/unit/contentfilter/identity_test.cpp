@@ -218,6 +218,27 @@ BOOST_AUTO_TEST_CASE(the_collector_hashes_counts_and_spools_whatever_the_pieces)
     BOOST_TEST(abc.hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+BOOST_AUTO_TEST_CASE(of_a_message_without_room_the_collector_knows_the_beginning_and_no_more) {
+    scratch_directory scratch;
+    auto settings = default_settings(scratch.path);
+    settings->contentfilter.spool_directory = scratch.path / "missing";
+    std::string text;
+    while (text.size() < 10 * collector::beginning)
+        text += "A: " + std::string(95, 'x') + "\r\n"; // 100 octets
+    for (const std::uint64_t memory : {0U, 50U, 1000U, 100'000U})
+        for (const std::size_t size : {std::size_t{7}, std::size_t{1000}, text.size()})
+            BOOST_TEST_CONTEXT(memory << " octets in memory, pieces of " << size) {
+                settings->contentfilter.spool_memory = byte_count{memory};
+                collector c{settings};
+                for (std::size_t at = 0; at < text.size(); at += size)
+                    c.add(std::string_view{text}.substr(at, size));
+                BOOST_TEST(c.finish({}).has_error());
+                const auto header = c.header_so_far();
+                BOOST_TEST(header.fields.size() == collector::beginning / 100 + 1);
+                BOOST_TEST(header.fields.front().raw == "A: " + std::string(95, 'x'));
+            }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(session_access)

@@ -116,6 +116,25 @@ BOOST_AUTO_TEST_CASE(nobody_is_asked_about_what_was_taken_refused_or_kept_or_has
     BOOST_TEST(policyd.tickets().empty());
 }
 
+BOOST_AUTO_TEST_CASE(what_finds_no_room_in_the_spool_is_given_back_too_however_little_of_it_was_spooled) {
+    for (const std::uint64_t memory : {0U, 100U, 1000U, 20'000U})
+        BOOST_TEST_CONTEXT(memory << " octets in memory") {
+            filter f;
+            fake_policyd policyd{f.scratch.path};
+            f.settings->contentfilter.spool_memory = byte_count{memory};
+            f.settings->contentfilter.spool_directory = f.scratch.path / "missing";
+            f.start(smtp::protocol::smtp, way::before_queue);
+            const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+            const std::string long_line(900, 'x');
+            std::string body;
+            for (int i = 0; i < 100; ++i)
+                body += long_line + "\r\n";
+            BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "one", body)).starts_with("452"));
+            const std::vector<std::string> expected{value_of(ticket)};
+            BOOST_TEST(policyd.tickets() == expected, boost::test_tools::per_element());
+        }
+}
+
 BOOST_AUTO_TEST_CASE(after_the_queue_postfix_comes_again_and_nothing_is_asked_back) {
     filter f;
     fake_policyd policyd{f.scratch.path};
