@@ -2,6 +2,7 @@
 """Before the queue (smtpd_proxy_filter) END-OF-MESSAGE has charged an account when the filter answers: what is put off is given back,
 and its sender may send as many messages as ever."""
 
+import signal
 import unittest
 
 from support import SandboxCase
@@ -47,6 +48,25 @@ limits = ["5 messages per hour", "5 recipients per hour", "5 new recipients per 
         self.assertEqual(len(self.box.sink.wait(5, 30, lambda d: d.sender.startswith("<alice@example.org>"))), 5)
         log = self.box.daemon_log("contentfilter")
         self.assertEqual(log.count('put off account=alice@example.org charge="taken back"'), 3, log)
+
+    def test_a_kill_of_the_filter_forgets_no_charge_that_waits_for_policyd(self):
+        hop, control = self.box.path("queue/public/postsluice-reentry"), self.box.path("run/policyd.sock")
+        moved = [(path, path.with_name("aside-" + path.name)) for path in (hop, control)]
+        self.box.stop_daemon("contentfilter")
+        self.box.start_daemon("contentfilter")
+        for path, aside in moved:
+            path.rename(aside)
+        try:
+            for number in range(2):
+                self.attempt(number, 451, login="mallory@example.org")
+            self.box.stop_daemon("contentfilter", signal.SIGKILL)
+        finally:
+            for path, aside in moved:
+                aside.rename(path)
+        self.assertEqual(self.usage("mallory@example.org")["messages per hour"], 2)
+        self.box.start_daemon("contentfilter")
+        self.wait_until(lambda: not self.in_use("mallory@example.org"), "the charges given back")
+        self.wait_until(lambda: not self.box.path("state/refunds").exists(), "the end of the file of what waits")
 
     def test_what_finds_no_room_costs_nothing(self):
         spool = self.box.path("state/spool")

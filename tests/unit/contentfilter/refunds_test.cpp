@@ -71,6 +71,16 @@ std::string deliver(filter& f, const std::string& content) {
     return p.reply();
 }
 
+std::string text_of(const std::filesystem::path& file) {
+    std::ifstream in{file, std::ios::binary};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+/// What a filter's clock says, in milliseconds.
+std::int64_t state_now() {
+    return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 /// A header field as it stands above the message.
 std::string value_of(const std::string& field) {
     return field.substr(field.find(": ") + 2, field.size() - field.find(": ") - 4);
@@ -182,6 +192,105 @@ BOOST_AUTO_TEST_CASE(policyd_may_take_its_refund_timeout) {
     f.configuration->set(now);
     BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "two")).starts_with("450"));
     BOOST_TEST(f.all->refunds().waiting() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(what_waits_is_asked_for_after_a_restart_and_then_forgotten) {
+    filter f;
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    std::vector<std::string> expected;
+    for (const auto* account : {"alice@example.org", "bob@example.org"}) {
+        const auto ticket = f.ticket(account, "-", "192.0.2.1:587");
+        expected.push_back(value_of(ticket));
+        BOOST_TEST(deliver(f, ticket + plain(account, "one")).starts_with("450"));
+    }
+    const auto file = f.settings->state.directory / "refunds";
+    BOOST_TEST((std::filesystem::status(file).permissions() == std::filesystem::perms{0600}));
+    const auto killed = text_of(file); // what the filter would leave behind that is killed now
+    f.stop();
+    BOOST_TEST(text_of(file) == killed);
+    f.start(smtp::protocol::smtp, way::before_queue);
+    BOOST_TEST(f.all->refunds().waiting() == 2U);
+    BOOST_TEST(f.log.has("charges wait to be taken back charges=2"));
+    fake_policyd policyd{f.scratch.path};
+    run_awaitable(f.all->refunds().ask_again(f.settings));
+    BOOST_TEST(policyd.tickets() == expected, boost::test_tools::per_element());
+    BOOST_TEST(f.log.has("put off account=bob@example.org charge=\"taken back\""));
+    BOOST_TEST(!std::filesystem::exists(file));
+    f.stop();
+    f.start(smtp::protocol::smtp, way::before_queue);
+    BOOST_TEST(f.all->refunds().waiting() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_file_holds_beside_claims_harms_none_of_them) {
+    filter f;
+    const auto file = f.settings->state.directory / "refunds";
+    const auto now = state_now();
+    std::ofstream{file} << "\n"
+                        << now + 60'000 << "\tv1 A one\talice@example.org\n"
+                        << "\n"
+                        << now - 1 << "\tv1 A late\tlate@example.org\n"
+                        << std::string(3000, 'x') << "\nsoon\tv1 A x\ta@example.org\n\t\t\n"
+                        << "\n"
+                        << now + 60'000 << "\tv1 A two\tbob@example.org\n"
+                        << "\n"
+                        << now + 60'0; // torn
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    const auto ticket = f.ticket("carol@example.org", "-", "192.0.2.1:587");
+    BOOST_TEST(deliver(f, ticket + plain("carol@example.org", "one")).starts_with("450")); // goes behind the torn one
+    f.stop();
+    f.start(smtp::protocol::smtp, way::before_queue);
+    fake_policyd policyd{f.scratch.path};
+    run_awaitable(f.all->refunds().ask_again(f.settings));
+    const std::vector<std::string> expected{"v1 A one", "v1 A two", value_of(ticket)};
+    BOOST_TEST(policyd.tickets() == expected, boost::test_tools::per_element());
+    BOOST_TEST(f.log.has("charge not taken back: its time is over account=late@example.org"));
+}
+
+BOOST_AUTO_TEST_CASE(a_claim_from_a_wrong_clock_does_not_wait_for_ever) {
+    filter f;
+    f.settings->policyd.lease = seconds{1};
+    std::ofstream{f.settings->state.directory / "refunds"} << state_now() + 1'000'000'000 << "\tv1 A one\ta@e\n";
+    f.start(smtp::protocol::smtp, way::before_queue);
+    BOOST_TEST(f.all->refunds().waiting() == 1U);
+    std::this_thread::sleep_for(std::chrono::milliseconds{1100});
+    run_awaitable(f.all->refunds().ask_again(f.settings));
+    BOOST_TEST(f.all->refunds().waiting() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(the_file_does_not_grow_and_has_the_newest) {
+    filter f;
+    f.settings->contentfilter.max_refunds = 2;
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    std::vector<std::string> sealed;
+    const auto file = f.settings->state.directory / "refunds";
+    for (int i = 0; i < 20; ++i) {
+        const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+        sealed.push_back(value_of(ticket));
+        BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "one")).starts_with("450"));
+        BOOST_TEST(std::filesystem::file_size(file) < 5 * (sealed.back().size() + 50));
+    }
+    f.stop();
+    f.start(smtp::protocol::smtp, way::before_queue);
+    fake_policyd policyd{f.scratch.path};
+    run_awaitable(f.all->refunds().ask_again(f.settings));
+    const std::vector<std::string> expected{sealed[18], sealed[19]};
+    BOOST_TEST(policyd.tickets() == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(where_the_file_cannot_be_written_they_wait_in_memory) {
+    filter f;
+    std::filesystem::create_directories(f.settings->state.directory / "refunds" / "in the way");
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "one")).starts_with("450"));
+    BOOST_TEST(f.log.has("a charge to be taken back is not on disk"));
+    fake_policyd policyd{f.scratch.path};
+    run_awaitable(f.all->refunds().ask_again(f.settings));
+    BOOST_TEST(policyd.tickets().size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(no_more_than_max_refunds_wait_and_the_oldest_is_given_up) {
