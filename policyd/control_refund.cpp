@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The verb "refund": before the queue the filter told the client to come again, after END-OF-MESSAGE had settled.
 #include "policyd/control_verbs.hpp"
+#include "policyd/rules/rule.hpp"
 #include "policyd/service.hpp"
 #include "shared/core/text.hpp"
+#include "shared/log/log.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -28,6 +30,14 @@ asio::awaitable<result<json>> refund(service& s, control::request_context, std::
     const auto given_back = co_await s.of().accounts.take_back(std::move(id));
     if (!given_back) {
         co_return given_back.error();
+    }
+    if (*given_back) {
+        auto put_off = *ticket;
+        if (const auto done = co_await rules::trend_taken_back(s.of().trends, std::move(put_off)); !done) {
+            log::warning("trend counts what was put off")
+                .kv("account", ticket->account)
+                .kv("why", done.error().message());
+        }
     }
     co_return control::success({{"account", printable(ticket->account, 1000)}, {"refunded", *given_back}});
 }

@@ -71,9 +71,10 @@
 //                 [ip], [sender]  "permerror", explanation}] of each of outbound_addresses (of a network: its first and its
 //                                 last address), or of `ip` alone; evaluated now, what was remembered is renewed
 // refund          ticket          account, refunded: true|false (there is nothing to give: given back before, unknown, or
-//                                 older than policyd.lease). The content filter's, before the queue, with a ticket's
-//                                 sealed text: it told the client to come again. "denied", "not-found", "malformed":
-//                                 the seal is broken, its key unknown, or it is no ticket of a message before the queue
+//                                 older than policyd.lease); the account's trend forgets the message, too. The content
+//                                 filter's, before the queue, with a ticket's sealed text: it told the client to come
+//                                 again. "denied", "not-found", "malformed": the seal is broken, its key unknown, or it
+//                                 is no ticket of a message before the queue
 // reload          -               reloaded: true|false, errors [{file, line, key, text, message}]
 // ping            -               program, version, pid
 // clang-format on

@@ -260,7 +260,16 @@ std::optional<decision> pipeline::data_at_once(const request& what, speaker& fro
             return std::nullopt;
         }
     }
-    return ticket_for(what, from.client.who().account, from.client.who().login);
+    return ticket_of_ours(what, from);
+}
+
+// Before the queue what is learned of the message may have to be taken back.
+decision pipeline::ticket_of_ours(const request& what, speaker& from) {
+    std::optional<std::uint32_t> fresh;
+    if (what.queue_id.empty() && !uncounted(from.current)) {
+        fresh = rules::new_recipients_for_trend(context_of(what, from, "trend"));
+    }
+    return ticket_for(what, from.client.who().account, from.client.who().login, fresh);
 }
 
 std::optional<decision> pipeline::settle_at_once(const request& what, speaker& from) {
@@ -320,7 +329,7 @@ asio::awaitable<decision> pipeline::at_data(const request& what, speaker& from) 
     if (over) {
         co_return std::move(so_far.verdict);
     }
-    co_return ticket_for(what, context.who.account, context.who.login);
+    co_return ticket_of_ours(what, from);
 }
 
 // The answer of a rule, or the one it gave already.

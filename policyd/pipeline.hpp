@@ -94,7 +94,9 @@ private:
                                        round& so_far);
     boost::asio::awaitable<void> report(const rule_context& context, decision& d);
     decision trouble(const config::settings& settings, const request& what, std::string_view where, const failure& why);
-    decision ticket_for(const request& what, std::string_view account, std::string_view login);
+    decision ticket_for(const request& what, std::string_view account, std::string_view login,
+                        std::optional<std::uint32_t> new_recipients = {});
+    decision ticket_of_ours(const request& what, speaker& from);
     void take_up(const request& what, speaker& from);
     bool conclude(const transaction& over);
     void release(const transaction& over, std::uint64_t connection);

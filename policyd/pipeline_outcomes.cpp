@@ -112,7 +112,8 @@ decision pipeline::trouble(const config::settings& settings, const request& what
                   "the policy service has a temporary problem; try again later");
 }
 
-decision pipeline::ticket_for(const request& what, std::string_view account, std::string_view login) {
+decision pipeline::ticket_for(const request& what, std::string_view account, std::string_view login,
+                              std::optional<std::uint32_t> new_recipients) {
     account::ticket t;
     t.account = account;
     t.login = login;
@@ -121,6 +122,7 @@ decision pipeline::ticket_for(const request& what, std::string_view account, std
     t.queue_id = what.queue_id.empty() ? std::string_view{"-"} : what.queue_id;
     if (what.queue_id.empty()) { // before the queue; as begin() names the transaction
         t.server.append(what.server_address).append(1, ':').append(what.server_port);
+        t.new_recipients = new_recipients;
     }
     t.recipients = what.recipient_count;
     t.issued = with_.time.now();

@@ -11,6 +11,7 @@
 #include "policyd/lock_book.hpp"
 #include "policyd/request.hpp"
 #include "shared/account/identify.hpp"
+#include "shared/account/ticket.hpp"
 #include "shared/config/settings.hpp"
 #include "shared/state/accounting.hpp"
 #include "shared/state/trend_store.hpp"
@@ -129,6 +130,10 @@ boost::asio::awaitable<result<void>> count_invalid_recipient(const rule_context&
 /// The other half of `trend`, at DATA: takes note of the message, without delay for its reply. nullopt: nothing to
 /// note.
 std::optional<boost::asio::awaitable<result<void>>> trend_at_data(const rule_context& context);
+/// How many new recipients that note has, for the ticket; nullopt: there is none.
+std::optional<std::uint32_t> new_recipients_for_trend(const rule_context& context);
+/// Takes the note back of a message that the filter put off. Nothing, where there was none.
+boost::asio::awaitable<result<void>> trend_taken_back(state::trend_store* trends, account::ticket put_off);
 
 } // namespace rules
 

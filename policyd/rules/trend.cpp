@@ -3,7 +3,8 @@
 // wrong.) Asked before `limits`, of each recipient, with the message under way. What is learned is learned at DATA: one
 // message and its recipient_count. So a recipient that a rule refuses counts nothing, however often it comes again; a
 // DATA that Postfix repeats on the same connection counts once, and one on another connection twice, which is too rare
-// to matter here. Without a hook at DATA nothing is learned, and nobody is judged.
+// to matter here. Without a hook at DATA nothing is learned, and nobody is judged. What the filter puts off before the
+// queue is taken back with its charge; the ticket says what was learned.
 #include "policyd/rules/rule.hpp"
 #include "shared/account/scopes.hpp"
 
@@ -14,15 +15,27 @@ namespace postsluice::policyd::rules {
 
 namespace {
 
+bool learns(const rule_context& context) {
+    return context.profile.trend.factor > 0 && context.helpers.trends != nullptr;
+}
+
+std::uint64_t network_of(const state::trend_store& trends, std::string_view who, std::string_view client) {
+    const auto network = account::network_of(client);
+    return network ? trends.hash_of(who, network->to_string()) : 0;
+}
+
 trend_message under_way(const rule_context& context, std::uint32_t recipients) {
     trend_message out;
     out.at = context.now;
     out.recipients = recipients;
     out.new_recipients = std::min(context.current.trend.fresh, recipients);
-    if (const auto network = account::network_of(context.what.client_address)) {
-        out.network = context.helpers.trends->hash_of(context.who.account, network->to_string());
-    }
+    out.network = network_of(*context.helpers.trends, context.who.account, context.what.client_address);
     return out;
+}
+
+std::uint32_t recipients_at_data(const rule_context& context) {
+    const auto counted = context.what.recipient_count;
+    return counted != 0 ? counted : static_cast<std::uint32_t>(context.current.trend.recipients.size());
 }
 
 /// Each recipient once, however often it is asked about.
@@ -70,7 +83,7 @@ decision act(limit_action action, std::string subject, std::string text) {
 
 rule_answer trend(const rule_context& context) {
     const auto& setting = context.profile.trend;
-    if (setting.factor <= 0 || context.helpers.trends == nullptr) {
+    if (!learns(context)) {
         return decision{};
     }
     const auto memory = context.helpers.trends->read(context.who.account);
@@ -89,12 +102,27 @@ rule_answer trend(const rule_context& context) {
 
 std::optional<boost::asio::awaitable<result<void>>> trend_at_data(const rule_context& context) {
     auto& notes = context.current.trend;
-    if (context.profile.trend.factor <= 0 || context.helpers.trends == nullptr || std::exchange(notes.observed, true)) {
+    if (!learns(context) || std::exchange(notes.observed, true)) {
         return std::nullopt;
     }
-    const auto most = static_cast<std::uint32_t>(notes.recipients.size());
-    const auto message = under_way(context, context.what.recipient_count != 0 ? context.what.recipient_count : most);
+    const auto message = under_way(context, recipients_at_data(context));
     return context.helpers.trends->observe(context.who.account, message, notes.recipients);
+}
+
+std::optional<std::uint32_t> new_recipients_for_trend(const rule_context& context) {
+    if (!learns(context)) {
+        return std::nullopt;
+    }
+    return std::min(context.current.trend.fresh, recipients_at_data(context));
+}
+
+boost::asio::awaitable<result<void>> trend_taken_back(state::trend_store* trends, account::ticket put_off) {
+    if (trends == nullptr || !put_off.new_recipients) {
+        co_return result<void>{};
+    }
+    const trend_message message{put_off.issued, put_off.recipients, *put_off.new_recipients,
+                                network_of(*trends, put_off.account, put_off.client)};
+    co_return co_await trends->take_back(std::move(put_off.account), message);
 }
 
 } // namespace postsluice::policyd::rules

@@ -69,7 +69,9 @@ std::string encode(const ticket& t) {
     put_text(out, t.login == t.account ? std::string_view{} : t.login);
     put_number(out, t.recipients, 4);
     put_number(out, static_cast<std::uint64_t>(t.issued.time_since_epoch().count()), 8);
-    if (!t.server.empty()) put_text(out, t.server);
+    if (t.server.empty()) return out;
+    put_text(out, t.server);
+    if (t.new_recipients) put_number(out, *t.new_recipients, 4);
     return out;
 }
 
@@ -83,7 +85,12 @@ std::optional<ticket> decode(std::string_view in) {
     const auto recipients = take_number(in, 4);
     const auto issued = take_number(in, 8);
     if (!recipients || !issued) return std::nullopt;
-    if (!in.empty() && (!take_text(in, t.server) || t.server.empty() || !in.empty())) return std::nullopt;
+    if (!in.empty() && (!take_text(in, t.server) || t.server.empty())) return std::nullopt;
+    if (!in.empty()) {
+        const auto fresh = take_number(in, 4);
+        if (!fresh || !in.empty()) return std::nullopt;
+        t.new_recipients = static_cast<std::uint32_t>(*fresh);
+    }
     if (*same == 1) t.login = t.account;
     t.recipients = static_cast<std::uint32_t>(*recipients);
     t.issued = instant{milliseconds{static_cast<std::int64_t>(*issued)}};
@@ -207,7 +214,8 @@ result<bool> ticket_ring::rotate(instant now, seconds rotation, seconds retentio
 
 result<std::string> ticket_ring::seal(const ticket& t) const {
     const auto login = t.login == t.account ? 0 : t.login.size();
-    if (t.account.size() + t.client.size() + t.instance.size() + t.queue_id.size() + login > max_texts)
+    if (t.account.size() + t.client.size() + t.instance.size() + t.queue_id.size() + t.server.size() + login >
+        max_texts)
         return failure{errc::too_large, "a ticket of account " + printable(t.account, 60) + " is too long"};
     const std::lock_guard lock{mutex_};
     if (keys_.empty()) return failure{errc::unavailable, "there is no ticket key yet"};

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct ticket {
     std::string login; ///< identity::login; empty for networks and unknown clients
     /// Before the queue only, where the filter may ask for the charge back: transaction_id::server of the transaction.
     std::string server = {};
+    /// There, too, and where the account's trend counts the message: how many of its recipients were new to it.
+    std::optional<std::uint32_t> new_recipients = {};
     bool operator==(const ticket&) const = default;
 };
 

@@ -190,6 +190,41 @@ void observe(trend_memory& m, const trend_message& message, std::span<const std:
         remember(m, hash, m.day);
 }
 
+namespace {
+
+void take_from(float& sum, float part) noexcept {
+    sum = std::max(0.0F, sum - part);
+}
+/// The most within 24 hours, where those that end now have `before`: another maximum is of a time that stays as it was.
+void take_from_most(float& most, std::uint32_t before, std::uint32_t part) noexcept {
+    if (most <= static_cast<float>(before)) take_from(most, static_cast<float>(part));
+}
+
+} // namespace
+
+void take_back(trend_memory& m, const trend_message& message) {
+    const auto hour = hour_of(message.at);
+    if (m.born == instant{} || hour > m.hour || hour <= m.hour - 24) return;
+    auto& then = m.hours[slot_of(hour)];
+    if (then.messages == 0) return;
+    const auto before = within_a_day(m);
+    const auto weight = weight_of(m, message); // as it was: what it depends on changes from day to day
+    const auto recipients = std::min(then.recipients, message.recipients);
+    then.messages -= 1;
+    then.recipients -= recipients;
+    // Each of those that stay counts one at least.
+    then.weighted_messages = std::max(static_cast<float>(then.messages), then.weighted_messages - weight);
+    then.weighted_recipients = std::max(static_cast<float>(then.recipients),
+                                        then.weighted_recipients - weight * static_cast<float>(recipients));
+    take_from_most(m.day_messages, before.messages, 1);
+    take_from_most(m.day_recipients, before.recipients, recipients);
+    if (day_of(message.at) != m.day) return;
+    take_from(m.today_recipients, static_cast<float>(recipients));
+    take_from(m.today_new, static_cast<float>(std::min(recipients, message.new_recipients)));
+    for (auto& network : m.networks)
+        if (message.network != 0 && network.hash == message.network) take_from(network.today, 1);
+}
+
 trend_judgement judge(const trend_memory& memory, const trend_bounds& bounds, const trend_message& under_way) {
     auto m = memory;
     if (m.born == instant{}) return {.learning = true};

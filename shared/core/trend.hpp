@@ -26,6 +26,10 @@
 //   Therefore the default action is `hold`: a person looks, nothing is lost.
 // - Which recipients are new is asked of a Bloom filter of the last 350 to 700 (false "known": under 7 %); to whoever
 //   writes to more than that the question soon means little, and then nothing new is unusual for him.
+// - What the filter puts off before the queue was not sent, and comes again as often as the client likes: it is taken
+//   back. (Each shop would be a trend after an afternoon's outage, and the outage its usual day.) That is not exact:
+//   its recipients stay known, the largest 24 hours may miss what was put off at one time, and a day that ended
+//   meanwhile stays as it was learned.
 // - Networks are told by /24 and /64; eight are remembered. One who roams over more has no usual network, and none is
 //   then unusual.
 // tests/unit/core/trend_test.cpp simulates accounts and thefts, and states the rates of false alarms and the times to
@@ -82,6 +86,9 @@ struct trend_message {
 };
 /// Not before `memory.born`; what lies before the newest message counts as if it came with that one.
 void observe(trend_memory& memory, const trend_message& message, std::span<const std::uint64_t> recipients);
+/// Of a message that was observed a short time ago and is to come again: it did not happen. Whom it went to stays
+/// known, and of a day that was over since, what was learned stays.
+void take_back(trend_memory& memory, const trend_message& message);
 /// By keyed hash.
 [[nodiscard]] bool knows(const trend_memory& memory, std::uint64_t recipient) noexcept;
 

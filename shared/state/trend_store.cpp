@@ -63,6 +63,17 @@ public:
         co_return co_await turns_.write_in_turn(named);
     }
 
+    boost::asio::awaitable<result<void>> take_back(std::string account, trend_message message) override {
+        const std::function<result<void>(write_txn&)> change = [this, &account, &message](write_txn& txn) {
+            const auto key = key_of(account);
+            auto memory = load(txn, key).value_or(trend_memory{});
+            if (memory.born == instant{}) return result<void>{}; // reset, or damaged
+            postsluice::take_back(memory, message);
+            return txn.put(key, encode(memory, account));
+        };
+        co_return co_await turns_.write_in_turn(change);
+    }
+
     boost::asio::awaitable<result<void>> reset(std::string account) override {
         const std::function<result<void>(write_txn&)> change = [key = key_of(account)](write_txn& txn) {
             return txn.erase(key);

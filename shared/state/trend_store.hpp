@@ -25,6 +25,8 @@ public:
     /// A message at DATA. `recipients`: hash_of() of those that are known, in any order.
     virtual boost::asio::awaitable<result<void>> observe(std::string account, trend_message message,
                                                          std::vector<std::uint64_t> recipients) = 0;
+    /// It was put off, and is to come again.
+    virtual boost::asio::awaitable<result<void>> take_back(std::string account, trend_message message) = 0;
     /// Forgets an account's trend (an operator's reset).
     virtual boost::asio::awaitable<result<void>> reset(std::string account) = 0;
     /// Looks at up to `most` records; returns how many it dropped.

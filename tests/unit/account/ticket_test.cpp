@@ -85,7 +85,9 @@ BOOST_FIXTURE_TEST_CASE(what_was_sealed_comes_back, fixture) {
     binary.account = std::string("\0\xFF \n", 4);
     binary.recipients = 0xFFFFFFFFU;
     binary.issued = instant{milliseconds{-1}};
-    for (const auto& t : {sample(), empty, unknown, other_login, before_queue, binary}) {
+    auto learned = before_queue;
+    learned.new_recipients = 2;
+    for (const auto& t : {sample(), empty, unknown, other_login, before_queue, learned, binary}) {
         const auto value = ring_->seal(t).value();
         BOOST_TEST(value.starts_with("v1 "));
         BOOST_TEST(value.find_first_of("\r\n") == std::string::npos);
@@ -166,7 +168,13 @@ BOOST_FIXTURE_TEST_CASE(the_value_stays_under_900_octets_and_what_is_too_long_is
     const auto value = ring_->seal(t).value();
     BOOST_TEST(value.size() < 900U);
     BOOST_TEST(ring_->unseal(value).value() == t);
-    t.queue_id += 'q';
+    t.queue_id = std::string(10, 'q');
+    t.server = std::string(40, 's');
+    t.new_recipients = 7;
+    const auto before_queue = ring_->seal(t).value();
+    BOOST_TEST(before_queue.size() < 900U);
+    BOOST_TEST(ring_->unseal(before_queue).value() == t);
+    t.server += 's';
     BOOST_TEST((ring_->seal(t).error().code == errc::too_large));
 }
 

@@ -5,6 +5,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -100,6 +101,80 @@ BOOST_AUTO_TEST_CASE(each_unusual_thing_doubles_what_a_message_counts) {
     BOOST_TEST(weight(nine, 0, 0) == 1); // a network that is not known says nothing
     const auto said = judge(memory, usual_bounds, {night, 1, 1, elsewhere});
     BOOST_TEST((said.unusual_hour && said.unusual_network && said.unusual_recipients));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_taken_back_was_never_sent) {
+    // At any time of any history, and whatever is unusual about it.
+    std::mt19937 chance{7};
+    const auto below = [&chance](std::uint64_t most) {
+        return std::uniform_int_distribution<std::uint64_t>{0, most - 1}(chance);
+    };
+    trend_memory memory;
+    auto at = usual_days(memory, 30, 10);
+    for (int i = 0; i < 3000; ++i) {
+        at += seconds{below(3000)};
+        send(memory, at, below(10) == 0 ? elsewhere : office, {hashed(below(15))});
+        if (std::chrono::floor<std::chrono::days>(at + seconds{60}) != std::chrono::floor<std::chrono::days>(at))
+            continue;
+        const auto before = memory;
+        std::vector<trend_message> put_off;
+        for (std::uint64_t n = 1, most = below(4); n <= most; ++n) {
+            const auto recipients = static_cast<std::uint32_t>(1 + below(5));
+            const trend_message one{at + seconds{n}, recipients, static_cast<std::uint32_t>(below(recipients + 1)),
+                                    below(2) == 0 ? elsewhere : office};
+            observe(memory, one, stranger());
+            put_off.push_back(one);
+        }
+        std::shuffle(put_off.begin(), put_off.end(), chance);
+        for (const auto& one : put_off)
+            take_back(memory, one);
+        for (const auto& bounds : {usual_bounds, trend_bounds{8, 50, true}}) {
+            const auto ask = [&](const trend_memory& m, minutes later) {
+                return judge(m, bounds, {at + later, 1, 0, office});
+            };
+            BOOST_REQUIRE(ask(memory, minutes{1}).today == ask(before, minutes{1}).today);
+            BOOST_REQUIRE(std::abs(ask(memory, minutes{1}).weighted - ask(before, minutes{1}).weighted) < 0.01);
+            const auto said = ask(memory, minutes{20 * 60}), expected = ask(before, minutes{20 * 60});
+            BOOST_REQUIRE(said.today == expected.today);
+            BOOST_REQUIRE(said.usual <= expected.usual);
+            BOOST_REQUIRE(said.usual >= expected.usual - 15); // what was put off at one time
+        }
+        BOOST_REQUIRE(memory.today_recipients == before.today_recipients);
+        BOOST_REQUIRE(memory.today_new == before.today_new);
+        memory = before;
+    }
+}
+
+BOOST_AUTO_TEST_CASE(an_outage_is_no_trend_and_teaches_nothing) {
+    trend_memory memory;
+    const auto day = usual_days(memory, 30, 10);
+    const double usual = judge(memory, usual_bounds, {day, 1, 0, office}).usual;
+    auto at = day + hours{9};
+    for (int i = 0; i < 600; ++i, at += seconds{30}) { // ten letters, each tried again and again
+        const trend_message message{at, 1, 0, office};
+        BOOST_REQUIRE(!judge(memory, usual_bounds, message).exceeded);
+        observe(memory, message, std::vector{hashed(3)});
+        take_back(memory, message);
+    }
+    BOOST_TEST(!send(memory, at, office, {hashed(3)}).exceeded);
+    BOOST_TEST(judge(memory, usual_bounds, {day + hours{24}, 1, 0, office}).usual <= usual);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_taken_back_that_is_not_there) {
+    trend_memory memory;
+    take_back(memory, {start, 1, 1, home});
+    BOOST_TEST((memory == trend_memory{}));
+    send(memory, start, home, {hashed(1)});
+    const auto before = memory;
+    take_back(memory, {start + hours{1}, 1, 1, home});
+    take_back(memory, {start - hours{24}, 1, 1, home});
+    take_back(memory, {start - hours{1}, 1, 1, home});
+    BOOST_TEST((memory == before));
+    take_back(memory, {start, 1000, 1000, home}); // more than there is
+    take_back(memory, {start, 1, 1, home});
+    BOOST_TEST(memory.day_messages == 0);
+    BOOST_TEST(memory.day_recipients == 0);
+    BOOST_TEST(judge(memory, usual_bounds, {start + hours{24 * 8}, 1, 0, home}).usual == 0);
 }
 
 BOOST_AUTO_TEST_CASE(what_a_thief_does_is_not_usual_while_he_does_it) {

@@ -40,6 +40,14 @@ inherits = "default"
 limits = ["1 recipient per hour"]
 lock = { after = ["1 limit in 1 hour"], for = "30 minutes" }
 
+[profile.watched]
+inherits = "default"
+trend = { factor = 8, floor = "50 messages" }
+
+[[assign]]
+profile = "watched"
+login = ["watched@example.org"]
+
 [[assign]]
 profile = "newsletter"
 login = ["news@example.org"]
@@ -65,11 +73,15 @@ struct daemon_parts {
     std::unique_ptr<state::accounting> accounts = environments->make_accounting(context.get_executor());
     std::unique_ptr<account::ticket_ring> tickets = rig::make_tickets(directory.path(), environments->time());
     stored_lock_book locks{environments->accounts()};
-    pipeline asks{context.get_executor(), {*accounts, locks, *tickets, environments->time()}, configuration.get()};
+    std::unique_ptr<state::trend_store> trends = environments->make_trends(*accounts);
+    pipeline asks{context.get_executor(),
+                  {*accounts, locks, *tickets, environments->time(), {.trends = trends.get()}},
+                  configuration.get()};
     server connections{context, asks, configuration.get()->policyd};
     service all{{configuration, environments->time(), asks, connections, *accounts, environments->accounts(), *tickets,
                  [this] { return environments->state_writer().healthy(); },
-                 [this] { return environments->hot().fill(); }, [this] { return environments->shared().fill(); }}};
+                 [this] { return environments->hot().fill(); }, [this] { return environments->shared().fill(); },
+                 trends.get()}};
     std::filesystem::path socket = directory.path() / "policyd.sock";
     control::server control{context.get_executor(), socket, ""};
     std::vector<std::string> log_lines;
@@ -345,6 +357,28 @@ BOOST_FIXTURE_TEST_CASE(what_the_filter_put_off_before_the_queue_is_given_back_o
     BOOST_TEST(call({{"verb", "refund"}, {"ticket", 7}}).at("code") == "malformed");
     BOOST_TEST(call({{"verb", "refund"}}).at("code") == "malformed");
     BOOST_TEST(use() == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_given_back_is_no_part_of_the_accounts_trend, daemon_parts) {
+    speaker from{1, {}};
+    const auto of_watched = [](request what) {
+        what.sasl_username = what.sender = "watched@example.org";
+        return what;
+    };
+    const auto messages = [&] { return trends->read("watched@example.org").value().day_messages; };
+    const auto message = [&](const char* instance, const char* queue_id) {
+        (void)ask(of_watched(rcpt(instance, "a@example.net")), from);
+        auto sealed = ask(of_watched(data(instance, 1, queue_id)), from).text;
+        (void)ask(of_watched(end_of_message(instance, 1, queue_id)), from);
+        return sealed;
+    };
+    message("1.1.0", "4XyZ");
+    const auto sealed = message("1.2.0", "");
+    BOOST_TEST(messages() == 2);
+    for (const bool first : {true, false}) {
+        BOOST_TEST(call({{"verb", "refund"}, {"ticket", sealed}}).at("refunded") == first);
+        BOOST_TEST(messages() == 1);
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -31,6 +31,10 @@ public:
         postsluice::observe(of[account], message, recipients);
         co_return result<void>{};
     }
+    asio::awaitable<result<void>> take_back(std::string account, trend_message message) override {
+        postsluice::take_back(of[account], message);
+        co_return result<void>{};
+    }
     asio::awaitable<result<void>> reset(std::string) override { co_return result<void>{}; }
     asio::awaitable<result<std::size_t>> sweep(std::size_t) override { co_return std::size_t{0}; }
     std::uint64_t hash_of(std::string_view account, std::string_view what) const override {
@@ -150,6 +154,29 @@ BOOST_AUTO_TEST_CASE(trend_sees_the_recipients_of_the_message_under_way) {
     BOOST_TEST(said.refuses());
     BOOST_TEST(w.trends.observed.back().recipients == 20U); // those that were accepted
     BOOST_TEST(w.trends.observed.back().new_recipients == 20U);
+}
+
+BOOST_AUTO_TEST_CASE(trend_takes_back_what_the_filter_puts_off_as_the_ticket_says) {
+    watched w;
+    w.usual_days(10, 3);
+    w.send();
+    const auto& memory = w.trends.of.begin()->second;
+    const auto before = memory;
+    w.hear(rcpt("x.y.z", "friend@example.net"));
+    w.hear(rcpt("x.y.z", "stranger@example.net"));
+    const auto put_off = w.tickets->unseal(w.hear(data("x.y.z", 2, "")).text).value();
+    BOOST_TEST(put_off.new_recipients.value() == 1U);
+    BOOST_TEST(memory.day_messages == before.day_messages + 1);
+    BOOST_TEST(w.run(rules::trend_taken_back(&w.trends, put_off)).has_value());
+    BOOST_TEST(memory.day_messages == before.day_messages);
+    BOOST_TEST(memory.day_recipients == before.day_recipients);
+    BOOST_TEST(memory.today_new == before.today_new);
+    BOOST_TEST((memory.networks == before.networks)); // of the client
+    w.hear(rcpt("x.y.1", "friend@example.net"));
+    const auto queued = w.tickets->unseal(w.hear(data("x.y.1", 1)).text).value();
+    BOOST_TEST(!queued.new_recipients.has_value());
+    BOOST_TEST(w.run(rules::trend_taken_back(&w.trends, queued)).has_value());
+    BOOST_TEST(memory.day_messages == before.day_messages + 1);
 }
 
 BOOST_AUTO_TEST_CASE(trend_leaves_alone_whom_it_is_not_asked_about) {

@@ -69,6 +69,24 @@ BOOST_AUTO_TEST_CASE(accounts_do_not_mix_and_a_reset_forgets_one) {
     BOOST_TEST(s.trends->read(alice).value().day_messages == 1);
 }
 
+BOOST_AUTO_TEST_CASE(what_was_put_off_is_taken_back_from_its_account_and_of_nobody_nothing_is_kept) {
+    shelf s;
+    s.send(alice, 3);
+    s.send(alice, 2);
+    s.send("bob@example.org");
+    const trend_message put_off{s.clock.now(), 2, 1, 7};
+    BOOST_REQUIRE(run(s.io, s.trends->take_back(alice, put_off)).has_value());
+    BOOST_TEST(s.trends->read(alice).value().day_messages == 1);
+    BOOST_TEST(s.trends->read(alice).value().day_recipients == 3);
+    BOOST_TEST(s.trends->read("bob@example.org").value().day_messages == 1);
+    BOOST_REQUIRE(run(s.io, s.trends->take_back("carol@example.org", put_off)).has_value());
+    BOOST_TEST((s.trends->read("carol@example.org").value() == trend_memory{}));
+    const auto txn = s.counters->read().value();
+    int records = 0;
+    txn.scan("B", "", [&records](std::string_view, std::string_view) { return ++records > 0; });
+    BOOST_TEST(records == 2);
+}
+
 BOOST_AUTO_TEST_CASE(a_trend_and_a_charge_of_one_turn_share_a_commit) {
     shelf s;
     const limit five{5, limit_unit::recipients, seconds{3600}};
