@@ -59,7 +59,7 @@ struct false_clamd {
     config::settings settings() const {
         config::settings out;
         out.clamd.endpoint = scanner.endpoint();
-        out.clamd.timeout = seconds{5};
+        out.clamd.timeout = seconds{30};
         return out;
     }
 };
@@ -214,7 +214,7 @@ BOOST_AUTO_TEST_CASE(a_silent_clamd_fails_within_its_time) {
     const auto begin = std::chrono::steady_clock::now();
     BOOST_CHECK_THROW((void)run_check("clamd", message_with(good, settings), with_scanners(settings)),
                       std::runtime_error);
-    BOOST_TEST((std::chrono::steady_clock::now() - begin < 10s));
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < 60s));
 }
 
 BOOST_AUTO_TEST_CASE(the_memory_of_results_is_bounded_in_number_and_time) {

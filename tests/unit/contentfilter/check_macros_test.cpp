@@ -181,7 +181,7 @@ BOOST_AUTO_TEST_CASE(a_chain_that_loops_ends) {
         file.replace(at, 4, std::string(4, '\0'));
     const auto begin = std::chrono::steady_clock::now();
     BOOST_TEST(worker::inspect_document(file, {}).documents.size() <= 1u);
-    BOOST_TEST((std::chrono::steady_clock::now() - begin < 5s));
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < 60s));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

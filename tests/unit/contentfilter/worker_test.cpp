@@ -118,12 +118,12 @@ BOOST_AUTO_TEST_CASE(a_worker_that_died_is_replaced_before_anybody_notices) {
 
 BOOST_AUTO_TEST_CASE(a_worker_that_nobody_asks_ends_and_another_answers_the_next_request) {
     auto how = scan_workers::options{worker_program(), 2, 20s};
-    how.idle = 200ms;
+    how.idle = 3s; // longer than the start of both: a busy machine takes its time
     scan_workers workers{how};
     const auto pids = workers.processes();
     BOOST_TEST(ask(workers, png).value().type == "image/png");
     const std::vector<pid_t> none{0, 0};
-    const auto until = std::chrono::steady_clock::now() + 20s;
+    const auto until = std::chrono::steady_clock::now() + 60s;
     while (workers.processes() != none && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(10ms);
     BOOST_TEST(workers.processes() == none, boost::test_tools::per_element());
@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE(a_worker_that_nobody_asks_ends_and_another_answers_the_next
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_hangs_fails_its_request_only) {
-    scan_workers workers{{worker_program(), 1, 300ms}};
+    scan_workers workers{{worker_program(), 1, 4s}}; // of which it has as many to start, too
     const auto pid = workers.processes().front();
     ::kill(pid, SIGSTOP);
     const auto late = ask(workers, png);
@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(many_requests_share_few_workers) {
 }
 
 BOOST_AUTO_TEST_CASE(a_full_queue_refuses_at_once) {
-    scan_workers workers{{worker_program(), 1, 300ms, 1}};
+    scan_workers workers{{worker_program(), 1, 4s, 1}};
     ::kill(workers.processes().front(), SIGSTOP);
     boost::asio::io_context context;
     std::vector<std::future<result<file_kind>>> answers;

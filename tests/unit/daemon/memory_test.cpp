@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -36,6 +37,7 @@ std::vector<std::unique_ptr<char[]>> load() {
     constexpr std::size_t threads = 4, buffers = 4000, octets = 4096;
     std::vector<std::unique_ptr<char[]>> in_use;
     std::mutex mutex;
+    std::latch full{threads}; // all have theirs at once, in whatever order the machine lets them run
     std::vector<std::jthread> all;
     for (std::size_t t = 0; t < threads; ++t)
         all.emplace_back([&] {
@@ -44,6 +46,7 @@ std::vector<std::unique_ptr<char[]>> load() {
                 mine.push_back(std::make_unique_for_overwrite<char[]>(octets));
                 std::memset(mine.back().get(), 1, octets);
             }
+            full.arrive_and_wait();
             const std::lock_guard guard{mutex};
             for (std::size_t i = 99; i < buffers; i += 100)
                 in_use.push_back(std::move(mine[i]));

@@ -95,7 +95,7 @@ struct client : scratch {
     map_set maps{context.get_executor()};
     std::string path_of_socket = path("s");
     std::string map = "socketmap:unix:" + path_of_socket + ":logins";
-    remote_options how{seconds{1}, 100, seconds{60}};
+    remote_options how{seconds{30}, 100, seconds{60}};
     std::string ask(const std::string& key) { return shown(run(context, maps.find(map, key, how))); }
 };
 
@@ -180,15 +180,17 @@ BOOST_FIXTURE_TEST_CASE(errors_are_not_remembered, client) {
 BOOST_FIXTURE_TEST_CASE(a_slow_server_is_timed_out, client) {
     std::atomic<bool> slow{true};
     server s{path_of_socket, [&](const std::string&) {
-                 for (int i = 0; slow && i < 300; ++i)
+                 for (int i = 0; slow && i < 6000; ++i)
                      std::this_thread::sleep_for(10ms);
                  return std::string{"OK late"};
              }};
+    how.timeout = seconds{1};
     const auto begin = std::chrono::steady_clock::now();
     BOOST_TEST(ask("k") == failed(errc::timed_out));
     const auto took = std::chrono::steady_clock::now() - begin;
-    BOOST_TEST((took >= 900ms && took < 2500ms));
+    BOOST_TEST((took >= 900ms && took < 20s));
     slow = false;
+    how.timeout = seconds{30};
     BOOST_TEST(ask("k") == "late"); // on a new connection: the old one's reply is not taken for this one's
     BOOST_TEST(s.connections == 2);
 }
@@ -196,7 +198,7 @@ BOOST_FIXTURE_TEST_CASE(a_slow_server_is_timed_out, client) {
 BOOST_FIXTURE_TEST_CASE(a_dead_server_is_an_error_at_once, client) {
     const auto begin = std::chrono::steady_clock::now();
     BOOST_TEST(!run(context, maps.find(map, "k", how)));
-    BOOST_TEST((std::chrono::steady_clock::now() - begin < 500ms));
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < 10s)); // of the thirty that an answer may take
 }
 
 BOOST_FIXTURE_TEST_CASE(a_server_that_began_anew_is_asked_once_more, client) {
@@ -250,10 +252,11 @@ BOOST_FIXTURE_TEST_CASE(many_questions_share_a_bounded_number_of_connections, cl
 BOOST_FIXTURE_TEST_CASE(who_waits_for_a_connection_too_long_is_timed_out, client) {
     std::atomic<bool> slow{true};
     server s{path_of_socket, [&](const std::string&) {
-                 for (int i = 0; slow && i < 300; ++i)
+                 for (int i = 0; slow && i < 6000; ++i)
                      std::this_thread::sleep_for(10ms);
                  return std::string{"OK x"};
              }};
+    how.timeout = seconds{1};
     std::size_t late = 0;
     for (int i = 0; i < 20; ++i)
         asio::co_spawn(context, maps.find(map, std::to_string(i), how), [&late](std::exception_ptr, const answer& got) {
@@ -263,8 +266,9 @@ BOOST_FIXTURE_TEST_CASE(who_waits_for_a_connection_too_long_is_timed_out, client
     context.restart();
     context.run();
     BOOST_TEST(late == 20U);
-    BOOST_TEST((std::chrono::steady_clock::now() - begin < 2500ms));
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < 20s));
     slow = false;
+    how.timeout = seconds{30};
     BOOST_TEST(ask("k") == "x");
 }
 

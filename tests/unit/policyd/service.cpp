@@ -115,7 +115,7 @@ struct daemon_parts {
         BOOST_REQUIRE(loaded.settings);
         return loaded.settings;
     }
-    json call(json request) { return need(control::call(socket, request, seconds{10})); }
+    json call(json request) { return need(control::call(socket, request, seconds{60})); }
 
     /// Runs on the loop's thread and waits.
     template <class Value>

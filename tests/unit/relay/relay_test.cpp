@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr auto patience = 10s;
+constexpr auto patience = 60s;
 
 /// One step of the scripted next hop: wait until `expect` has come, then say `say`, then perhaps close.
 struct turn {
@@ -87,7 +87,7 @@ struct next_hop {
             listener->close();
             one_is_over(e);
         });
-        context.run_for(30s);
+        context.run_for(120s);
         BOOST_REQUIRE(running == 0);
     }
 
@@ -103,7 +103,7 @@ struct next_hop {
 // For a hop that will not answer. All others get all the time a busy machine may need.
 relay::deadlines short_deadlines() {
     relay::deadlines out;
-    out.hello = out.envelope = out.dot = 200ms;
+    out.hello = out.envelope = out.dot = 1s;
     return out;
 }
 
@@ -415,7 +415,7 @@ BOOST_AUTO_TEST_CASE(a_hop_that_trickles_is_given_up_at_the_phase_s_deadline) {
     });
     BOOST_TEST(told(out) == "451 4.4.1,");
     BOOST_TEST(out.failure_code == errc::timed_out);
-    BOOST_TEST((std::chrono::steady_clock::now() - begin < 10s));
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < 60s));
 }
 
 BOOST_AUTO_TEST_CASE(a_large_message_arrives_whole_through_partial_writes) {

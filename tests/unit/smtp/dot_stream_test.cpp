@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(a_megabyte_of_bare_carriage_returns_is_read_in_linear_time)
     const std::string in(1U << 20, '\r');
     const auto begin = std::chrono::steady_clock::now();
     BOOST_TEST((read_in({in}).content == std::string(in.size() - 1, ' ')));
-    BOOST_TEST((std::chrono::steady_clock::now() - begin < std::chrono::seconds{5}));
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < std::chrono::seconds{30}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

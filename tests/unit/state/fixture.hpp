@@ -89,7 +89,7 @@ private:
     std::vector<std::string> lines_;
 };
 
-/// Two ends that wait for each other; a wait of more than 20 s fails.
+/// Two ends that wait for each other; a wait of more than two minutes fails.
 class signal_pipe {
 public:
     signal_pipe() { BOOST_REQUIRE(::pipe(fds_) == 0); }
@@ -103,7 +103,7 @@ public:
     bool take() {
         pollfd p{fds_[0], POLLIN, 0};
         char c = 0;
-        return ::poll(&p, 1, 20'000) == 1 && ::read(fds_[0], &c, 1) == 1;
+        return ::poll(&p, 1, 120'000) == 1 && ::read(fds_[0], &c, 1) == 1;
     }
 
 private:
@@ -117,7 +117,7 @@ public:
         : pid_{::fork()} {
         BOOST_REQUIRE(pid_ >= 0);
         if (pid_ != 0) return;
-        ::alarm(30);
+        ::alarm(300);
         int code = 99;
         try {
             code = body();

@@ -38,7 +38,7 @@ result<std::unique_ptr<background_environment>> open_background(const std::files
 
 // Becomes true soon, or never.
 bool eventually(const std::function<bool()>& holds) {
-    const auto end = std::chrono::steady_clock::now() + seconds{20};
+    const auto end = std::chrono::steady_clock::now() + seconds{120};
     while (!holds()) {
         if (std::chrono::steady_clock::now() > end) return false;
         std::this_thread::yield();
