@@ -48,6 +48,8 @@ def one_line(reply):
 class EximSandbox(Sandbox):
     """`edit(text)` changes exim4.conf beyond what the scratch directory needs."""
 
+    SASL_OWNER = EXIM_USER
+
     def __init__(self, build, overrides="", edit=lambda text: text, **more):
         unpacked = subprocess.run([ROOT / "tests/support/unpack-exim", os.path.join(build, "exim")], capture_output=True, text=True)
         if unpacked.returncode != 0:
@@ -124,7 +126,7 @@ deliver_drop_privilege""")
         return dict(os.environ, LD_PRELOAD=libnss_wrapper(), NSS_WRAPPER_PASSWD=str(self.path("passwd")),
                     NSS_WRAPPER_GROUP=str(self.path("group")))
 
-    def exim(self, *arguments, input="", timeout=60):
+    def exim(self, *arguments, input="", timeout=120):
         """The program, as root, with the configuration of this sandbox."""
         command = [self.exim_program, "-C", str(self.path("etc/exim4/exim4.conf")), *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=self.environment(), input=input, timeout=timeout)
@@ -146,7 +148,7 @@ deliver_drop_privilege""")
                 os.killpg(daemon.pid, signal.SIGTERM)
             except ProcessLookupError:
                 pass  # it ended by itself
-            daemon.wait(20)
+            daemon.wait(60)
 
     # ---- use ---------------------------------------------------------------------------------------------------
 

@@ -49,9 +49,9 @@ zone:
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(["/usr/sbin/nsd", "-d", "-c", self.directory / "nsd.conf"], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self.answers():
-            if time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("nsd does not answer: " + (self.directory / "log").read_text())
             time.sleep(0.02)
 
@@ -68,7 +68,7 @@ zone:
     def stop(self):
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
 
     def publish(self, zone):

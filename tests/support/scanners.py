@@ -5,6 +5,7 @@ start() began, by pid."""
 
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -16,22 +17,30 @@ MARKER = "POSTSLUICE-" + "TEST-MARKER"  # what each of the three is told to find
 RUN_AS = "nobody"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_place():
+    """A loopback address and a port: of an address that nobody else uses, for a port of 127.0.0.1 may be taken by any connection before
+    the program listens there."""
+    for _ in range(50):
+        address = f"127.{random.randint(128, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, 0))
+            except OSError:
+                continue
+            return address, probe.getsockname()[1]
+    raise RuntimeError("no loopback address is to be had")
 
 
 class Scanner:
     """One program in the foreground. `ready` says whether it answers."""
 
     name = ""
-    patience = 90  # seconds; a busy machine takes its time
+    patience = 180  # seconds; a busy machine takes its time
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"postsluice-{self.name}-"))
         os.chmod(self.dir, 0o755)
-        self.port = free_port()
+        self.address, self.port = free_place()
         self.process = None
         self.prepare()
 
@@ -57,7 +66,7 @@ class Scanner:
 
     def answers(self):
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            with socket.create_connection((self.address, self.port), timeout=10):
                 return True
         except OSError:
             return False
@@ -67,7 +76,7 @@ class Scanner:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
@@ -79,7 +88,7 @@ class Scanner:
 
     @property
     def inet(self):
-        return f"inet:127.0.0.1:{self.port}"
+        return f"inet:{self.address}:{self.port}"
 
 
 class Clamd(Scanner):
@@ -95,7 +104,7 @@ Foreground yes
 LocalSocket {self.socket}
 LocalSocketMode 666
 TCPSocket {self.port}
-TCPAddr 127.0.0.1
+TCPAddr {self.address}
 DatabaseDirectory {self.dir}/db
 TemporaryDirectory {self.dir}
 StreamMaxLength 1M
@@ -135,7 +144,7 @@ score POSTSLUICE_TEST 4.2
 
     def command(self):
         return ["spamd", "--local", "--nouser-config", f"--siteconfigpath={self.dir}/rules", "--configpath=/usr/share/spamassassin",
-                f"--helper-home-dir={self.dir}/home", f"--listen=127.0.0.1:{self.port}", "--min-children=1", "--max-children=2",
+                f"--helper-home-dir={self.dir}/home", f"--listen={self.address}:{self.port}", "--min-children=1", "--max-children=2",
                 "--min-spare=1", "--max-spare=1", f"--username={RUN_AS}", "--syslog=stderr"]
 
 
@@ -162,7 +171,7 @@ options {{
 }}
 logging {{ type = "console"; level = "info"; }}
 actions {{ reject = 15; add_header = 6; }}
-worker "normal" {{ bind_socket = "127.0.0.1:{self.port}"; count = 1; }}
+worker "normal" {{ bind_socket = "{self.address}:{self.port}"; count = 1; }}
 lua = "{self.dir}/rules.lua";
 """)
         for path in (self.dir, *self.dir.iterdir()):

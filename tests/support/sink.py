@@ -154,7 +154,7 @@ class Sink:
         with self._changed:
             self._deliveries.clear()
 
-    def wait(self, count=1, timeout=30, match=lambda d: True):
+    def wait(self, count=1, timeout=90, match=lambda d: True):
         """The first `count` deliveries that match; fewer where the time is over."""
         deadline = time.monotonic() + timeout
         with self._changed:
