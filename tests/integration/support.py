@@ -48,7 +48,7 @@ class SandboxCase(unittest.TestCase):
         entries = self.box.postsluice("quarantine", "list", json_output=True)["entries"]
         return [e for e in entries if all(e.get(key) == value for key, value in match.items())]
 
-    def arrived(self, subject, count=1, timeout=30):
+    def arrived(self, subject, count=1, timeout=90):
         return self.box.sink.wait(count, timeout, lambda d: subject in d.header("Subject"))
 
     def send(self, login, recipient, subject, **more):
@@ -61,7 +61,7 @@ class SandboxCase(unittest.TestCase):
         self.assertIn("verdict", said)
         return said["verdict"], {finding["symbol"]: finding for finding in said["findings"]}
 
-    def wait_until(self, condition, what, timeout=30):
+    def wait_until(self, condition, what, timeout=90):
         self.box.wait_until(condition, what, timeout)
 
     def usage(self, account):

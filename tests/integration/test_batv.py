@@ -81,9 +81,10 @@ class Bounces(SandboxCase):
         self.assertEqual(self.arrived("good tag")[0].recipients, ["alice@example.org"])
 
     def test_what_an_account_sends_carries_a_tag_and_its_bounce_comes_back(self):
+        before = self.tag("alice@example.org").lower()
         self.send("alice@example.org", "far@example.net", "tagged out")
         sender = self.arrived("tagged out")[0].sender.split(">")[0].strip("<")
-        self.assertEqual(sender.lower(), self.tag("alice@example.org").lower())
+        self.assertIn(sender.lower(), (before, self.tag("alice@example.org").lower()))  # a day may end in between
         code, answer = self.bounce(sender, "back again")
         self.assertEqual(code, 250, answer)
         self.assertEqual(self.arrived("back again")[0].recipients, ["alice@example.org"])

@@ -25,6 +25,7 @@ class PublishedCase(SandboxCase):
     def setUpClass(cls):
         cls.box = Sandbox(BUILD, overrides=cls.OVERRIDES)
         try:
+            cls.box.patient_with_dns("5 seconds")
             cls.nsd = Nsd(cls.box.path("nsd"), cls.box.address, cls.zone(cls.PUBLISHED))
             cls.nsd.start()
             cls.box.start()
@@ -77,7 +78,7 @@ class Require(PublishedCase):
         self.publish()
         self.assertEqual(self.dkim("verify", "--all").returncode, 1)
         self.assertEqual(self.selectors("none of two"), [])
-        self.assertIn("sign=not-published", self.box.daemon_log("contentfilter"))
+        self.wait_until(lambda: "sign=not-published" in self.box.daemon_log("contentfilter"), "its line in the log")
         self.assertEqual(self.box.postsluice("status", json_output=True)["contentfilter"]["unsigned"], {"not-published": 1})
 
         self.publish(RSA, ED)  # asked again by itself, every check_retry
@@ -106,9 +107,8 @@ class Warn(PublishedCase):
     def test_nothing_is_published_and_everything_signs(self):
         self.assertEqual(self.selectors("warned"), ["ed1", "rsa1"])
         self.wait_until(lambda: "dkim key is not published" in self.box.daemon_log("contentfilter"), "a warning")
-        log = self.box.daemon_log("contentfilter")
         for words in ("selector=rsa1", "selector=ed1", "published=absent"):
-            self.assertIn(words, log)
+            self.wait_until(lambda: words in self.box.daemon_log("contentfilter"), words)
 
     def test_list_record_and_verify_say_what_there_is(self):
         run = self.dkim("list")
@@ -186,7 +186,7 @@ class Rotate(PublishedCase):
         process = self.begin(*arguments)
         self.wait_until(lambda: len(self.files("next")) == keys or process.poll() is not None, "the next keys")
         selectors = self.publish_all()
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=180)
         return selectors, subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def test_the_next_keys_sign_once_they_are_published_and_the_old_records_must_stay(self):

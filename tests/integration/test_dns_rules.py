@@ -38,6 +38,7 @@ class DnsCase(SandboxCase):
     def setUpClass(cls):
         cls.box = Sandbox(BUILD, overrides=cls.OVERRIDES)
         try:
+            cls.box.patient_with_dns("3 seconds")  # of the ten that Postfix waits for policyd
             cls.nsd = Nsd(cls.box.path("nsd"), cls.box.address, ZONE, cls.TTL)
             cls.nsd.start()
             cls.box.start()
@@ -80,11 +81,13 @@ class Down(DnsCase):
     def test_a_dns_that_is_down_refuses_no_recipient_and_soon_costs_no_wait(self):
         self.nsd.stop()
         try:
-            for n in range(4):
-                self.assertEqual(self.rcpt(f"a@down{n}.example")[0], 250)
-            begun = time.monotonic()
-            self.assertEqual(self.rcpt("a@down9.example")[0], 250)
-            self.assertLess(time.monotonic() - begun, 0.9)
+            with self.box.submit_session("alice@example.org") as session:
+                session.mail("alice@example.org")
+                for n in range(4):
+                    self.assertEqual(session.rcpt(f"a@down{n}.example")[0], 250)
+                begun = time.monotonic()
+                self.assertEqual(session.rcpt("a@down9.example")[0], 250)
+                self.assertLess(time.monotonic() - begun, 2.5)
         finally:
             self.nsd.start()
 
@@ -143,9 +146,9 @@ class SpfRequired(DnsCase):
         self.assertTrue(children)
         for child in children:
             os.kill(int(child), signal.SIGKILL)
-        Sandbox._wait(lambda: self.box.postsluice("spf", "check", "example.org").returncode == 0, "another helper", 20)
-        after = pathlib.Path(f"/proc/{policyd}/task/{policyd}/children").read_text().split()
-        self.assertFalse(set(children) & set(after))
+        self.wait_until(lambda: self.box.postsluice("spf", "check", "example.org").returncode == 0, "another helper")
+        after = lambda: pathlib.Path(f"/proc/{policyd}/task/{policyd}/children").read_text().split()
+        self.wait_until(lambda: not set(children) & set(after()), "the end of the old ones")
 
 
 class SpfWarned(DnsCase):
@@ -155,7 +158,7 @@ class SpfWarned(DnsCase):
         def warned():
             self.assertEqual(self.rcpt("b@good.example")[0], 250)
             return "reason=spf-fail" in self.box.daemon_log("policyd")
-        Sandbox._wait(warned, "a warning", 30)
+        self.wait_until(warned, "a warning")
 
 
 if __name__ == "__main__":

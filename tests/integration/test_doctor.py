@@ -313,7 +313,9 @@ class Traffic(DoctorCase):
                 connection.sendall("".join(f"{k}={v}\n" for k, v in attributes.items()).encode() + b"\n")
                 answer = b""
                 while not answer.endswith(b"\n\n"):
-                    answer += connection.recv(4096)
+                    more = connection.recv(4096)
+                    self.assertTrue(more, f"closed after {answer}")
+                    answer += more
 
     def test_1_requests_without_logins(self):
         self.policy(*[{"protocol_state": "RCPT", "instance": f"a{n}", "recipient": "r@example.org"} for n in range(20)])
@@ -336,7 +338,7 @@ class FilterAlone(DoctorCase):
         with self.box.submit_session("alice@example.org") as session:
             for n in range(20):
                 session.sendmail("alice@example.org", ["friend@example.net"], mails.plain("alice@example.org", "friend@example.net", f"m{n}"))
-        self.wait_until(lambda: self.box.postsluice("status", json_output=True)["contentfilter"]["messages"]["total"] >= 20, "20 messages", 60)
+        self.wait_until(lambda: self.box.postsluice("status", json_output=True)["contentfilter"]["messages"]["total"] >= 20, "20 messages")
         found, _ = self.doctor()
         self.assertEqual(set(found), {"one-of-two", "submission-without-hook"}, found)
 

@@ -30,6 +30,9 @@ def tarred(name, content):
 
 
 class Files(SandboxCase):
+    # A busy machine is slow; a command waits for thirty.
+    OVERRIDES = '[contentfilter]\nworker_timeout = "20 seconds"\ncheck_timeout = "25 seconds"\n'
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

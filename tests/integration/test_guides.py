@@ -46,7 +46,7 @@ class Guides(unittest.TestCase):
             box.start()
             story = box.send("alice@example.org", "friend@example.net", mails.plain("alice@example.org", "friend@example.net", "as the guide says"))
             self.assertEqual([code for _, code, _ in story], [250, 250, 250], story)
-            self.assertTrue(box.sink.wait(1, 30, lambda d: d.header("Subject") == ["as the guide says"]))
+            self.assertTrue(box.sink.wait(1, 90, lambda d: d.header("Subject") == ["as the guide says"]))
             self.run_lines(box, text("sh"))
         finally:
             box.stop()

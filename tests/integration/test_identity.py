@@ -106,6 +106,7 @@ class Identity(SandboxCase):
         self.relay("news@relay.example", "", "relay",
                    text=mails.with_attachment("news@relay.example", "friend@example.net", "a.txt", mails.EICAR.encode(), "relay bad"))
         self.wait_until(lambda: self.quarantine(account="relay"), "the quarantine")
+        self.wait_until(lambda: self.box.postsluice("account", "history", "relay", json_output=True)["locked"], "the lock, which comes after it")
         self.assertEqual(self.box.postsluice("unlock", "relay", "--why", "it was a test").returncode, 0)  # one virus locks
 
     def test_a_certificate_may_be_named_by_its_public_key(self):

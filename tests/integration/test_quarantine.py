@@ -101,6 +101,7 @@ class Bounds(QuarantineCase):
         text = mails.plain("bob@example.org", FRIENDS[0], "bound 3", body=mails.GTUBE + "\r\n")
         self.assertEqual(self.box.send("bob@example.org", FRIENDS, text)[-1][1], 250)
         self.wait_until(lambda: "452 4.3.1" in self.box.log(), "the refusal")
+        self.box.wait_deferred()
         self.assertEqual([m["queue_name"] for m in self.box.queue()], ["deferred"])
         self.assertEqual(len(self.quarantine()), 2)
         self.assertIn("the quarantine is full", self.box.daemon_log("contentfilter"))
@@ -136,6 +137,7 @@ class NoDisk(QuarantineCase):
         text = mails.plain("bob@example.org", FRIENDS[0], "disk 2", body=large)
         self.box.send("bob@example.org", FRIENDS, text)
         self.wait_until(lambda: "452 4.3.1" in self.box.log(), "the refusal")
+        self.box.wait_deferred()
         self.assertEqual(sorted(file.suffix for file in self.disk.iterdir()), [".eml", ".env"])  # of the first, and no part of the other
         self.assertEqual(self.box.postsluice("quarantine", "delete", entry["id"], "--yes").returncode, 0)
         self.box.flush()

@@ -38,14 +38,14 @@ limits = ["5 messages per hour", "5 recipients per hour", "5 new recipients per 
             self.box.start_daemon("contentfilter")
             for number in range(3):
                 self.attempt(number, 451)
-                self.assertEqual(self.in_use("alice@example.org"), {})
+                self.wait_until(lambda: self.in_use("alice@example.org") == {}, "the charge to be taken back")
         finally:
             aside.rename(socket)
         for number in range(5):
             self.attempt(number, 250)
         self.assertEqual(self.usage("alice@example.org")["messages per hour"], 5)
         self.assertEqual(self.attempt(5, 450)[-1][0].split()[0], "RCPT")
-        self.assertEqual(len(self.box.sink.wait(5, 30, lambda d: d.sender.startswith("<alice@example.org>"))), 5)
+        self.assertEqual(len(self.box.sink.wait(5, 90, lambda d: d.sender.startswith("<alice@example.org>"))), 5)
         log = self.box.daemon_log("contentfilter")
         self.assertEqual(log.count('put off account=alice@example.org charge="taken back"'), 3, log)
 
@@ -101,7 +101,7 @@ limits = ["5 messages per hour", "5 recipients per hour", "5 new recipients per 
                     self.assertEqual(session.data(b"From: carol@example.org\r\nSubject: x\r\n\r\nhello\r\n")[0], 451)
         finally:
             aside.rename(socket)
-        self.assertEqual(self.in_use("carol@example.org"), {})
+        self.wait_until(lambda: self.in_use("carol@example.org") == {}, "the charges to be taken back")
 
 
 class SpeedAdjust(Story, SandboxCase):

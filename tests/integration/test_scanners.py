@@ -115,16 +115,16 @@ class ClamAV(Scanners):
         clamd.halt()
         try:
             self.box.send("carol@example.org", "friend@example.net", self.mail("while dead", login="carol@example.org"))
-            self.wait_until(lambda: "451 4.3.0" in self.box.log(), "the deferral", 60)
+            self.wait_until(lambda: "451 4.3.0" in self.box.log(), "the deferral")
             self.assertIn("scanner-down", self.box.daemon_log("contentfilter"))
             self.assertEqual([d for d in self.box.sink.deliveries if "while dead" in d.header("Subject")], [])
             # The same with consequences of its own for this check.
             self.configure(f'[contentfilter]\non_error_of = {{ clamd = "hold" }}\n[clamd]\nendpoint = "{clamd.unix}"\n')
             self.box.send("dave@example.org", "friend@example.net", self.mail("held", login="dave@example.org"))
-            self.wait_until(lambda: self.quarantine(account="dave@example.org", reason="check-failed"), "the quarantine", 60)
+            self.wait_until(lambda: self.quarantine(account="dave@example.org", reason="check-failed"), "the quarantine")
             self.configure(f'[contentfilter]\non_error_of = {{ clamd = "pass" }}\n[clamd]\nendpoint = "{clamd.unix}"\n')
             self.box.send("eve@example.org", "friend@example.net", self.mail("passed", login="eve@example.org"))
-            self.assertEqual(len(self.arrived("passed", timeout=60)), 1)
+            self.assertEqual(len(self.arrived("passed", timeout=90)), 1)
         finally:
             self.configure(f'[clamd]\nendpoint = "{clamd.unix}"\n')
             clamd.start()
@@ -154,7 +154,7 @@ class SpamFilters(Scanners):
         self.box.send("bob@example.org", "friend@example.net", self.mail("without marker", login="bob@example.org"))
         self.assertEqual(len(self.arrived("without marker")), 1)
         self.box.send("carol@example.org", "friend@example.net", self.mail("with marker", f"see {MARKER}\r\n", "carol@example.org"))
-        self.wait_until(lambda: self.quarantine(account="carol@example.org"), "the quarantine (4.2 + 8.4 is over hold)", 60)
+        self.wait_until(lambda: self.quarantine(account="carol@example.org"), "the quarantine (4.2 + 8.4 is over hold)")
 
     def test_dead_ones_are_errors_of_their_checks(self):
         self.configure('[contentfilter]\non_error_of = { spamd = "pass", rspamd = "pass" }\n'
