@@ -23,7 +23,8 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -
 ifeq ($(SANITIZE),)
 HARDENING += -D_FORTIFY_SOURCE=2
 else
-SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# GCC's manual (-fsanitize): it makes -Wmaybe-uninitialized see what is not there.
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
 endif
 ASIO      := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED
 ALL_CXXFLAGS = -std=c++20 $(WARNINGS) $(HARDENING) $(ASIO) -I. $(LIB_CFLAGS) $(CPPFLAGS) $(CXXFLAGS) $(SAN_FLAGS)
