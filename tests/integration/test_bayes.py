@@ -43,13 +43,14 @@ class Between:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
+                request = self.rfile.readline()
                 left[0] -= 1
                 if left[0] < 0:
                     outer.held.wait()
                     return
                 with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as there:
                     there.connect(str(real))
-                    there.sendall(self.rfile.readline())
+                    there.sendall(request)
                     with there.makefile("rb") as answer:
                         self.wfile.write(answer.readline())
 
