@@ -10,9 +10,9 @@
 // record of a KiB, or add some at the end of a longer one: a transaction of 5,000 recipients would write its record
 // 5,000 times. A patch says what the octets are, not what is added to them, so that it does no harm to a value that was
 // already as later ones made it: one that is for another size is passed over, and from the first that is not, all that
-// follow end where they ended before. Numbers are in the host's byte order, as LMDB's are. The file is written over with
-// each generation and not cut, so that a synced frame costs no change of the file's size; frames of an older generation,
-// and what a kill or a power cut left half written, end it.
+// follow end where they ended before. Numbers are in the host's byte order, as LMDB's are. The file is written over
+// with each generation and not cut, so that a synced frame costs no change of the file's size; frames of an older
+// generation, and what a kill or a power cut left half written, end it.
 #pragma once
 
 #include "shared/core/result.hpp"
