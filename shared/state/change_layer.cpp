@@ -68,9 +68,16 @@ void change_layer::remember(std::uint32_t index, std::optional<std::string_view>
     auto& c = changes_[index];
     if (c.turn_ == turn_) return;
     c.turn_ = turn_;
-    const auto before = c.what_ == kind::put ? std::optional{c.value()} : c.what_ == kind::none ? below : std::nullopt;
-    undo_.push_back({index, c.what_, before.has_value(), old_values_.size(), before ? before->size() : 0});
-    if (before) old_values_.append(*before);
+    std::string_view before;
+    bool known = true;
+    if (c.what_ == kind::put)
+        before = c.value();
+    else if (c.what_ == kind::none && below)
+        before = *below;
+    else
+        known = false;
+    undo_.push_back({index, c.what_, known, old_values_.size(), before.size()});
+    old_values_.append(before);
 }
 
 void change_layer::store(change& c, std::string_view value) {
