@@ -365,7 +365,10 @@ BOOST_FIXTURE_TEST_CASE(what_is_given_back_is_no_part_of_the_accounts_trend, dae
         what.sasl_username = what.sender = "watched@example.org";
         return what;
     };
-    const auto messages = [&] { return trends->read("watched@example.org").value().day_messages; };
+    const auto read = [](state::trend_store* of) -> asio::awaitable<float> {
+        co_return of->read("watched@example.org").value().day_messages;
+    };
+    const auto messages = [&] { return on_loop(read(trends.get())); };
     const auto message = [&](const char* instance, const char* queue_id) {
         (void)ask(of_watched(rcpt(instance, "a@example.net")), from);
         auto sealed = ask(of_watched(data(instance, 1, queue_id)), from).text;
