@@ -45,16 +45,16 @@ inherits = "default"
 trend = { factor = 8, floor = "50 messages" }
 
 [[assign]]
-profile = "watched"
-login = ["watched@example.org"]
-
-[[assign]]
 profile = "newsletter"
 login = ["news@example.org"]
 
 [[assign]]
 profile = "strict"
 login = ["strict@example.org"]
+
+[[assign]]
+profile = "watched"
+login = ["watched@example.org"]
 )";
 
 template <class T>
@@ -243,7 +243,7 @@ BOOST_FIXTURE_TEST_CASE(status_says_how_it_goes, daemon_parts) {
 
 BOOST_FIXTURE_TEST_CASE(limit_list_shows_the_profiles, daemon_parts) {
     const auto listed = call({{"verb", "limit list"}});
-    BOOST_REQUIRE(listed.at("profiles").size() == 3U);
+    BOOST_REQUIRE(listed.at("profiles").size() == 4U);
     BOOST_TEST(listed.at("profiles").at(1).at("profile") == "newsletter");
     BOOST_TEST(listed.at("profiles").at(0).at("lock").at("after").at(0) == "2 limit in 1 hour");
     bool unlimited = false;
