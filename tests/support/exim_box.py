@@ -10,6 +10,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import signal
 import subprocess
 
@@ -70,6 +71,8 @@ class EximSandbox(Sandbox):
     def _prepare_postfix(self, example, extra):
         user = pwd.getpwnam(EXIM_USER)
         self.exim_gid = user.pw_gid
+        # To where Exim's user can start it again, for a bounce: a build may lie in a private home.
+        self.exim_program = shutil.copy(self.exim_program, self.path("exim4"))
         for directory in ("etc/exim4", "log", "queue/private", "queue/postsluice", "spool"):
             self.path(directory).mkdir(parents=True)
         for directory in ("log", "spool"):
