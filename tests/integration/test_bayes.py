@@ -8,13 +8,11 @@ import pathlib
 import pty
 import random
 import signal
-import socket
-import socketserver
 import subprocess
 import tempfile
-import threading
 import unittest
 
+from control_between import Between
 from support import BUILD, SandboxCase, mails
 
 PARALLEL = True
@@ -31,43 +29,6 @@ def letter(words, seed, subject=None):
     pick = random.Random(f"{words[0]} {seed}")
     body = " ".join(pick.choice(words) for _ in range(40))
     return mails.plain("alice@example.org", "friend@example.net", subject or f"{pick.choice(words)} {pick.choice(words)}", body=body + "\r\n")
-
-
-class Between:
-    """A control socket before the filter's own: hands so many requests on, and lets the next wait until let_go(), which ends it without an
-    answer. A command that has more to ask than that is under way until then, however fast it is."""
-
-    def __init__(self, directory, real, requests):
-        self.held = threading.Event()
-        outer, left = self, [requests]
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self):
-                request = self.rfile.readline()
-                left[0] -= 1
-                if left[0] < 0:
-                    outer.held.wait()
-                    return
-                with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as there:
-                    there.connect(str(real))
-                    there.sendall(request)
-                    with there.makefile("rb") as answer:
-                        self.wfile.write(answer.readline())
-
-        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-            daemon_threads = True
-
-        directory.mkdir()
-        self.server = Server(str(directory / "contentfilter.sock"), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True, args=(0.05,)).start()
-
-    def let_go(self):
-        self.held.set()
-
-    def close(self):
-        self.held.set()
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class BayesCase(SandboxCase):
@@ -177,7 +138,7 @@ class Taught(BayesCase):
     def test_6_a_daemon_killed_while_it_learns_has_learned_whole_messages(self):
         before, many = self.status(), 600
         folder = self.files("many", PITCH, 1000, many)
-        between = Between(self.folder / "control", self.box.path("run/contentfilter.sock"), 2)
+        between = Between(self.folder / "control", self.box.path("run/contentfilter.sock"), most=2)
         self.addCleanup(between.close)
         learning = subprocess.Popen([f"{BUILD}/postsluice", "--config", self.box.config_file, "--control", self.folder / "control", "learn", "spam", folder],
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -134,6 +134,10 @@ class Warn(PublishedCase):
         self.assertEqual(found["rsa1"]["published"], "different")
         self.assertEqual(found["rsa1"]["published_record"], self.box.records[ED])
         self.assertEqual((found["ed1"]["published"], found["ed1"]["usable"]), ("testing", True))
+        shown = self.box.postsluice("doctor", "--postfix-config", str(self.box.path("etc/postfix")), json_output=True)
+        self.assertEqual({(one["diagnosis"], one["what"]) for one in shown["findings"]},
+                         {("key-unpublished", f"The DNS record of the DKIM key {RSA} is different."),
+                          ("key-unpublished", f"The DNS record of the DKIM key {ED} is testing.")})
 
     def test_wildcards_have_records_of_their_subdomains(self):
         self.box.make_key("*.sub.example", "w1", "ed25519")

@@ -7,12 +7,14 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import unittest
 
+from control_between import Between
 from support import SandboxCase, mails
 
 PARALLEL = True
@@ -20,14 +22,31 @@ PARALLEL = True
 HOOK = "$postsluice_policy"
 
 
+def policy(box, *requests):
+    """Each is answered, whatever the answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(30)
+        connection.connect(str(box.path("queue/postsluice/policyd")))
+        for request in requests:
+            attributes = {"request": "smtpd_access_policy", "client_address": "192.0.2.9", "server_address": "192.0.2.1", "server_port": "25",
+                          "sender": "x@example.net", **request}
+            connection.sendall("".join(f"{k}={v}\n" for k, v in attributes.items()).encode() + b"\n")
+            answer = b""
+            while not answer.endswith(b"\n\n"):
+                more = connection.recv(4096)
+                if not more:
+                    raise AssertionError(f"closed after {answer}")
+                answer += more
+
+
 class DoctorCase(SandboxCase):
     @property
     def config(self):
         return self.box.path("etc/postfix")
 
-    def doctor(self, config=None):
+    def doctor(self, config=None, more=()):
         """{diagnosis: [finding]} and what was not seen."""
-        shown = self.box.postsluice("doctor", "--postfix-config", str(config or self.config), json_output=True)
+        shown = self.box.postsluice("doctor", "--postfix-config", str(config or self.config), *more, json_output=True)
         found = {}
         for one in shown["findings"]:
             for part in ("what", "why", "mend"):
@@ -281,6 +300,58 @@ class Files(DoctorCase):
         finally:
             extra.unlink()
 
+    def test_a_daemon_of_another_version(self):
+        directory = self.box.path("run-between")
+        older = lambda answer: re.sub(rb'"version": ?"[^"]*"', b'"version":"0.0.9"', answer)
+        between = [Between(directory, self.box.path("run", name), edit=edit)
+                   for name, edit in (("policyd.sock", older), ("contentfilter.sock", lambda answer: answer))]
+        try:
+            found, _ = self.doctor(more=("--control", str(directory)))
+            self.assertEqual(set(found), {"versions"}, found)
+            self.assertEqual(len(found["versions"]), 1)
+            self.assertRegex(found["versions"][0]["what"], r"^postsluice-policyd is version 0\.0\.9, this program \d")
+            self.assertEqual(found["versions"][0]["mend"], "systemctl restart postsluice-policyd")
+        finally:
+            for one in between:
+                one.close()
+
+    def test_a_wall_clock_that_was_set_since_the_first_start(self):
+        anchor = self.box.path("state/clock")
+        before = anchor.read_text()
+        boot, offset = before.split()
+
+        def start_by(text):
+            for daemon in ("policyd", "contentfilter"):
+                self.box.stop_daemon(daemon)
+            anchor.write_text(text)
+            for daemon in ("policyd", "contentfilter"):
+                self.box.start_daemon(daemon)
+        try:
+            start_by(f"{boot} {int(offset) - 3600 * 1000}\n")
+            found, _ = self.doctor()
+            self.assertEqual(set(found), {"clock"}, found)
+            self.assertRegex(found["clock"][0]["what"], r" (1 h|60 m|59 m)")
+        finally:
+            start_by(before)
+        self.assertEqual(self.doctor()[0], {})
+
+    def test_a_disk_with_little_room(self):
+        place = self.box.path("state/quarantine")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=4m,mode=0700,uid={self.box.uid},gid={self.box.gid}", "none", place], check=True)
+        try:
+            found, _ = self.doctor()
+            self.assertEqual(set(found), {"disk-space"}, found)
+            self.assertRegex(found["disk-space"][0]["what"], rf"^The disk of {place} has [0-9.]+ \w+ left\.$")
+        finally:
+            subprocess.run(["umount", place], check=True)
+        self.assertEqual(self.doctor()[0], {})
+
+    def test_a_postfix_that_is_too_old(self):
+        with self.broken(["-e", "mail_version=2.11.11"]) as copy:  # a parameter like others: postconf tells what it is set to
+            found, _ = self.doctor(copy)
+            self.assertEqual(set(found), {"postfix-version"}, found)
+            self.assertIn("2.11.11", found["postfix-version"][0]["what"])
+
     def test_a_postfix_that_does_not_run(self):
         self.box.stop_postfix()
         try:
@@ -303,32 +374,34 @@ class Files(DoctorCase):
 class Traffic(DoctorCase):
     """What only the traffic shows: requests as a misplaced hook would make them."""
 
-    def policy(self, *requests):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(30)
-            connection.connect(str(self.box.path("queue/postsluice/policyd")))
-            for request in requests:
-                attributes = {"request": "smtpd_access_policy", "client_address": "192.0.2.9", "server_address": "192.0.2.1", "server_port": "25",
-                              "sender": "x@example.net", **request}
-                connection.sendall("".join(f"{k}={v}\n" for k, v in attributes.items()).encode() + b"\n")
-                answer = b""
-                while not answer.endswith(b"\n\n"):
-                    more = connection.recv(4096)
-                    self.assertTrue(more, f"closed after {answer}")
-                    answer += more
-
     def test_1_requests_without_logins(self):
-        self.policy(*[{"protocol_state": "RCPT", "instance": f"a{n}", "recipient": "r@example.org"} for n in range(20)])
+        policy(self.box, *[{"protocol_state": "RCPT", "instance": f"a{n}", "recipient": "r@example.org"} for n in range(20)])
         found, _ = self.doctor()
         self.assertEqual(set(found), {"login-never-seen"}, found)
 
     def test_2_messages_that_the_filter_never_sees_and_no_end_of_message(self):
         login = {"sasl_username": "alice@example.org", "sender": "alice@example.org"}
         for n in range(20):
-            self.policy({"protocol_state": "RCPT", "instance": f"b{n}", "recipient": "r@example.net", **login},
-                        {"protocol_state": "DATA", "instance": f"b{n}", "recipient_count": "1", "queue_id": f"4BcDeF{n}", **login})
+            policy(self.box, {"protocol_state": "RCPT", "instance": f"b{n}", "recipient": "r@example.net", **login},
+                   {"protocol_state": "DATA", "instance": f"b{n}", "recipient_count": "1", "queue_id": f"4BcDeF{n}", **login})
         found, _ = self.doctor()
         self.assertEqual(set(found), {"end-of-message-never-seen", "one-of-two"}, found)
+
+
+class FullState(DoctorCase):
+    OVERRIDES = '[state]\nmap_size = "1 MiB"\n'
+
+    def test_state_that_fills_its_map(self):
+        self.assertEqual(self.doctor()[0], {})
+        for number in range(3000):
+            who = {"instance": f"c{number}", "sasl_username": f"u{number}@example.org", "sender": f"u{number}@example.org", "recipient": "r@example.net",
+                   "recipient_count": "1", "queue_id": f"4BcDeG{number}"}
+            policy(self.box, *({"protocol_state": stage, **who} for stage in ("RCPT", "DATA", "END-OF-MESSAGE")))
+            if number % 50 == 49 and "state" in self.doctor()[0]:
+                break
+        found, _ = self.doctor()
+        self.assertEqual(set(found), {"state", "one-of-two"}, found)  # and the filter has not seen these messages
+        self.assertRegex(found["state"][0]["what"], r"^postsluice-policyd: counters_fill is [89]\d % of state\.map_size\.$")
 
 
 class FilterAlone(DoctorCase):
