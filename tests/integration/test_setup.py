@@ -16,6 +16,7 @@ PARALLEL = True
 
 class Lmtp(SetupCase):
     WAY = "lmtp"
+    MODE = "enforce"
     EXAMPLE = WAYS["lmtp"]
 
     def example_services(self):
@@ -59,7 +60,11 @@ class Lmtp(SetupCase):
         subprocess.run(["patch", "-s", "-p0"], input=diff, text=True, cwd=patched, check=True)
 
         self.mail_arrives("before", signed=False)
+        if self.MODE != "enforce":
+            self.assertEqual(self.box.postsluice("config", "set", "mode", self.MODE).returncode, 0)
         said = self.apply("--way", self.WAY)
+        self.assertIn(f'Mode is "{self.MODE}"', said)
+        self.assertIn("postsluice config set mode " + ("observe" if self.MODE == "enforce" else "enforce"), said)
         self.assertIn("a message goes through the filter, comes back, and is discarded", said)
         self.assertIn("policyd answers Postfix about a recipient", said)
         self.assertEqual((patched / "master.cf").read_bytes(), self.files()["master.cf"])
@@ -104,6 +109,7 @@ class BeforeQueue(Lmtp):
 
 class Pipe(Lmtp):
     WAY = "pipe"
+    MODE = "observe"
     EXAMPLE = WAYS["pipe"]
 
 
