@@ -64,6 +64,12 @@ class SandboxCase(unittest.TestCase):
     def wait_until(self, condition, what, timeout=90):
         self.box.wait_until(condition, what, timeout)
 
+    def filter_lines(self, *words, least=0):
+        """The filter's log of messages that it was done with. A message may be at its goal before its line is written: `least` are waited for."""
+        found = lambda: [line for line in self.box.daemon_log("contentfilter").splitlines() if " message " in line and all(w in line for w in words)]
+        self.wait_until(lambda: len(found()) >= least, f"{least} lines with {words}")
+        return found()
+
     def usage(self, account):
         """{limit subject: used} of an account, as `postsluice account show` reports it."""
         shown = self.box.postsluice("account", "show", account, json_output=True)

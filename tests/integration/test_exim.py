@@ -90,12 +90,6 @@ class EximCase(SandboxCase):
         self.assertEqual(len(delivery.header("DKIM-Signature")), 2)
         self.assertEqual(delivery.header("X-Postsluice-Ticket"), [])
 
-    def filter_lines(self, *words, least=0):
-        """Of the messages that it was done with. A message may be at its goal before its line is written: `least` are waited for."""
-        found = lambda: [line for line in self.box.daemon_log("contentfilter").splitlines() if " message " in line and all(w in line for w in words)]
-        self.wait_until(lambda: len(found()) >= least, f"{least} lines with {words}")
-        return found()
-
 
 class MainJob(EximCase):
     def test_clean_mail_arrives_signed_and_its_sender_is_known_by_the_ticket(self):

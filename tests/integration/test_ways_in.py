@@ -47,10 +47,6 @@ class Story:
     WAY = None
     MAIN_CF = "minimal_backoff_time = 300s\nmaximal_backoff_time = 300s\nqueue_run_delay = 300s\n"
 
-    def filter_lines(self, *words):
-        log = self.box.daemon_log("contentfilter")
-        return [line for line in log.splitlines() if " message " in line and all(word in line for word in words)]
-
     def assert_signed(self, delivery):
         lines, passed = self.box.verify_dkim(delivery.content)
         self.assertTrue(passed, lines)
@@ -81,7 +77,7 @@ class Story:
         delivery = self.arrived("clean")
         self.assertEqual(len(delivery), 1)
         self.assert_signed(delivery[0])
-        self.assertTrue(self.filter_lines("account=alice@example.org", "proof=ticket"), self.box.daemon_log("contentfilter"))
+        self.filter_lines("account=alice@example.org", "proof=ticket", least=1)
 
     def test_a_forged_header_from_is_refused_and_the_sender_told(self):
         story = self.box.send("bob@example.org", "friend@example.net", mails.plain("a@bank.example", "friend@example.net", "forged"))
@@ -183,7 +179,7 @@ class Story:
                                 sender="www-data@mail.example.org")
         self.assertEqual(run.returncode, 0, run)
         self.assertEqual(len(self.arrived("local mail")), 1, self.box.daemon_log("contentfilter"))
-        self.assertEqual(len(self.filter_lines("proof=uid", "account=uid:33")), 1, self.box.daemon_log("contentfilter"))
+        self.assertEqual(len(self.filter_lines("proof=uid", "account=uid:33", least=1)), 1, self.box.daemon_log("contentfilter"))
 
     def requeue(self):
         subprocess.run(["postsuper", "-c", str(self.box.path("etc/postfix")), "-r", "ALL"], check=True, capture_output=True)
@@ -202,7 +198,7 @@ class Story:
         self.box.wait_queue_empty()
         self.assertEqual(len(self.arrived("requeued before")), 1)
         self.assert_signed(delivered[0])
-        self.assertEqual(len(self.filter_lines("proof=ticket", "account=mallory@example.org", "delivered=1")), 1,
+        self.assertEqual(len(self.filter_lines("proof=ticket", "account=mallory@example.org", "delivered=1", least=1)), 1,
                          self.box.daemon_log("contentfilter"))
 
     def test_requeued_behind_the_filter_it_passes_once_more_and_is_signed_once(self):
@@ -218,7 +214,7 @@ class Story:
         self.assertEqual(len(self.arrived("requeued behind")), 1)
         self.assert_signed(delivered[0])
         again = ("proof=passed", "account=news@example.org") if self.WAY.ident else ("proof=none", "account=- ", "sign=already-signed")
-        self.assertEqual(len(self.filter_lines(*again)), 1, self.box.daemon_log("contentfilter"))
+        self.assertEqual(len(self.filter_lines(*again, least=1)), 1, self.box.daemon_log("contentfilter"))
 
     def test_long_lines_and_odd_bodies_arrive_and_verify(self):
         bodies = {"long": "x" * 5000 + "\r\n" + "y" * 2048 + "\r\n" + "z" * 998 + "\r\n", "odd dots": ".\r\n..\r\n.leading\r\n", "odd empty": ""}
