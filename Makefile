@@ -18,7 +18,7 @@ ifndef no_config
 endif
 
 # ---- flags --------------------------------------------------------------------------------------------------------
-WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-mismatched-new-delete
+WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_GLIBCXX_ASSERTIONS -fPIE
 ifeq ($(SANITIZE),)
 HARDENING += -D_FORTIFY_SOURCE=2
@@ -26,7 +26,10 @@ else
 # GCC's manual (-fsanitize): it makes -Wmaybe-uninitialized see what is not there.
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
 endif
-ASIO      := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED
+# Its memory comes from `new`, where a process that gets none ends (shared/daemon/memory.hpp); aligned_alloc(3) would also
+# pass by glibc's caches.
+ASIO      := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED \
+             -DBOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC -DBOOST_ASIO_DISABLE_BOOST_ALIGN
 ALL_CXXFLAGS = -std=c++20 $(WARNINGS) $(HARDENING) $(ASIO) -I. $(LIB_CFLAGS) $(CPPFLAGS) $(CXXFLAGS) $(SAN_FLAGS)
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SAN_FLAGS) -pthread
 

@@ -10,6 +10,10 @@
 
 #include <boost/asio/use_awaitable.hpp>
 
+// g++ 12 takes Asio's own operator new and delete of coroutine frames for a mismatched pair once they are inlined (GCC
+// PR 109224).
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 namespace postsluice::contentfilter {
 
 namespace asio = boost::asio;

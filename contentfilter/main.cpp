@@ -124,8 +124,8 @@ asio::awaitable<void> watch_checks(const runner& checks, std::function<void()> s
 void work_on(asio::io_context& context, std::size_t threads) {
     std::vector<std::jthread> others;
     for (std::size_t i = 1; i < threads; ++i)
-        others.emplace_back([&context] { context.run(); });
-    context.run();
+        others.emplace_back([&context] { daemon::run_vital(context); });
+    daemon::run_vital(context);
 }
 
 int run(const daemon::start& how, const config::settings_ptr& settings) {
@@ -231,6 +231,7 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
 int main(int argc, char** argv) {
     using namespace postsluice;
     daemon::bound_heaps();
+    daemon::end_without_memory();
     daemon::start how;
     if (const auto code = daemon::parse_arguments(argc, argv, contentfilter::program, how)) return *code;
     const auto settings = daemon::load_or_explain(how.config_file);

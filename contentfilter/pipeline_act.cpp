@@ -13,7 +13,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-// g++ 12 takes Asio's pair of allocation functions for a mismatch once one of them is inlined (GCC PR 109224).
+// g++ 12 takes Asio's own operator new and delete of coroutine frames for a mismatched pair once they are inlined (GCC
+// PR 109224).
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 namespace postsluice::contentfilter {

@@ -56,7 +56,7 @@ asio::awaitable<void> server::accept_all(std::shared_ptr<server> self, std::shar
             auto made = self->make_session(std::move(*connection), at->through);
             if (self->stopping_) made->stop();
             self->begin(std::move(made), own);
-        } catch (const std::exception& e) { // no memory for one connection; others may end and give some back
+        } catch (const std::exception& e) { // a library without memory, or a defect
             log::error("connection failed").kv("why", e.what());
         }
     }
@@ -101,7 +101,7 @@ void server::serve_backlog(const listener& at) {
 asio::awaitable<void> server::run_session(std::shared_ptr<server> self, std::uint64_t number, session_ptr what) {
     try {
         co_await what->run();
-    } catch (const std::exception& e) { // no memory, or a defect: this connection's, not the daemon's
+    } catch (const std::exception& e) { // a library without memory, or a defect: this connection's, not the daemon's
         log::error("connection failed").kv("why", e.what());
     }
     what.reset();

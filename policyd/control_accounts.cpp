@@ -14,6 +14,10 @@
 #include <algorithm>
 #include <utility>
 
+// g++ 12 takes Asio's own operator new and delete of coroutine frames for a mismatched pair once they are inlined (GCC
+// PR 109224).
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 namespace postsluice::policyd {
 
 namespace asio = boost::asio;

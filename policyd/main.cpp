@@ -180,7 +180,7 @@ void run(const daemon::start& how, config::settings_ptr settings) {
         .kv("mode", settings->mode == config::run_mode::observe ? "observe" : "enforce")
         .kv("listeners", listeners.size())
         .kv("state", settings->state.directory.string());
-    context.run();
+    daemon::run_vital(context);
     log::info("stopped");
 }
 
@@ -194,6 +194,7 @@ int main(int argc, char** argv) {
         return policyd::simulation::run(argc - 1, argv + 1);
     }
     daemon::bound_heaps();
+    daemon::end_without_memory();
     daemon::start how;
     if (const auto code = daemon::parse_arguments(argc, argv, policyd::program, how)) {
         return *code;

@@ -89,7 +89,7 @@ asio::awaitable<void> server::accept_all(std::shared_ptr<net::acceptor> from) {
         }
         try {
             begin(std::move(*connection));
-        } catch (const std::exception& e) { // no memory for one connection; others may end and give some back
+        } catch (const std::exception& e) { // a library without memory, or a defect
             log::error("connection failed").kv("why", e.what());
         }
     }
@@ -110,7 +110,7 @@ void server::begin(net::stream connection) {
 asio::awaitable<void> server::run_session(std::shared_ptr<session> what) {
     try {
         co_await what->run();
-    } catch (const std::exception& e) { // no memory, or a defect: this connection's, not the daemon's
+    } catch (const std::exception& e) { // a library without memory, or a defect: this connection's, not the daemon's
         log::error("connection failed").kv("connection", what->number()).kv("why", e.what());
     }
     sessions_.erase(what->number());

@@ -7,7 +7,8 @@
 
 #include <algorithm>
 
-// g++ 12 takes Asio's pair of allocation functions for a mismatch once one of them is inlined (GCC PR 109224).
+// g++ 12 takes Asio's own operator new and delete of coroutine frames for a mismatched pair once they are inlined (GCC
+// PR 109224).
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 namespace postsluice::contentfilter::act {

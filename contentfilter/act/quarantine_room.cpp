@@ -5,9 +5,6 @@
 #include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
 
-// g++ 12 takes Asio's pair of allocation functions for a mismatch once one of them is inlined (GCC PR 109224).
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-
 namespace postsluice::contentfilter::act {
 
 namespace asio = boost::asio;

@@ -5,6 +5,7 @@
 #include "contentfilter/checks/rspamd_client.hpp"
 #include "contentfilter/checks/spamd_client.hpp"
 #include "contentfilter/checks/url_list_client.hpp"
+#include "shared/daemon/vital.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -38,7 +39,7 @@ external_scanners::external_scanners(const config::settings& settings)
     if (!settings.rspamd.endpoint.empty()) impl_->rspamd = std::make_unique<rspamd_client>(executor, settings.rspamd);
     if (!settings.url_lists.lists.empty())
         impl_->url_lists = std::make_unique<url_list_client>(executor, settings.url_lists, settings.dns);
-    impl_->thread = std::thread{[self = impl_.get()] { self->context.run(); }};
+    impl_->thread = std::thread{[self = impl_.get()] { daemon::run_vital(self->context); }};
 }
 
 external_scanners::~external_scanners() = default;

@@ -2,6 +2,7 @@
 #include "contentfilter/checks/scan_workers.hpp"
 
 #include "contentfilter/worker/protocol.hpp"
+#include "shared/daemon/vital.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -295,7 +296,7 @@ scan_workers::scan_workers(options how)
     auto* self = impl_.get();
     for (std::size_t i = 0; i < std::max<std::size_t>(self->how.processes, 1); ++i)
         self->slots.emplace_back(self->context);
-    self->thread = std::thread{[self] { self->context.run(); }};
+    self->thread = std::thread{[self] { daemon::run_vital(self->context); }};
     auto started = asio::co_spawn(self->context, impl::start_all(self), asio::use_future);
     if (auto outcome = started.get(); !outcome) throw std::runtime_error{"scan worker: " + outcome.error().message()};
     asio::co_spawn(self->context, impl::end_idle(self), asio::detached);

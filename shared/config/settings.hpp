@@ -42,7 +42,7 @@ enum class published_policy { off, warn, require }; ///< what a signing key that
 struct state_settings {
     std::filesystem::path directory = "/var/lib/postsluice";
     byte_count map_size{std::uint64_t{4} << 30};
-    byte_count journal_size{std::uint64_t{2} << 20};
+    byte_count journal_size{std::uint64_t{24} << 20};
     seconds writer_timeout{2};
     seconds sync_interval{1};
     seconds copy_interval{300};

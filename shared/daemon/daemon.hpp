@@ -8,6 +8,7 @@
 #pragma once
 
 #include "shared/config/snapshot.hpp"
+#include "shared/daemon/exit_codes.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -19,8 +20,6 @@
 #include <string_view>
 
 namespace postsluice::daemon {
-
-inline constexpr int exit_failed = 1, exit_usage = 2, exit_config = 78; // 78: EX_CONFIG of sysexits.h
 
 struct start {
     std::string program; ///< "postsluice-policyd"

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/daemon/memory.hpp"
 
+#include "shared/daemon/exit_codes.hpp"
+#include "shared/log/last_line.hpp"
+
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -24,6 +30,20 @@ void bound_heaps() noexcept {
     (void)::mallopt(M_ARENA_MAX, static_cast<int>(heaps));
     (void)::mallopt(M_MMAP_THRESHOLD, large_buffer);
     (void)::mallopt(M_TRIM_THRESHOLD, kept_on_top);
+}
+
+void end_without_memory() noexcept {
+    std::set_new_handler([] {
+        static std::atomic_flag told;
+        thread_local bool telling = false;
+        if (!told.test_and_set()) {
+            telling = true;
+            log::last_line("the daemon cannot go on why=\"no memory\"");
+        } else if (!telling) { // another thread is at it
+            ::sleep(1);
+        }
+        ::_exit(exit_failed); // no core either: it would hold mail and keys
+    });
 }
 
 bool rest_watch::came_to_rest(std::uint64_t work, std::uint64_t nearly_nothing) noexcept {

@@ -4,6 +4,8 @@
 // once would look busy for ever. So heaps are few, a large buffer is no part of a heap (it goes back when it is freed),
 // and a daemon that came to rest gives back the free pages of its heaps: malloc_trim(3), some 0.2 ms for each MiB,
 // during which whoever allocates waits; therefore never under load.
+//
+// And the memory that is not there: a daemon that gets none ends.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +15,13 @@ namespace postsluice::daemon {
 
 /// Bounds heaps and sets what is a large buffer. To be called before there are threads; mallopt(3).
 void bound_heaps() noexcept;
+
+/// From now on a process that `new` has no memory for says so and ends at once, with exit_failed. Postfix's own
+/// programs do the same (mymalloc(3) of its sources): what an exception would leave half done, in our code or in a
+/// library's, nobody can tell (a strand of Asio's that gets no memory to run stays locked for ever, and who waits for
+/// it waits for ever), while a daemon that ended is started again and goes on from what it committed. Process-wide; not
+/// undone.
+void end_without_memory() noexcept;
 
 /// Says when a daemon that worked has come to rest. One thread at a time.
 class rest_watch {

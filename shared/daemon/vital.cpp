@@ -3,6 +3,8 @@
 
 #include "shared/log/log.hpp"
 
+#include <boost/asio/io_context.hpp>
+
 #include <cstdlib>
 
 namespace postsluice::daemon {
@@ -17,6 +19,14 @@ void vital::operator()(std::exception_ptr error) const noexcept {
         log::error("the daemon cannot go on").kv("what", what);
     }
     std::abort();
+}
+
+void run_vital(boost::asio::io_context& context) noexcept {
+    try {
+        context.run();
+    } catch (...) {
+        vital{"event loop"}(std::current_exception());
+    }
 }
 
 } // namespace postsluice::daemon

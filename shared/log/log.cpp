@@ -2,16 +2,21 @@
 #include "shared/log/log.hpp"
 
 #include "shared/core/text.hpp"
+#include "shared/log/last_line.hpp"
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <sys/uio.h>
 #include <syslog.h>
+#include <unistd.h>
 #include <utility>
 
 namespace postsluice::log {
@@ -36,6 +41,7 @@ const level_row& row_of(level l) noexcept {
 }
 
 std::atomic<level> threshold_{level::info};
+std::atomic<bool> to_syslog{false};
 
 std::mutex& sink_mutex() {
     static std::mutex m;
@@ -95,6 +101,7 @@ void open(std::string_view program, std::string_view destination, std::string_vi
     const std::lock_guard hold{sink_mutex()};
     logger() = make_logger(std::move(sink));
     threshold_ = found->value;
+    to_syslog = destination == "syslog";
 }
 
 bool enabled(level l) noexcept {
@@ -104,6 +111,17 @@ bool enabled(level l) noexcept {
 void capture(std::function<void(level, const std::string&)> sink) {
     const std::lock_guard hold{sink_mutex()};
     captured() = std::move(sink);
+}
+
+void last_line(const char* text) noexcept {
+    if (to_syslog) {
+        ::syslog(LOG_MAIL | LOG_ERR, "error %s", text);
+        return;
+    }
+    std::array<iovec, 3> parts{}; // one write, so that no other line comes between
+    const auto part = [](const char* octets) { return iovec{const_cast<char*>(octets), std::strlen(octets)}; };
+    parts = {part("error "), part(text), part("\n")};
+    (void)!::writev(STDERR_FILENO, parts.data(), static_cast<int>(parts.size()));
 }
 
 line::line(level l, std::string_view event)

@@ -5,7 +5,8 @@
 #include <array>
 #include <variant>
 
-// g++ 12 takes Asio's own operator new and delete of coroutine frames for a mismatched pair once they are inlined.
+// g++ 12 takes Asio's own operator new and delete of coroutine frames for a mismatched pair once they are inlined (GCC
+// PR 109224).
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 namespace postsluice::relay {

@@ -28,6 +28,7 @@ char* octet_arena::take(std::size_t size) {
 
 void octet_arena::clear() noexcept {
     large_.clear();
+    blocks_.resize(std::min(blocks_.size(), used_)); // what the time before last needed more
     used_ = taken_ = 0;
     at_ = block_size;
 }

@@ -5,7 +5,7 @@
 //
 // Keys and values lie in blocks that are used again after clear(); a value that is written again with no more octets
 // than before stays in its place. What a longer one leaves behind is lost until clear(): octets() counts it, and a
-// layer is cleared as soon as it has grown to its bound. Entries are found by hash; the order that scans need is made
+// layer that has grown to its bound is soon to be cleared. Entries are found by hash; the order that scans need is made
 // when one asks for it.
 #pragma once
 

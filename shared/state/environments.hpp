@@ -33,8 +33,8 @@ struct environments_options {
     seconds writer_timeout{2};
     seconds sync_interval{1};
     seconds copy_interval{300};
-    durability hot = durability::background;          ///< of `counters` or `filter`
-    byte_count journal_size{std::uint64_t{2} << 20U}; ///< of `counters`
+    durability hot = durability::background;           ///< of `counters` or `filter`
+    byte_count journal_size{std::uint64_t{24} << 20U}; ///< of `counters`
 };
 
 class environments {

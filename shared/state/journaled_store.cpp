@@ -8,9 +8,7 @@
 #include "shared/state/journal_flusher.hpp"
 #include "shared/state/merged_changes.hpp"
 #include "shared/state/recent_reads.hpp"
-
-#include <sys/resource.h>
-#include <unistd.h>
+#include "shared/state/yield.hpp"
 
 #include <algorithm>
 #include <array>
@@ -28,16 +26,13 @@ using kind = change_layer::kind;
 constexpr std::string_view folded_key{"\0folded", 7}; // the store's own records are hidden from scans
 constexpr std::uint8_t folded_version = 1;
 constexpr std::size_t changes_per_commit = 128; // a page each at worst: LMDB keeps their memory
-constexpr std::size_t active_bound = 4;         // times its size, where the environment is in trouble
-constexpr milliseconds longest_wait{200};       // of a turn, for a disk that is slow but works
+constexpr std::size_t changes_per_run = 16;     // some 0.1 ms
+constexpr std::size_t sorted_per_run = 256;
+constexpr std::size_t merged_per_run = 1024;
+constexpr std::chrono::microseconds rest{50};
+constexpr std::size_t active_bound = 4;   // times its size, where the environment is in trouble
+constexpr milliseconds longest_wait{200}; // of a turn, for a disk that is slow but works
 constexpr milliseconds wait_step{1};
-
-// Where processors are scarce, requests come before what can wait. Some service managers forbid it: then it is as good
-// as the others.
-void yield_to_answers() noexcept {
-    constexpr int less = 10;
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), less);
-}
 
 std::uint64_t folded_in(const read_txn& txn) {
     const auto value = txn.get(folded_key);
@@ -80,8 +75,8 @@ public:
     journaled_store(std::unique_ptr<store> below, journal_options options)
         : below_{std::move(below)}
         , options_{std::move(options)}
-        , layer_size_{options_.size / 2}
-        , journal_size_{2 * options_.size} {}
+        , layer_size_{options_.size / 3}
+        , journal_size_{options_.size} {}
     ~journaled_store() override;
     result<void> start();
 
@@ -105,6 +100,8 @@ private:
         return std::max(active_->octets() / layer_size_, journal_->size() / journal_size_);
     }
     result<void> look_below();
+    void forget_settled();
+    [[nodiscard]] change_layer* spare();
     void wait_for_room(std::unique_lock<std::recursive_mutex>& hold);
     result<void> commit_turn();
     void give_up_space();
@@ -115,8 +112,10 @@ private:
     result<void> fold();
     enum class frozen : std::uint8_t { nothing, fresh, left_over };
     result<frozen> freeze();
+    void rest_a_moment() const;
+    [[nodiscard]] std::vector<std::uint32_t> in_order() const;
     result<void> write_down();
-    result<void> write_chunk(std::span<const std::uint32_t> chunk, bool last);
+    result<void> write_chunk(std::span<const std::uint32_t> chunk, bool first, bool last);
     void make_room();
     void say(const result<void>& outcome);
 
@@ -129,16 +128,20 @@ private:
     std::optional<read_txn> view_;
     bool stale_ = false;   // the environment has got more than the view shows
     bool writing_ = false; // a write transaction is open
-    std::array<change_layer, 2> layers_;
+    std::array<change_layer, 3> layers_;
     change_layer* active_ = &layers_[0];
     change_layer* frozen_ = nullptr;
-    recent_reads read_below_;      // in the write transaction under way, from below the active layer
-    std::uint64_t generation_ = 0; // of the active layer; the frozen one has the one before
+    change_layer* settled_ = nullptr; // written down last: the environment has the same, but deeper
+    std::uint64_t opening_ = 0;       // of the environment that the view is of
+    recent_reads read_below_;         // in the write transaction under way, from below the active layer
+    std::uint64_t generation_ = 0;    // of the active layer; the frozen one has the one before
     std::shared_ptr<journal_file> journal_;
     journal_frame frame_;
     std::optional<failure> trouble_; // of the last attempt to write down
 
-    std::mutex fold_mutex_; // one at a time writes down
+    std::mutex fold_mutex_;            // one at a time writes down
+    std::uint64_t folded_into_ = 0;    // the environment that it was last written to, by its opening
+    std::atomic<bool> hurried_ = true; // at start and end, and where the layers grow faster than they are written down
     std::mutex ask_mutex_;
     std::condition_variable ask_;
     bool asked_ = false, stopping_ = false;
@@ -160,10 +163,12 @@ bool layered_transaction::damaged() const noexcept {
 std::optional<std::string_view> layered_transaction::get(std::string_view key) {
     if (const auto* known = store_.active_->find(key); known != nullptr && known->what() != kind::none)
         return known->what() == kind::put ? std::optional{known->value()} : std::nullopt;
-    const auto* frozen = store_.frozen_ != nullptr ? store_.frozen_->find(key) : nullptr;
-    const bool in_frozen = frozen != nullptr && frozen->what() != kind::none;
-    if (in_frozen && frozen->what() == kind::erased) return std::nullopt;
-    const auto value = in_frozen ? std::optional{frozen->value()} : store_.view_->get(key);
+    const auto* below = store_.frozen_ != nullptr ? store_.frozen_->find(key) : nullptr;
+    if ((below == nullptr || below->what() == kind::none) && store_.settled_ != nullptr)
+        below = store_.settled_->find(key);
+    const bool in_layer = below != nullptr && below->what() != kind::none;
+    if (in_layer && below->what() == kind::erased) return std::nullopt;
+    const auto value = in_layer ? std::optional{below->value()} : store_.view_->get(key);
     if (value && writes_) store_.read_below_.add(key, *value);
     return value;
 }
@@ -208,13 +213,26 @@ result<void> layered_transaction::commit() {
 // ---- the store
 
 result<void> journaled_store::look_below() {
+    if (view_ && view_->damaged()) forget_settled();
     if (view_ && (stale_ || view_->damaged())) view_.reset();
     if (view_) return {};
     auto view = below_->read();
     if (!view) return view.error();
+    const auto now = below_->version();
+    if (!now || now->opening != std::exchange(opening_, now->opening)) forget_settled();
     view_.emplace(std::move(*view));
     stale_ = false;
     return {};
+}
+
+// Another environment may have taken, or may take, the place of the one that it was written to.
+void journaled_store::forget_settled() {
+    if (auto* const old = std::exchange(settled_, nullptr)) old->clear();
+}
+
+change_layer* journaled_store::spare() {
+    return &*std::find_if(layers_.begin(), layers_.end(),
+                          [this](const auto& l) { return &l != active_ && &l != frozen_ && &l != settled_; });
 }
 
 result<read_txn> journaled_store::read() {
@@ -259,7 +277,9 @@ result<void> journaled_store::commit_turn() {
     if (!kept) return kept;
     active_->keep_turn();
     if (flusher_) flusher_->touched(journal_);
-    if (load() >= 1 && !trouble_) ask_to_fold(); // what failed is tried again by sync()
+    const auto full = load();
+    if (full >= 2) hurried_ = true;
+    if (full >= 1 && !trouble_) ask_to_fold(); // what failed is tried again by sync()
     return {};
 }
 
@@ -295,6 +315,7 @@ result<void> journaled_store::start() {
     auto journal = journal_file::begin(file_of(generation_), generation_);
     if (!journal) return journal.error();
     journal_ = std::move(*journal);
+    hurried_ = false;
     if (options_.synced) flusher_ = std::make_unique<journal_flusher>();
     folder_ = std::thread{[this] {
         yield_to_answers();
@@ -316,7 +337,7 @@ result<void> journaled_store::replay() {
     generation_ = std::max(folded, found.back()) + 1;
     if (active_->size() == 0) return {};
     log::info("journal read").kv("environment", options_.directory.string()).kv("records", active_->size());
-    frozen_ = std::exchange(active_, &layers_[1]);
+    frozen_ = std::exchange(active_, spare());
     auto done = write_down();
     // Damage that only a write comes upon: the environment is put aside then, and its copy takes what was read.
     if (!done && done.error().code == errc::corrupt) done = write_down();
@@ -339,7 +360,7 @@ void journaled_store::replay(const journal_change& c) {
 journaled_store::~journaled_store() {
     {
         const std::lock_guard hold{ask_mutex_};
-        stopping_ = true;
+        stopping_ = hurried_ = true;
     }
     ask_.notify_one();
     if (folder_.joinable()) folder_.join();
@@ -379,43 +400,86 @@ result<journaled_store::frozen> journaled_store::freeze() {
     if (!next) return next.error();
     journal_ = std::move(*next);
     ++generation_;
-    frozen_ = std::exchange(active_, active_ == &layers_[0] ? &layers_[1] : &layers_[0]);
+    frozen_ = std::exchange(active_, spare());
     return frozen::fresh;
 }
 
-// In the order of the keys, so that records that lie in one page are written with it.
-result<void> journaled_store::write_down() {
+// Of the processor, so that whoever answers gets it: the kernel lets a thread go on for some milliseconds, whatever its
+// priority, and where processors are scarce each of these was an answer that came so much later.
+void journaled_store::rest_a_moment() const {
+    if (!hurried_) std::this_thread::sleep_for(rest);
+}
+
+/// In the order of the keys, so that records that lie in one page are written with it.
+std::vector<std::uint32_t> journaled_store::in_order() const {
     std::vector<std::uint32_t> order(frozen_->size());
     for (std::uint32_t i = 0; i < order.size(); ++i)
         order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [this](std::uint32_t a, std::uint32_t b) { return frozen_->at(a).key() < frozen_->at(b).key(); });
+    const auto before = [this](std::uint32_t a, std::uint32_t b) {
+        return frozen_->at(a).key() < frozen_->at(b).key();
+    };
+    const auto place = [&](std::size_t at) {
+        return order.begin() + static_cast<std::ptrdiff_t>(std::min(at, order.size()));
+    };
+    for (std::size_t at = 0; at < order.size(); at += sorted_per_run) {
+        std::sort(place(at), place(at + sorted_per_run), before);
+        rest_a_moment();
+    }
+    std::vector<std::uint32_t> merged;
+    merged.reserve(order.size());
+    for (auto sorted = sorted_per_run; sorted < order.size(); sorted *= 2) {
+        merged.clear();
+        for (std::size_t at = 0; at < order.size(); at += 2 * sorted) {
+            auto a = place(at), b = place(at + sorted);
+            const auto middle = b, end = place(at + 2 * sorted);
+            while (a != middle || b != end) {
+                if (merged.size() % merged_per_run == 0) rest_a_moment();
+                const bool second = a == middle || (b != end && before(*b, *a));
+                merged.push_back(second ? *b++ : *a++);
+            }
+        }
+        order.swap(merged);
+    }
+    return order;
+}
+
+result<void> journaled_store::write_down() {
+    const auto order = in_order();
     const std::span<const std::uint32_t> all{order};
     for (std::size_t at = 0; at < all.size(); at += changes_per_commit) {
         const auto chunk = all.subspan(at, std::min(changes_per_commit, all.size() - at));
-        auto done = write_chunk(chunk, at + chunk.size() == all.size());
+        auto done = write_chunk(chunk, at == 0, at + chunk.size() == all.size());
         if (!done && done.error().code == errc::disk_full) make_room();
         const std::lock_guard hold{mutex_};
         stale_ = true;
         if (done) continue;
         if (!writing_) view_.reset(); // an environment that has to be reopened may not be in use
+        forget_settled();
         return done;
     }
-    auto* const written = frozen_;
+    change_layer* older = nullptr;
     {
         const std::lock_guard hold{mutex_};
         bound_journal(file_of(generation_ - 1), journal_size_);
-        frozen_ = nullptr;
+        older = std::exchange(settled_, std::exchange(frozen_, nullptr));
+        hurried_ = false;
     }
+    if (older != nullptr) older->clear();
     if (flusher_) flusher_->made_safe(generation_ - 1);
-    written->clear();
     return {};
 }
 
-result<void> journaled_store::write_chunk(std::span<const std::uint32_t> chunk, bool last) {
+result<void> journaled_store::write_chunk(std::span<const std::uint32_t> chunk, bool first, bool last) {
     auto txn = below_->write();
     if (!txn) return txn.error();
+    const auto now = below_->version();
+    if (!now) return now.error();
+    // What the chunks before went to may be gone, and this be another environment: all of them again, then.
+    if (std::exchange(folded_into_, now->opening) != now->opening && !first)
+        return failure{errc::unavailable, options_.directory.string() + ": was opened anew"};
+    std::size_t n = 0;
     for (const auto index : chunk) {
+        if (++n % changes_per_run == 0) rest_a_moment();
         const auto& c = frozen_->at(index);
         if (c.what() == kind::none) continue;
         auto done = c.what() == kind::put ? txn->put(c.key(), c.value()) : txn->erase(c.key());

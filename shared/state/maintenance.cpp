@@ -4,6 +4,7 @@
 #include "shared/log/log.hpp"
 #include "shared/state/journaled_store.hpp"
 #include "shared/state/umask_guard.hpp"
+#include "shared/state/yield.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -132,6 +133,7 @@ maintenance::~maintenance() {
 }
 
 void maintenance::run() {
+    yield_to_answers();
     const bool background = !options_.copy.empty();
     auto next_sync = steady::now() + options_.sync_interval;
     auto next_tend = steady::now() + options_.tend_interval;

@@ -16,6 +16,8 @@ import unittest
 
 from support import BUILD, Sandbox, mails, sanitized
 
+from policy_client import Client, request
+
 CLOSED_SET = re.compile(rb"action=(DUNNO|(450 4\.7\.1|550 5\.7\.1|451 4\.3\.0) [ -~]+|PREPEND [!-9;-~]+: [ -~]+|HOLD [ -~]+|WARN [ -~]+)\n\n")
 LIMIT = 20
 PROFILE = """
@@ -26,48 +28,6 @@ limits = ["%d recipients per day"]
 profile = "few"
 login = ["*"]
 """ % LIMIT
-
-
-def request(login, number, state="RCPT", instance=None):
-    return (f"request=smtpd_access_policy\nprotocol_state={state}\nprotocol_name=ESMTP\nclient_address=127.0.0.1\nclient_name=unknown\n"
-            f"server_port=587\nhelo_name=vm\nsender={login}\nrecipient={f'r{number}@example.net' if state == 'RCPT' else ''}\n"
-            f"recipient_count={0 if state == 'RCPT' else 1}\nqueue_id=\ninstance={instance or f'{os.getpid():x}.{number:x}.0'}\nsize=0\n"
-            f"sasl_method=PLAIN\nsasl_username={login}\n\n").encode()
-
-
-class Client:
-    """Postfix's side of one connection."""
-
-    def __init__(self, box, timeout=15):
-        self.socket = socket.socket(socket.AF_UNIX)
-        try:  # waits like Postfix where others wait to be accepted; with a time-out it would fail at once (EAGAIN)
-            self.socket.connect(str(box.path("queue/postsluice/policyd")))
-        except OSError:
-            self.socket.close()
-            raise
-        self.socket.settimeout(timeout)
-
-    def answer(self):
-        got = b""
-        while not got.endswith(b"\n\n"):
-            part = self.socket.recv(4096)
-            if not part:
-                return got
-            got += part
-        return got
-
-    def ask(self, *arguments, **more):
-        self.socket.sendall(request(*arguments, **more))
-        return self.answer()
-
-    def close(self):
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class BadDay(unittest.TestCase):

@@ -37,7 +37,7 @@ class Faults:
             if self.chosen(name, bounded) and (self.shifted or not more.get("shifted")):
                 with self.subTest(name):
                     row, wrong = faults.run(self.rig, self.WAY, name, fault, MESSAGES, more)
-                    self.assertEqual(wrong, [], f"{row} {self.rig.ledger.broken}")
+                    self.assertEqual(wrong, [], f"{row} {self.rig.ledger.broken}\n{self.rig.last_words() if wrong else ''}")
                 self.assertTrue(self.rig.works(), f"after {name!r} a daemon is gone")
 
 

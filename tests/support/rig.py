@@ -256,6 +256,11 @@ class Rig:
             time.sleep(0.3)
         self.ledger.read_sink()
 
+    def last_words(self, lines=12):
+        """What the logs end with: where a row went wrong, often why."""
+        logs = {"filter": self.box.daemon_log("contentfilter"), "policyd": self.box.daemon_log("policyd"), "Postfix": self.box.log()}
+        return "\n".join(f"{name}: {line}" for name, text in logs.items() for line in text.splitlines()[-lines:])
+
     def told_of(self, pattern):
         """How often the logs speak of it."""
         texts = (self.box.log(), self.box.daemon_log("contentfilter"), self.box.daemon_log("policyd"))

@@ -2,6 +2,9 @@
 #define BOOST_TEST_DYN_LINK
 #include "shared/daemon/memory.hpp"
 
+#include "shared/daemon/exit_codes.hpp"
+#include "tests/unit/daemon/process_end.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include <cstring>
@@ -101,6 +104,21 @@ BOOST_AUTO_TEST_CASE(a_large_buffer_goes_back_when_it_is_freed,
         large.reset();
         BOOST_TEST(resident() - before < static_cast<std::int64_t>(octets / 4));
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_process_without_memory_ends_and_says_so,
+                     *boost::unit_test::precondition([](auto) { return !own_allocator; })) {
+    const auto [status, said] = postsluice::test::end_of([] {
+        daemon::end_without_memory();
+        const volatile std::size_t octets = std::size_t{1} << 62U;
+        try {
+            ::operator delete(::operator new(octets));
+        } catch (const std::exception&) { // whom a daemon would have gone on for
+        }
+    });
+    BOOST_TEST(WIFEXITED(status));
+    BOOST_TEST(WEXITSTATUS(status) == daemon::exit_failed);
+    BOOST_TEST(said == "error the daemon cannot go on why=\"no memory\"\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

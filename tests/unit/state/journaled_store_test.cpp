@@ -10,10 +10,12 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <fstream>
 #include <future>
 #include <map>
 #include <random>
+#include <thread>
 
 using namespace postsluice;
 using namespace postsluice::state;
@@ -81,6 +83,34 @@ private:
     std::mt19937 random_;
 };
 
+/// An environment that is another one after so many writes.
+class replaced_store final : public store {
+public:
+    explicit replaced_store(std::unique_ptr<store> below)
+        : below_{std::move(below)} {}
+    result<read_txn> read() override { return below_->read(); }
+    result<write_txn> write() override {
+        ++writes;
+        return below_->write();
+    }
+    result<void> sync() override { return below_->sync(); }
+    result<void> copy_to(const fs::path& target) override { return below_->copy_to(target); }
+    void tend() override { below_->tend(); }
+    double fill() override { return below_->fill(); }
+    result<store_version> version() override {
+        auto now = below_->version();
+        if (now && writes > after) now->opening += 1000;
+        return now;
+    }
+    bool commits_are_durable() const noexcept override { return true; }
+    void when_durable(std::function<void(result<void>)> done) override { done({}); }
+
+    std::atomic<std::size_t> writes{0}, after{~std::size_t{0}};
+
+private:
+    std::unique_ptr<store> below_;
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(journaled_store_test)
@@ -89,7 +119,7 @@ BOOST_AUTO_TEST_CASE(what_was_committed_is_there_through_syncs_and_kills_and_in_
     for (unsigned seed = 1; seed <= 8; ++seed) {
         BOOST_TEST_CONTEXT("seed " << seed) {
             const temp_directory dir;
-            auto s = open_journaled_store(dir / "counters", 2048);
+            auto s = open_journaled_store(dir / "counters", 3072);
             random_writer random{seed};
             contents model;
             for (int i = 0; i < 400; ++i) {
@@ -97,7 +127,7 @@ BOOST_AUTO_TEST_CASE(what_was_committed_is_there_through_syncs_and_kills_and_in_
                 if (random() % 10 == 0) BOOST_REQUIRE(s->sync().has_value());
                 if (random() % 10 == 0) { // what a kill leaves
                     s.reset();
-                    s = open_journaled_store(dir / "counters", 2048);
+                    s = open_journaled_store(dir / "counters", 3072);
                 }
                 const auto from = random.any_key();
                 const auto prefix = from.substr(0, random() % 2);
@@ -331,6 +361,73 @@ BOOST_AUTO_TEST_CASE(what_the_journal_has_goes_to_the_copy_of_an_environment_tha
     BOOST_REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message()));
     BOOST_TEST((get(**opened, key_of(500)) == "newer"));
     BOOST_TEST((get(**opened, key_of(501)) == std::string(100, '.') + key_of(501)));
+}
+
+// What was written down stays in memory, to be found sooner: but no longer than the environment that has it.
+BOOST_AUTO_TEST_CASE(what_was_written_down_is_forgotten_with_its_environment) {
+    const temp_directory dir;
+    const auto s = open_journaled_store(dir / "counters");
+    BOOST_REQUIRE(put(*s, "a", "1").has_value());
+    BOOST_REQUIRE(s->sync().has_value());
+    BOOST_TEST((get(*s, "a") == "1"));
+    fs::remove(dir / "counters/data.mdb");
+    s->tend(); // sees it
+    BOOST_REQUIRE(put(*s, "b", "2").has_value());
+    const auto end = std::chrono::steady_clock::now() + seconds{30};
+    while (!s->sync() && std::chrono::steady_clock::now() < end) // until the other one is opened
+        std::this_thread::sleep_for(milliseconds{50});
+    BOOST_TEST((read_all(*s) == contents{{"b", "2"}}));
+    BOOST_TEST((get(*s, "a") == std::nullopt));
+    BOOST_TEST((get(*s, "b") == "2"));
+}
+
+// The same, where the other one is opened before anything fails.
+BOOST_AUTO_TEST_CASE(what_was_written_down_is_not_taken_for_the_content_of_another_environment) {
+    const temp_directory dir;
+    const auto s = open_journaled_store(dir / "counters");
+    BOOST_REQUIRE(put(*s, "a", "1").has_value());
+    BOOST_REQUIRE(s->sync().has_value());
+    fs::remove(dir / "counters/data.mdb");
+    s->tend();
+    BOOST_TEST((get(*s, "a") == std::nullopt));
+}
+
+// Were the chunks before the change counted, they would be lost: they went to an environment that is gone.
+BOOST_AUTO_TEST_CASE(what_was_begun_in_one_environment_is_not_finished_in_another) {
+    const temp_directory dir;
+    auto below = std::make_unique<replaced_store>(open_store(dir / "counters", durability::background, 16U << 20U));
+    auto& replaced = *below;
+    auto opened = open_journaled(std::move(below), {dir / "counters", 1U << 20U, false});
+    BOOST_REQUIRE(opened.has_value());
+    auto& s = **opened;
+    auto txn = s.write().value();
+    for (int i = 0; i < 300; ++i) // several chunks
+        BOOST_REQUIRE(txn.put("k" + std::to_string(i), "v").has_value());
+    BOOST_REQUIRE(txn.commit().has_value());
+    replaced.after = replaced.writes + 1; // between the first chunk and the second
+    const auto done = s.sync();
+    BOOST_REQUIRE(!done);
+    BOOST_TEST(done.error().code == errc::unavailable);
+    const std::size_t before = replaced.writes;
+    BOOST_REQUIRE(s.sync().has_value());
+    BOOST_TEST(replaced.writes - before == 3U); // all of them
+}
+
+// The newest of what lies in four places: changed again, erased and made anew after each time it was written down.
+BOOST_AUTO_TEST_CASE(the_newest_value_holds_wherever_it_lies) {
+    const temp_directory dir;
+    const auto s = open_journaled_store(dir / "counters");
+    for (const auto* value : {"1", "2", "", "3", "", "", "4"}) {
+        auto txn = s->write().value();
+        BOOST_REQUIRE((*value != '\0' ? txn.put("a", value) : txn.erase("a")).has_value());
+        BOOST_REQUIRE(txn.commit().has_value());
+        const auto now = *value != '\0' ? std::optional<std::string>{value} : std::nullopt;
+        BOOST_TEST((get(*s, "a") == now));
+        BOOST_REQUIRE(s->sync().has_value());
+        BOOST_TEST((get(*s, "a") == now));
+        BOOST_REQUIRE(put(*s, "b", value).has_value()); // by another transaction, which looks below anew
+        BOOST_TEST((get(*s, "a") == now));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(an_orderly_end_leaves_nothing_in_the_journal) {
