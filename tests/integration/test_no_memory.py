@@ -96,12 +96,12 @@ class Starved(unittest.TestCase):
                     self.assertGreater(refused, 0, "there was memory enough")
                     self.assertEqual(code, 1, said)
                     self.assertIn(self.FULL_STOP, said)
-                    self.assertTrue(self.ask())
+                    self.box.wait_until(self.ask, "the next one's answer")
 
     def end_of_process(self):
         """Its exit code; None, and its end, where it goes on."""
         try:
-            return self.process.wait(10)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
