@@ -23,8 +23,8 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -
 ifeq ($(SANITIZE),)
 HARDENING += -D_FORTIFY_SOURCE=2
 else
-# GCC's manual (-fsanitize): it makes -Wmaybe-uninitialized see what is not there.
-SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
+# GCC makes these see what is not there: with -fsanitize (its manual), and where Asio's frames are inlined (PR 109224).
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized -Wno-mismatched-new-delete
 endif
 # Its memory comes from `new`, where a process that gets none ends (shared/daemon/memory.hpp); aligned_alloc(3) would also
 # pass by glibc's caches.

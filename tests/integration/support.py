@@ -70,6 +70,13 @@ class SandboxCase(unittest.TestCase):
         self.wait_until(lambda: len(found()) >= least, f"{least} lines with {words}")
         return found()
 
+    def assert_signed(self, delivery):
+        """By both keys, as somebody else's program sees it, and without our ticket."""
+        lines, passed = self.box.verify_dkim(delivery.content)
+        self.assertTrue(passed, lines)
+        self.assertEqual(len(delivery.header("DKIM-Signature")), 2)
+        self.assertEqual(delivery.header("X-Postsluice-Ticket"), [])
+
     def usage(self, account):
         """{limit subject: used} of an account, as `postsluice account show` reports it."""
         shown = self.box.postsluice("account", "show", account, json_output=True)
