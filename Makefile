@@ -194,7 +194,7 @@ $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/tes
 .PHONY: fuzz fuzzers fuzz-run
 fuzzers: $(FUZZERS)
 fuzz: ## each fuzz target for FUZZ_SECONDS (60) under the sanitizers
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g" -j$$(nproc) fuzz-run
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g1" -j$$(nproc) fuzz-run
 fuzz-run: $(FUZZERS) # what fuzz calls, in its build
 	@cd $(BUILD)/tests && for t in $(FUZZ_TARGETS); do echo "fuzz-$$t"; \
 	    nice -n 19 ./fuzz-$$t --seconds $(FUZZ_SECONDS) --random $${RANDOM} $(CURDIR)/tests/corpus/fuzz/$$t || exit 1; done
@@ -232,7 +232,7 @@ demo: ## the main job end to end, in a scratch directory (KEEP=1 leaves it runni
 .PHONY: sanitize
 sanitize: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tests/support/install-packages check
-	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g" -j$$(nproc) all unit fuzzers man completion sample
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g1" -j$$(nproc) all unit fuzzers man completion sample
 	@$(AS_ROOT) tests/support/run-tests --build build/sanitize --no-lint
 
 .PHONY: lint
