@@ -4,7 +4,7 @@
 // which will answer from shares of the limits that it holds; therefore a transaction's id is {server, instance}, and no
 // caller may assume LMDB.
 //
-// Life of a transaction (policyd.md section 3): admit() reserves one recipient (and, with the first, one message) at
+// Life of a transaction: admit() reserves one recipient (and, with the first, one message) at
 // RCPT; data() reconciles with recipient_count; settle() makes the charge final at END-OF-MESSAGE; abort() releases it.
 // Before the queue, where there is no queue ID, END-OF-MESSAGE comes before the filter's answer: such a transaction can
 // be taken back, once, until its lease ends.

@@ -60,7 +60,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     self->writer_ = std::make_unique<writer>(*self->state_, options.writer_timeout);
     self->accounts_ = std::make_unique<account_store>(*self->state_, *self->writer_, self->secret_, self->clock_);
     self->quarantine_ = std::make_unique<quarantine_index>(*self->state_, *self->writer_);
-    if (policy) self->overrides_ = std::make_unique<overrides>(*self->state_, *self->writer_, self->secret_);
+    self->overrides_ = std::make_unique<overrides>(*self->state_, *self->writer_, self->secret_);
     if (!policy) {
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
         self->attempts_ = std::make_unique<attempts>(self->hot(), self->secret_, self->clock_);
@@ -71,11 +71,6 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
         self->passages_ = std::make_unique<passages>(self->hot(), self->secret_, self->clock_);
     }
     return self;
-}
-
-overrides& environments::limit_overrides() {
-    require(overrides_ != nullptr, "overrides are policyd's");
-    return *overrides_;
 }
 
 event_log& environments::events() {

@@ -50,8 +50,8 @@ public:
     [[nodiscard]] store& shared() noexcept { return *state_; }
     [[nodiscard]] writer& state_writer() noexcept { return *writer_; }
     [[nodiscard]] account_store& accounts() noexcept { return *accounts_; }
-    /// The operator's limits for single accounts; policyd only (asserted).
-    [[nodiscard]] overrides& limit_overrides();
+    /// The operator's limits for single accounts; policyd writes them.
+    [[nodiscard]] overrides& limit_overrides() noexcept { return *overrides_; }
     [[nodiscard]] quarantine_index& quarantine() noexcept { return *quarantine_; }
     /// contentfilter only (asserted).
     [[nodiscard]] event_log& events();

@@ -3,9 +3,9 @@
 
 #include "shared/log/log.hpp"
 #include "shared/state/change_layer.hpp"
-#include "shared/state/codec.hpp"
 #include "shared/state/journal.hpp"
 #include "shared/state/journal_flusher.hpp"
+#include "shared/state/layer_writer.hpp"
 #include "shared/state/merged_changes.hpp"
 #include "shared/state/recent_reads.hpp"
 #include "shared/state/yield.hpp"
@@ -23,24 +23,10 @@ namespace {
 
 using kind = change_layer::kind;
 
-constexpr std::string_view folded_key{"\0folded", 7}; // the store's own records are hidden from scans
-constexpr std::uint8_t folded_version = 1;
-constexpr std::size_t changes_per_commit = 128; // a page each at worst: LMDB keeps their memory
-constexpr std::size_t changes_per_run = 16;     // some 0.1 ms
-constexpr std::size_t sorted_per_run = 256;
-constexpr std::size_t merged_per_run = 1024;
 constexpr std::chrono::microseconds rest{50};
 constexpr std::size_t active_bound = 4;   // times its size, where the environment is in trouble
 constexpr milliseconds longest_wait{200}; // of a turn, for a disk that is slow but works
 constexpr milliseconds wait_step{1};
-
-std::uint64_t folded_in(const read_txn& txn) {
-    const auto value = txn.get(folded_key);
-    if (!value) return 0;
-    decoder in{*value, folded_version};
-    const auto generation = in.number<std::uint64_t>();
-    return in.complete() ? generation : 0;
-}
 
 class journaled_store;
 
@@ -75,6 +61,9 @@ public:
     journaled_store(std::unique_ptr<store> below, journal_options options)
         : below_{std::move(below)}
         , options_{std::move(options)}
+        , writer_{*below_,
+                  options_.directory.string(),
+                  {.rest = [this] { rest_a_moment(); }, .committed = [this] { see_more(); }}}
         , layer_size_{options_.size / 3}
         , journal_size_{options_.size} {}
     ~journaled_store() override;
@@ -113,14 +102,14 @@ private:
     enum class frozen : std::uint8_t { nothing, fresh, left_over };
     result<frozen> freeze();
     void rest_a_moment() const;
-    [[nodiscard]] std::vector<std::uint32_t> in_order() const;
+    void see_more();
     result<void> write_down();
-    result<void> write_chunk(std::span<const std::uint32_t> chunk, bool first, bool last);
     void make_room();
     void say(const result<void>& outcome);
 
     std::unique_ptr<store> below_;
     journal_options options_;
+    layer_writer writer_; // one thread at a time: who has fold_mutex_
     std::size_t layer_size_, journal_size_;
     std::unique_ptr<journal_flusher> flusher_; // null: commits need not wait
 
@@ -140,7 +129,6 @@ private:
     std::optional<failure> trouble_; // of the last attempt to write down
 
     std::mutex fold_mutex_;            // one at a time writes down
-    std::uint64_t folded_into_ = 0;    // the environment that it was last written to, by its opening
     std::atomic<bool> hurried_ = true; // at start and end, and where the layers grow faster than they are written down
     std::mutex ask_mutex_;
     std::condition_variable ask_;
@@ -325,7 +313,7 @@ result<void> journaled_store::start() {
 }
 
 result<void> journaled_store::replay() {
-    const auto folded = folded_in(*view_);
+    const auto folded = layer_writer::generation_in(*view_);
     std::array<std::uint64_t, 2> found{};
     for (std::uint64_t i = 0; i < found.size(); ++i)
         found[i] = journal_generation(file_of(i));
@@ -404,55 +392,21 @@ result<journaled_store::frozen> journaled_store::freeze() {
     return frozen::fresh;
 }
 
-// Of the processor, so that whoever answers gets it: the kernel lets a thread go on for some milliseconds, whatever its
-// priority, and where processors are scarce each of these was an answer that came so much later.
 void journaled_store::rest_a_moment() const {
     if (!hurried_) std::this_thread::sleep_for(rest);
 }
 
-/// In the order of the keys, so that records that lie in one page are written with it.
-std::vector<std::uint32_t> journaled_store::in_order() const {
-    std::vector<std::uint32_t> order(frozen_->size());
-    for (std::uint32_t i = 0; i < order.size(); ++i)
-        order[i] = i;
-    const auto before = [this](std::uint32_t a, std::uint32_t b) {
-        return frozen_->at(a).key() < frozen_->at(b).key();
-    };
-    const auto place = [&](std::size_t at) {
-        return order.begin() + static_cast<std::ptrdiff_t>(std::min(at, order.size()));
-    };
-    for (std::size_t at = 0; at < order.size(); at += sorted_per_run) {
-        std::sort(place(at), place(at + sorted_per_run), before);
-        rest_a_moment();
-    }
-    std::vector<std::uint32_t> merged;
-    merged.reserve(order.size());
-    for (auto sorted = sorted_per_run; sorted < order.size(); sorted *= 2) {
-        merged.clear();
-        for (std::size_t at = 0; at < order.size(); at += 2 * sorted) {
-            auto a = place(at), b = place(at + sorted);
-            const auto middle = b, end = place(at + 2 * sorted);
-            while (a != middle || b != end) {
-                if (merged.size() % merged_per_run == 0) rest_a_moment();
-                const bool second = a == middle || (b != end && before(*b, *a));
-                merged.push_back(second ? *b++ : *a++);
-            }
-        }
-        order.swap(merged);
-    }
-    return order;
+void journaled_store::see_more() {
+    const std::lock_guard hold{mutex_};
+    stale_ = true;
 }
 
 result<void> journaled_store::write_down() {
-    const auto order = in_order();
-    const std::span<const std::uint32_t> all{order};
-    for (std::size_t at = 0; at < all.size(); at += changes_per_commit) {
-        const auto chunk = all.subspan(at, std::min(changes_per_commit, all.size() - at));
-        auto done = write_chunk(chunk, at == 0, at + chunk.size() == all.size());
-        if (!done && done.error().code == errc::disk_full) make_room();
+    auto done = writer_.write(*frozen_, generation_ - 1);
+    if (!done) {
+        if (done.error().code == errc::disk_full) make_room();
         const std::lock_guard hold{mutex_};
         stale_ = true;
-        if (done) continue;
         if (!writing_) view_.reset(); // an environment that has to be reopened may not be in use
         forget_settled();
         return done;
@@ -469,30 +423,6 @@ result<void> journaled_store::write_down() {
     return {};
 }
 
-result<void> journaled_store::write_chunk(std::span<const std::uint32_t> chunk, bool first, bool last) {
-    auto txn = below_->write();
-    if (!txn) return txn.error();
-    const auto now = below_->version();
-    if (!now) return now.error();
-    // What the chunks before went to may be gone, and this be another environment: all of them again, then.
-    if (std::exchange(folded_into_, now->opening) != now->opening && !first)
-        return failure{errc::unavailable, options_.directory.string() + ": was opened anew"};
-    std::size_t n = 0;
-    for (const auto index : chunk) {
-        if (++n % changes_per_run == 0) rest_a_moment();
-        const auto& c = frozen_->at(index);
-        if (c.what() == kind::none) continue;
-        auto done = c.what() == kind::put ? txn->put(c.key(), c.value()) : txn->erase(c.key());
-        if (!done) return done;
-    }
-    if (last) {
-        encoder mark{folded_version};
-        mark.number(generation_ - 1);
-        if (auto put = txn->put(folded_key, mark.view()); !put) return put;
-    }
-    return txn->commit();
-}
-
 // The environment is full: what was erased meanwhile is cleared there out of its turn. The layers above hide it anyway.
 void journaled_store::make_room() {
     std::vector<std::string> erased;
@@ -503,13 +433,7 @@ void journaled_store::make_room() {
         for (std::uint32_t i = 0; i < active_->size(); ++i)
             if (const auto& c = active_->at(i); c.what() == kind::erased) erased.emplace_back(c.key());
     }
-    if (erased.empty()) return;
-    auto txn = below_->write();
-    if (!txn) return;
-    txn->use_reserve();
-    for (const auto& key : erased)
-        if (!txn->erase(key)) return;
-    (void)txn->commit();
+    if (!erased.empty()) (void)writer_.erase(erased);
 }
 
 void journaled_store::say(const result<void>& outcome) {

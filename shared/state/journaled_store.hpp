@@ -19,12 +19,14 @@
 // when their journal is on the disk (when_durable; one fdatasync at a time, for all that came during the last one), and
 // the environment is opened synced. Otherwise the environment's copy takes its place, and the journals go with it.
 //
-// Bounds: the three layers together have `size` octets, and what one turn adds; each journal, which grows with every
-// commit, also where a record is only written over, has as much. Where the environment cannot be written (a full
-// disk) both go on to some times that, then writes are errc::disk_full (or what the trouble is), erasing goes on, and
-// what was erased is cleared in the environment first. A journal whose write fails takes the turn back, once what older
-// generations left in the files is given up. A journal that cannot be synced: nothing is durable until everything is
-// written down anew.
+// Bounds: a layer is frozen at a third of `size` octets, or when its journal, which grows with every commit, also where
+// a record is only written over, has `size`. The active layer goes on growing while the frozen one is written down,
+// which takes its time. At twice its bound the writing down hurries; at three times a turn waits for it for some time;
+// at four times (the environment cannot be written: a full disk) writes are errc::disk_full, or what the trouble is,
+// erasing goes on, and what was erased is cleared in the environment first. So the three layers have `size` octets
+// usually, and what one turn adds, and four times that at worst; so has each journal. A journal whose write fails takes
+// the turn back, once what older generations left in the files is given up. A journal that cannot be synced: nothing is
+// durable until everything is written down anew.
 //
 // Threads: transactions of one thread at a time (others wait, a thread that has one may begin a read); sync(),
 // copy_to(), tend(), fill() from any. A write transaction cannot be nested.

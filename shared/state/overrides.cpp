@@ -48,10 +48,20 @@ overrides::overrides(store& where, writer& through, std::string hash_secret)
     , secret_{std::move(hash_secret)} {}
 
 boost::asio::awaitable<result<void>> overrides::set(limit_override what) {
-    writer::operation op = [key = key_of(secret_, what.account, subject(what.what)),
-                            value = encode(what)](write_txn& txn) -> result<void> {
+    writer::operation op = [key = key_of(secret_, what.account, subject(what.what)), value = encode(what),
+                            now = what.set](write_txn& txn) -> result<void> {
         std::size_t there = 0;
-        txn.scan(std::string{tag}, {}, [&](std::string_view, std::string_view) { return ++there < most_overrides; });
+        std::vector<std::string> expired;
+        txn.scan(std::string{tag}, {}, [&](std::string_view known, std::string_view kept) {
+            const auto one = decode(kept);
+            if (one && !one->in_force(now))
+                expired.emplace_back(known);
+            else
+                ++there;
+            return true;
+        });
+        for (const auto& one : expired)
+            if (auto gone = txn.erase(one); !gone) return gone;
         if (there >= most_overrides && !txn.get(key))
             return failure{errc::too_large, "there are " + std::to_string(there) + " overrides already"};
         return txn.put(key, value);
@@ -78,16 +88,38 @@ boost::asio::awaitable<result<std::size_t>> overrides::clear(std::string account
     co_return *gone;
 }
 
-result<std::vector<limit_override>> overrides::all() {
+std::vector<limit> with_overrides(std::vector<limit> limits, std::span<const limit_override> its, instant now) {
+    for (const auto& o : its) {
+        if (!o.in_force(now)) continue;
+        const auto same =
+            std::find_if(limits.begin(), limits.end(), [&](const limit& l) { return l.same_subject(o.what); });
+        if (same != limits.end())
+            *same = o.what;
+        else
+            limits.push_back(o.what);
+    }
+    return limits;
+}
+
+result<std::vector<limit_override>> overrides::all(instant now) {
+    return below(std::string_view{&tag, 1}, now);
+}
+
+result<std::vector<limit_override>> overrides::of(std::string_view account, instant now) {
+    return below(prefix_of(secret_, account), now);
+}
+
+result<std::vector<limit_override>> overrides::below(std::string_view prefix, instant now) {
     const auto txn = store_.read();
     if (!txn) return txn.error();
     std::vector<limit_override> out;
     std::size_t damaged = 0;
-    txn->scan(std::string{tag}, {}, [&](std::string_view, std::string_view value) {
-        if (auto one = decode(value))
-            out.push_back(std::move(*one));
-        else
+    txn->scan(prefix, {}, [&](std::string_view, std::string_view value) {
+        auto one = decode(value);
+        if (!one)
             ++damaged;
+        else if (one->in_force(now))
+            out.push_back(std::move(*one));
         return out.size() < most_overrides;
     });
     if (damaged != 0) log::error("overrides damaged: they do not hold").kv("count", damaged);

@@ -187,12 +187,12 @@ public:
         return std::min(1.0, static_cast<double>(used) / static_cast<double>(e.usable_pages));
     }
 
+    // As a reader sees it. mdb_env_info() tells of a commit while its meta page is still on the way to the disk, when
+    // readers are still given the one before: who took that for the version of what he read would never look again.
     result<store_version> version() override {
-        const auto e = acquire(*core_);
-        if (!e) return e.error();
-        MDB_envinfo info{};
-        if (const int rc = ::mdb_env_info((*e)->env, &info); rc != 0) return (*e)->note(rc, "info");
-        return store_version{(*e)->opening, info.me_last_txnid};
+        const auto i = begin(core_, false);
+        if (!i) return i.error();
+        return store_version{(*i)->where->opening, ::mdb_txn_id((*i)->txn)};
     }
 
     bool commits_are_durable() const noexcept override { return true; }

@@ -83,34 +83,6 @@ private:
     std::mt19937 random_;
 };
 
-/// An environment that is another one after so many writes.
-class replaced_store final : public store {
-public:
-    explicit replaced_store(std::unique_ptr<store> below)
-        : below_{std::move(below)} {}
-    result<read_txn> read() override { return below_->read(); }
-    result<write_txn> write() override {
-        ++writes;
-        return below_->write();
-    }
-    result<void> sync() override { return below_->sync(); }
-    result<void> copy_to(const fs::path& target) override { return below_->copy_to(target); }
-    void tend() override { below_->tend(); }
-    double fill() override { return below_->fill(); }
-    result<store_version> version() override {
-        auto now = below_->version();
-        if (now && writes > after) now->opening += 1000;
-        return now;
-    }
-    bool commits_are_durable() const noexcept override { return true; }
-    void when_durable(std::function<void(result<void>)> done) override { done({}); }
-
-    std::atomic<std::size_t> writes{0}, after{~std::size_t{0}};
-
-private:
-    std::unique_ptr<store> below_;
-};
-
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(journaled_store_test)
@@ -390,27 +362,6 @@ BOOST_AUTO_TEST_CASE(what_was_written_down_is_not_taken_for_the_content_of_anoth
     fs::remove(dir / "counters/data.mdb");
     s->tend();
     BOOST_TEST((get(*s, "a") == std::nullopt));
-}
-
-// Were the chunks before the change counted, they would be lost: they went to an environment that is gone.
-BOOST_AUTO_TEST_CASE(what_was_begun_in_one_environment_is_not_finished_in_another) {
-    const temp_directory dir;
-    auto below = std::make_unique<replaced_store>(open_store(dir / "counters", durability::background, 16U << 20U));
-    auto& replaced = *below;
-    auto opened = open_journaled(std::move(below), {dir / "counters", 1U << 20U, false});
-    BOOST_REQUIRE(opened.has_value());
-    auto& s = **opened;
-    auto txn = s.write().value();
-    for (int i = 0; i < 300; ++i) // several chunks
-        BOOST_REQUIRE(txn.put("k" + std::to_string(i), "v").has_value());
-    BOOST_REQUIRE(txn.commit().has_value());
-    replaced.after = replaced.writes + 1; // between the first chunk and the second
-    const auto done = s.sync();
-    BOOST_REQUIRE(!done);
-    BOOST_TEST(done.error().code == errc::unavailable);
-    const std::size_t before = replaced.writes;
-    BOOST_REQUIRE(s.sync().has_value());
-    BOOST_TEST(replaced.writes - before == 3U); // all of them
 }
 
 // The newest of what lies in four places: changed again, erased and made anew after each time it was written down.

@@ -8,8 +8,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <fstream>
 #include <set>
+#include <thread>
 
 using namespace postsluice;
 using namespace postsluice::state;
@@ -364,6 +366,31 @@ BOOST_AUTO_TEST_CASE(a_decoder_never_reads_beyond_its_input) {
     decoder damaged{std::string_view{"\1\xff\xff\xff\xff", 5}, 1};
     BOOST_TEST(damaged.count<std::uint32_t>(4) == 0U);
     BOOST_TEST(!damaged.ok());
+}
+
+// Who remembers what he read after it under a version (locks are remembered so) would never look again.
+BOOST_AUTO_TEST_CASE(a_version_never_tells_of_more_than_its_readers_see) {
+    const temp_directory dir;
+    const auto s = open_store(dir / "state", durability::synced);
+    const auto before = s->version().value().commits;
+    std::atomic<bool> done = false;
+    std::thread writing{[&] {
+        for (int i = 1; i <= 200; ++i)
+            if (!put(*s, "n", std::to_string(i))) break;
+        done = true;
+    }};
+    std::size_t looks = 0, older = 0;
+    while (!done) {
+        const auto told = s->version().value().commits - before;
+        const auto txn = s->read().value();
+        const auto value = txn.get("n");
+        older += std::stoul(std::string{value.value_or("0")}) < told ? 1U : 0U;
+        ++looks;
+    }
+    writing.join();
+    BOOST_TEST(looks > 0U);
+    BOOST_TEST(older == 0U);
+    BOOST_TEST(s->version().value().commits - before == 200U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
