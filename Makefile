@@ -19,7 +19,7 @@ endif
 
 # ---- flags --------------------------------------------------------------------------------------------------------
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_GLIBCXX_ASSERTIONS -fPIE
+HARDENING := -fstack-protector-strong -fstack-clash-protection $(CF_PROTECTION) -D_GLIBCXX_ASSERTIONS -fPIE
 ifeq ($(SANITIZE),)
 HARDENING += -D_FORTIFY_SOURCE=2
 else
@@ -30,7 +30,7 @@ endif
 # pass by glibc's caches.
 ASIO      := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED \
              -DBOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC -DBOOST_ASIO_DISABLE_BOOST_ALIGN
-ALL_CXXFLAGS = -std=c++20 $(WARNINGS) $(HARDENING) $(ASIO) -I. $(LIB_CFLAGS) $(CPPFLAGS) $(CXXFLAGS) $(SAN_FLAGS)
+ALL_CXXFLAGS = -std=c++20 $(WARNINGS) $(HARDENING) $(ASIO) -I. $(LIB_CFLAGS) $(CPPFLAGS) $(CXXFLAGS) $(FILE_FLAGS) $(TESTS_FLAGS) $(SAN_FLAGS)
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SAN_FLAGS) -pthread
 
 prefix     ?= /usr/local
@@ -125,6 +125,18 @@ $(BUILD)/%.o: %.cpp config.mk
 	@mkdir -p $(@D)
 	@echo "CXX $<"; $(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
 
+# Tests run once: the compiler's work on their own code would take longer than they do.
+$(BUILD)/tests/unit/%: TESTS_FLAGS ?= -Og
+
+INSTALLED_FLAGS = -DPOSTSLUICE_LIBEXECDIR='"$(libexecdir)/postsluice"' -DPOSTSLUICE_DATADIR='"$(datadir)/postsluice"'
+# Where the programs will find each other and their rules; built anew where that changes.
+$(BUILD)/installed-in: FORCE
+	@mkdir -p $(@D); echo '$(libexecdir) $(datadir)' | cmp -s - $@ || echo '$(libexecdir) $(datadir)' > $@
+$(BUILD)/shared/config/installed.o: $(BUILD)/installed-in
+$(BUILD)/shared/config/installed.o: FILE_FLAGS = $(INSTALLED_FLAGS)
+.PHONY: FORCE
+FORCE:
+
 # What `postsluice setup` writes: the examples themselves, compiled in.
 EXAMPLES := $(foreach w,after-queue after-queue-smtp before-queue pipe,$(wildcard postfix-examples/$(w)/*.cf postfix-examples/$(w)/*.regexp))
 $(BUILD)/admin/setup/examples.cpp: $(EXAMPLES) Makefile
@@ -199,6 +211,12 @@ fuzz-run: $(FUZZERS) # what fuzz calls, in its build
 	@cd $(BUILD)/tests && for t in $(FUZZ_TARGETS); do echo "fuzz-$$t"; \
 	    nice -n 19 ./fuzz-$$t --seconds $(FUZZ_SECONDS) --random $${RANDOM} $(CURDIR)/tests/corpus/fuzz/$$t || exit 1; done
 
+.PHONY: parse
+parse: ## every message below CORPUS=DIR through the message model, under the sanitizers
+	@test -n "$(CORPUS)" || { echo "make parse CORPUS=DIR: say which folder of messages" >&2; exit 2; }
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=build/sanitize CXXFLAGS="-O1 -g1" -j$$(nproc) build/sanitize/tests/fuzz-mime
+	@find $(CORPUS) -type f -print0 | sort -z | xargs -0 build/sanitize/tests/fuzz-mime
+
 .PHONY: check
 check: ## install what is missing, build, lint, and run all tests; ends with "N passed, N failed"
 	@tests/support/install-packages check
@@ -245,7 +263,7 @@ tidy: ## clang-tidy on the files that differ from BASE (default HEAD)
 
 .PHONY: print-flags
 print-flags: # what tests/lint/tidy compiles with
-	@echo '$(ALL_CXXFLAGS)'
+	@echo "$(subst ",\",$(ALL_CXXFLAGS) $(INSTALLED_FLAGS))"
 
 .PHONY: format
 format: ## clang-format every source in place

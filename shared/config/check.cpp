@@ -20,14 +20,15 @@ bool any_matches(const std::vector<std::string>& patterns, const std::string& na
                        [&name](const auto& p) { return glob_match(to_lower(p), name); });
 }
 
-/// The profile of an account whose login is not known, as account::select_profile() finds it.
-std::string profile_by_network(const settings& s, const account_entry& entry) {
+/// The profile of an account, as account::select_profile() finds it; `login` empty: it is not known.
+std::string profile_of(const settings& s, const account_entry& entry, const std::string& login) {
     const auto name = to_lower(entry.name);
     const auto customer = std::find_if(s.customers.begin(), s.customers.end(),
                                        [&name](const auto& c) { return any_matches(c.account, name); });
     const auto customer_name = customer == s.customers.end() ? std::string{} : to_lower(customer->name);
     for (const auto& assign : s.assigns) {
-        if (any_matches(assign.account, name)) return assign.profile;
+        if (any_matches(assign.account, name) || (!login.empty() && any_matches(assign.login, login)))
+            return assign.profile;
         if (!customer_name.empty() && any_matches(assign.customer, customer_name)) return assign.profile;
     }
     return "default";
@@ -41,20 +42,33 @@ bool has_own(const account_entry& entry, bool whole_address) {
     });
 }
 
+/// By what it is known without an address: "network"; nullptr where it is not.
+const char* known_without_address(const settings& s, const account_entry& entry) {
+    if (!entry.network.empty()) return "network";
+    if (!entry.certificate.empty()) return "certificate";
+    const bool bare = !entry.login.empty() && s.default_domain.empty() &&
+                      std::all_of(entry.login.begin(), entry.login.end(), [](const std::string& login) {
+                          return login.find_first_of("@*") == std::string::npos;
+                      });
+    return bare ? "login, which has no domain (nor is there a default_domain)," : nullptr;
+}
+
 /// An own-* rule for an account that has nothing of its own would refuse all its mail.
 void check_own(const settings& s, const account_entry& entry, const node& where, const report& to) {
-    if (entry.network.empty() && entry.certificate.empty()) return;
-    const auto found = s.profiles.find(profile_by_network(s, entry));
+    const auto* known = known_without_address(s, entry);
+    if (known == nullptr) return;
+    const bool by_login = entry.network.empty() && entry.certificate.empty();
+    const auto found = s.profiles.find(profile_of(s, entry, by_login ? to_lower(entry.login.front()) : std::string{}));
     if (found == s.profiles.end()) return;
     const auto rule = found->second->from.what;
     const bool address = rule == from_rule::kind::own_address;
     if ((!address && rule != from_rule::kind::own_domain) || has_own(entry, address)) return;
     const auto* member = address ? "aliases" : "domains";
-    to.at(member).add(where,
-                      quote(entry.name) + " is known by its " + (entry.network.empty() ? "certificate" : "network") +
-                          " and has no " + (address ? "address" : "domain") + " of its own, but its profile " +
-                          quote(found->first) + " says from = " + (address ? R"("own-address")" : R"("own-domain")") +
-                          "; give it " + member + ", or assign it a profile with another from");
+    to.at(member).add(where, quote(entry.name) + " is known by its " + known + " and has no " +
+                                 (address ? "address" : "domain") + " of its own, but its profile " +
+                                 quote(found->first) +
+                                 " says from = " + (address ? R"("own-address")" : R"("own-domain")") + "; give it " +
+                                 member + ", or assign it a profile with another from");
 }
 
 template <class Entry>

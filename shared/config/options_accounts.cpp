@@ -107,6 +107,8 @@ options<p> filter_rows() {
                R"({ GTUBE = { score = 20, action = "quarantine", enabled = true } })"),
         row<p>("disabled_checks", &p::disabled_checks, text_lists(rules::check, "a list of checks"),
                "Checks that do not run.", R"(["file_types"])"),
+        row<p>("disabled_groups", &p::disabled_groups, text_lists(rules::check_group, "a list of groups"),
+               "Groups of checks that do not run.", R"(["reputation"])"),
         row<p>("subject_prefix", &p::subject_prefix, texts(prefix, "one line of at most 100 octets"),
                "Put before the Subject of tagged mail.", R"("[spam?] ")"),
         row<p>("tag_header", &p::tag_header, booleans(), "Tagged mail gets an X-Postsluice-Score header."),
@@ -128,6 +130,10 @@ options<p> filter_rows() {
                "name, address and login out, \"remove\" leaves out all of it."),
         row<p>("max_message_size", &p::max_message_size, sizes({}, {std::uint64_t{16} << 30U}),
                "A larger message is refused; \"0 B\": only contentfilter.max_message_size holds.", R"("50 MiB")"),
+        row<p>("max_attachment_size", &p::max_attachment_size, sizes({}, {std::uint64_t{16} << 30U}),
+               "A message with a larger attachment (decoded) is refused; \"0 B\": no bound.", R"("20 MiB")"),
+        row<p>("max_attachments", &p::max_attachments, integers<std::size_t>(0, 100'000),
+               "A message with more attachments is refused; 0: no bound.", "50"),
     };
 }
 

@@ -198,6 +198,10 @@ const options<spf_settings>& spf_options() {
         row<s>("helper", &s::helper, paths(), "The confined program that evaluates."),
         row<s>("timeout", &s::timeout, durations(seconds{1}, minutes{2}),
                "An evaluation that takes longer is a temporary error (RFC 7208 section 4.6.4)."),
+        row<s>(
+            "wait", &s::wait, durations(seconds{0}, minutes{2}),
+            "A reply waits so long for an evaluation, where `spf = \"require\"`; then it is a temporary error, and the "
+            "evaluation goes on for the next try. Keep it below the timeout of Postfix's check_policy_service."),
         row<s>("max_terms", &s::max_terms, integers<std::uint32_t>(1, 100),
                "Terms that ask the DNS; more are a permanent error (RFC 7208 section 4.6.4)."),
         row<s>("max_voids", &s::max_voids, integers<std::uint32_t>(0, 100),

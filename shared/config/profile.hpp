@@ -76,12 +76,15 @@ struct profile {
     std::string next_hop;    ///< empty: contentfilter.next_hop
     client_trace hide_client = client_trace::keep;
     std::map<std::string, symbol_setting> symbols; ///< by symbol, upper case
-    std::vector<std::string> disabled_checks;
+    std::vector<std::string> disabled_checks, disabled_groups;
     std::string subject_prefix; ///< put before the Subject of tagged mail; empty: none
     bool tag_header = true;     ///< X-Postsluice-Score on tagged mail
     std::vector<std::string> remove_headers;
-    std::string dkim_selector;     ///< of a domain's keys only that one signs, where it has it; empty: all
-    byte_count max_message_size{}; ///< `size` check; 0: only the listener's bound
+    std::string dkim_selector; ///< of a domain's keys only that one signs, where it has it; empty: all
+    // `size` check
+    byte_count max_message_size{};    ///< 0: only the listener's bound
+    byte_count max_attachment_size{}; ///< as a receiver saves it; 0: no bound
+    std::size_t max_attachments = 0;  ///< 0: no bound
 };
 
 } // namespace postsluice::config

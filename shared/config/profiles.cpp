@@ -3,6 +3,7 @@
 // is read over that. So a key that is absent is the inherited value; limits and symbols join the inherited ones (their
 // codecs do it); everything else replaces. A profile that inherits from nobody and names limits has those limits and no
 // others.
+#include "shared/config/codec.hpp"
 #include "shared/config/reader.hpp"
 #include "shared/core/text.hpp"
 
@@ -100,7 +101,12 @@ void read_profiles(const node* profiles, settings& into, const report& to) {
     for (const auto& [name, table] : all.members) {
         if (const auto wrong = rules::name(name); !wrong.empty()) to.add(table, wrong);
         if (!expect_table(table, "[profile." + name + "]", to.at(name))) continue;
-        into.profiles[name] = std::make_shared<profile>(relations.resolve(name, table));
+        auto made = std::make_shared<profile>(relations.resolve(name, table));
+        auto& off = made->disabled_checks;
+        for (const auto& group : made->disabled_groups)
+            for (auto& one : checks_of(group))
+                if (std::find(off.begin(), off.end(), one) == off.end()) off.push_back(std::move(one));
+        into.profiles[name] = std::move(made);
     }
     if (!into.profiles.contains("default")) into.profiles["default"] = std::make_shared<profile>(built_in_profile());
 }

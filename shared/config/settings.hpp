@@ -6,6 +6,7 @@
 #pragma once
 
 #include "shared/config/content_settings.hpp"
+#include "shared/config/installed.hpp"
 #include "shared/config/profile.hpp"
 #include "shared/core/ip_network.hpp"
 #include "shared/core/reason.hpp"
@@ -101,8 +102,9 @@ struct dns_settings {
 
 /// SPF (RFC 7208) of the domains that accounts send from, by libspf2 in a confined helper process.
 struct spf_settings {
-    std::filesystem::path helper = "/usr/libexec/postsluice/postsluice-spf-helper";
+    std::filesystem::path helper = installed_program("postsluice-spf-helper");
     seconds timeout{20};          ///< of a whole evaluation (RFC 7208 section 4.6.4)
+    seconds wait{5};              ///< of a reply for it, with `spf = "require"`; the evaluation goes on
     std::uint32_t max_terms = 10; ///< terms that cause DNS lookups (section 4.6.4)
     std::uint32_t max_voids = 2;  ///< lookups without an answer (section 4.6.4)
     seconds cache_time{3600};     ///< a result is used again for so long, in the background renewed when half is over
@@ -156,13 +158,12 @@ struct filter_settings {
     std::uint32_t max_tries = 3;   ///< the daemon died so often while it had the message: it is looked at no more
     tries_policy after_tries = tries_policy::hold;
     std::uint32_t bounces_per_hour = 20; ///< per account; then quarantine with 250
-    std::filesystem::path worker = "/usr/libexec/postsluice/postsluice-scan-worker";
+    std::filesystem::path worker = installed_program("postsluice-scan-worker");
     std::size_t workers = 2;
     seconds worker_timeout{10};
     byte_count worker_memory{512U << 20U}; ///< address space of each
     seconds worker_idle{5};                ///< one that nobody asked for so long ends
-    std::vector<std::filesystem::path> rule_files = {"/usr/share/postsluice/rules.d/*.toml",
-                                                     "/etc/postsluice/rules.d/*.toml"};
+    std::vector<std::filesystem::path> rule_files = {installed_rules(), "/etc/postsluice/rules.d/*.toml"};
     byte_count max_pattern_input{8U << 20U}; ///< octets of one part that the patterns look at
     std::string identity_header;             ///< bears a keyed pseudonym of the account; empty: none
     std::filesystem::path identity_key_file = "/var/lib/postsluice/identity.keys";

@@ -176,6 +176,11 @@ BOOST_AUTO_TEST_CASE(each_mistake_is_reported_with_file_line_key_and_what_would_
         {"[profile.default]\nfrom = \"own-address\"\n[[account]]\nname = \"shop\"\nnetwork = [\"192.0.2.1\"]\ndomains "
          "= [\"a.example\"]",
          "t.toml:3: account.aliases: \"shop\" is known by its network and has no address of its own"},
+        {"[[account]]\nname = \"erp\"\nlogin = [\"erp\", \"erp2\"]",
+         "t.toml:1: account.domains: \"erp\" is known by its login, which has no domain (nor is there a "
+         "default_domain), and has no domain of its own"},
+        {"[profile.default]\ndisabled_groups = [\"url\"]",
+         "t.toml:2: profile.default.disabled_groups: \"url\" is not known here; did you mean \"urls\"?"},
         {"[[assign]]\nlogin = [\"a\"]", "t.toml:1: assign.profile: is missing"},
         {"[[assign]]\nprofile = \"defalt\"\nlogin = [\"a\"]",
          "t.toml:2: assign.profile: there is no such profile: \"defalt\" is not known here; did you mean \"default\"?"},

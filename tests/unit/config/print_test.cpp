@@ -82,10 +82,13 @@ lock = { after = [], for = "90 seconds", automatic_unlocks = 7 }
 scores = { tag = 0.1, hold = 0.25, reject = 1e3 }
 symbols = { GTUBE = { score = -2.5, action = "discard" }, EICAR = { enabled = false } }
 disabled_checks = ["patterns"]
+disabled_groups = ["urls", "content"]
 subject_prefix = "[ü] "
 tag_header = false
 remove_headers = ["X-Mailer"]
 max_message_size = "7 B"
+max_attachment_size = "6 B"
+max_attachments = 5
 [[account]]
 name = "shop"
 login = ["shop@example.org"]

@@ -100,6 +100,18 @@ BOOST_AUTO_TEST_CASE(what_follows_from_one_mistake_is_not_reported_as_another) {
         }
 }
 
+BOOST_AUTO_TEST_CASE(a_profile_without_a_group_is_without_its_checks_and_its_heirs_say_their_own) {
+    const auto read = load_text("[profile.a]\ndisabled_checks = [\"links\"]\ndisabled_groups = [\"urls\", \"size\"]\n"
+                                "[profile.b]\ninherits = \"a\"\n[profile.c]\ninherits = \"a\"\ndisabled_groups = []\n",
+                                "t");
+    using list = std::vector<std::string>;
+    BOOST_REQUIRE(read.settings != nullptr);
+    const auto& profiles = read.settings->profiles;
+    BOOST_TEST(profiles.at("a")->disabled_checks == (list{"links", "url_lists", "size"}));
+    BOOST_TEST(profiles.at("b")->disabled_checks == (list{"links", "url_lists", "size"}));
+    BOOST_TEST(profiles.at("c")->disabled_checks == list{"links"});
+}
+
 BOOST_AUTO_TEST_CASE(a_circle_of_profiles_is_named_once_and_whole) {
     BOOST_TEST(said_of("[profile.a]\ninherits = \"b\"\n[profile.b]\ninherits = \"a\"\n") ==
                "t:4: profile.b.inherits: profiles inherit in a circle: a -> b -> a; take one of these out\n");
