@@ -57,6 +57,21 @@ result<json> account_past(const service& s, const std::string& account) {
     return control::success(std::move(out));
 }
 
+/// What stops the account: its own lock, or one of its domain or customer. Where nothing does, its own state.
+result<json> lock_on(const service& s, const account::identity& who) {
+    const auto all = s.of().store.locks();
+    if (!all) {
+        return all.error();
+    }
+    const auto found = account::find_lock(*s.settings(), {who, {}, mail_address{}}, **all, s.of().time.now());
+    if (found && found->has_value() && (*found)->scope != limit_scope::account) {
+        auto out = cj::lock((*found)->key, (*found)->lock, s.of().time.now());
+        out["scope"] = account::describe_subject((*found)->key);
+        return control::success(std::move(out));
+    }
+    return lock_of(s, who.account);
+}
+
 answer account_show(service& s, control::request_context, arguments given) {
     const auto settings = s.settings();
     const auto account = account_argument(*settings, *given, true);
@@ -66,7 +81,7 @@ answer account_show(service& s, control::request_context, arguments given) {
     const auto who = account::identity_of(*settings, *account);
     const auto profile = account::select_profile(*settings, who);
     auto use = uses_of(s, *profile, who);
-    auto lock = lock_of(s, *account);
+    auto lock = lock_on(s, who);
     auto out = account_past(s, *account);
     if (!use || !lock || !out) {
         co_return !use ? use.error() : !lock ? lock.error() : out.error();
@@ -84,6 +99,7 @@ answer account_show(service& s, control::request_context, arguments given) {
     o["locked"] = lock->is_object() && lock->at("locked").get<bool>();
     o["lock"] = std::move(*lock);
     o["use"] = std::move(*use);
+    o["counted_elsewhere"] = counted_elsewhere(s, *profile, who);
     o["overrides"] = overrides_json(s, *account);
     co_return out;
 }

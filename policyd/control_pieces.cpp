@@ -82,6 +82,21 @@ result<json> uses_of(const service& s, const config::profile& profile, const acc
     return control::success(std::move(out));
 }
 
+json counted_elsewhere(const service& s, const config::profile& profile, const account::identity& who) {
+    json out = json::array();
+    for (const auto& one : s.of().asks.limits().plan(profile, who.account, s.of().time.now())->all) {
+        const bool by_request = one.scope == limit_scope::client_address || one.scope == limit_scope::client_network ||
+                                one.scope == limit_scope::sender_address || one.scope == limit_scope::sender_domain;
+        if (!by_request) {
+            continue;
+        }
+        json o = cj::limit_object(one);
+        o["under"] = to_string(one.scope);
+        out.push_back(std::move(o));
+    }
+    return out;
+}
+
 json overrides_json(const service& s, const std::string& account) {
     json out = json::array();
     for (const auto& one : s.of().asks.limits().overrides_of(account, s.of().time.now())) {

@@ -21,6 +21,9 @@ namespace postsluice::policyd {
 /// The use of every limit that holds for the account, under its own key and those of its parents.
 [[nodiscard]] result<nlohmann::json> uses_of(const service& s, const config::profile& profile,
                                              const account::identity& who);
+/// Its limits under keys that only a request has: [{limit..., under: "client address"}].
+[[nodiscard]] nlohmann::json counted_elsewhere(const service& s, const config::profile& profile,
+                                               const account::identity& who);
 [[nodiscard]] nlohmann::json overrides_json(const service& s, const std::string& account);
 
 } // namespace postsluice::policyd

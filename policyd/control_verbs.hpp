@@ -42,11 +42,14 @@
 //                                 nothing lately are listed too, with last_seen null and an empty use
 // account show    account         account, entry: name of the [[account]] | null, login | null, profile,
 //                                 chosen_by "assign 2 (...)"|"default", from: FROM, observe, observe_rules: [RULE],
-//                                 locked, lock: LOCK | null,
+//                                 locked, lock: LOCK | null (the account's; or its domain's or customer's, then with
+//                                 scope: "the domain example.org"),
 //                                 totals: null | {since: TIME, recipients, messages, refused, observed} what it asked
 //                                 for since the daemon's start: accepted, refused, would have been refused,
 //                                 use: [USE], refusals: [REFUSAL] (20 latest), events: [EVENT] (50 latest first),
-//                                 strikes: [STRIKE], overrides: [OVERRIDE]
+//                                 strikes: [STRIKE], overrides: [OVERRIDE], counted_elsewhere: [{limit, subject, unit,
+//                                 period, count, under: "client address"|...}] limits whose use depends on the client
+//                                 or the sender address
 // account history account (SUBJECT), [most=50 of at most 1000]
 //                                 account, locked, lock: LOCK | null, events: [EVENT] (latest first),
 //                                 strikes: [STRIKE] (latest first)

@@ -3,7 +3,18 @@
 
 #include "shared/log/log.hpp"
 
+#include <algorithm>
+
 namespace postsluice::policyd {
+namespace {
+
+/// As Postfix makes them without enable_long_queue_ids: hexadecimal digits. A long one has a 'z' in it (postconf(5)).
+bool is_short(std::string_view queue_id) {
+    return !queue_id.empty() &&
+           std::ranges::all_of(queue_id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); });
+}
+
+} // namespace
 
 hook& hook_table::at(std::string_view server_port, std::string_view policy_context) {
     for (const auto& known : all_) { // one or two in practice
@@ -18,6 +29,20 @@ hook& hook_table::at(std::string_view server_port, std::string_view policy_conte
     all_.back()->server_port = server_port;
     all_.back()->policy_context = policy_context;
     return *all_.back();
+}
+
+void hook_table::saw_data(hook& where, std::string_view queue_id) {
+    ++where.data;
+    if (!is_short(queue_id) || where.warned_short) {
+        return;
+    }
+    where.warned_short = true;
+    log::warning(
+        "queue IDs are short: Postfix uses them again, and tickets are told by them; set enable_long_queue_ids = "
+        "yes in main.cf (postsluice doctor)")
+        .kv("server_port", where.server_port)
+        .kv("policy_context", where.policy_context)
+        .kv("queue_id", queue_id);
 }
 
 void hook_table::saw_end_of_message(hook& where, config::accounting_mode mode) {

@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/limit_book.hpp"
 
+#include "policyd/rules/rule.hpp"
+
 #include <algorithm>
 
 namespace postsluice::policyd {
 namespace {
 
 constexpr std::string_view account_prefix = "account:";
-
-bool in_force(const state::limit_override& o, instant now) noexcept {
-    return o.until == instant{} || now < o.until;
-}
-
-std::vector<limit> merged(std::vector<limit> limits, const std::vector<state::limit_override>& overrides, instant now) {
-    for (const auto& o : overrides) {
-        if (!in_force(o, now)) continue;
-        const auto same =
-            std::find_if(limits.begin(), limits.end(), [&](const limit& l) { return l.same_subject(o.what); });
-        if (same != limits.end())
-            *same = o.what;
-        else
-            limits.push_back(o.what);
-    }
-    return limits;
-}
 
 } // namespace
 
@@ -34,6 +19,7 @@ bool limit_plan::counts(limit_unit unit) const noexcept {
 std::shared_ptr<const limit_plan> make_plan(const std::vector<limit>& limits) {
     static const state::limit_list none;
     auto out = std::make_shared<limit_plan>();
+    out->all = limits;
     for (std::size_t scope = 0; scope < out->by_scope.size(); ++scope) {
         std::vector<limit> here;
         std::copy_if(limits.begin(), limits.end(), std::back_inserter(here),
@@ -54,9 +40,9 @@ std::shared_ptr<const limit_plan> limit_book::plan(const config::profile& profil
     }
     auto& mine = own_plans_[own->first];
     if (mine.plan && mine.of == &profile && (mine.until == instant{} || now < mine.until)) return mine.plan;
-    mine = {make_plan(merged(profile.limits, own->second, now)), &profile, {}};
+    mine = {make_plan(state::with_overrides(profile.limits, own->second, now)), &profile, {}};
     for (const auto& o : own->second) {
-        if (o.until != instant{} && in_force(o, now) && (mine.until == instant{} || o.until < mine.until))
+        if (o.until != instant{} && o.in_force(now) && (mine.until == instant{} || o.until < mine.until))
             mine.until = o.until;
     }
     return mine.plan;
@@ -86,8 +72,14 @@ std::vector<state::limit_override> limit_book::overrides_of(std::string_view acc
     std::vector<state::limit_override> out;
     if (const auto at = overrides_.find(account); at != overrides_.end())
         std::copy_if(at->second.begin(), at->second.end(), std::back_inserter(out),
-                     [now](const auto& o) { return in_force(o, now); });
+                     [now](const auto& o) { return o.in_force(now); });
     return out;
+}
+
+std::shared_ptr<const limit_plan> plan_of(const rule_context& context) {
+    return context.helpers.limits != nullptr
+               ? context.helpers.limits->plan(context.profile, context.who.account, context.now)
+               : make_plan(context.profile.limits);
 }
 
 void count_under_account(std::vector<state::counted_limits>& out, const limit_plan& plan, std::string_view account) {

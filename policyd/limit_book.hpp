@@ -15,8 +15,11 @@
 
 namespace postsluice::policyd {
 
-/// The limits of one profile or account, by scope.
+struct rule_context;
+
+/// The limits of one profile or account: as they are written, and by scope.
 struct limit_plan {
+    std::vector<limit> all;
     std::array<state::limit_list, static_cast<std::size_t>(last_limit_scope) + 1> by_scope;
     [[nodiscard]] const state::limit_list& of(limit_scope scope) const noexcept {
         return by_scope[static_cast<std::size_t>(scope)];
@@ -50,6 +53,9 @@ private:
     std::map<std::string, std::vector<state::limit_override>, std::less<>> overrides_;
     std::map<std::string, own_plan, std::less<>> own_plans_;
 };
+
+/// What holds for the account of a request: the profile's limits alone where there is no book (tests of rules).
+[[nodiscard]] std::shared_ptr<const limit_plan> plan_of(const rule_context& context);
 
 /// The plan with the keys that the request counts under. The account's own always comes first.
 [[nodiscard]] std::vector<state::counted_limits> counted_under(const limit_plan& plan, const config::settings& settings,

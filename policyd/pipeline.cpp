@@ -54,8 +54,9 @@ void log_accepted(const request& what, const decision& d) {
 
 struct pipeline::round {
     decision verdict;
-    bool exempt = false; // for abuse_address: nothing is refused
-    bool& reported;      // observe mode reports the first refusal only, as enforce mode would
+    bool exempt = false;                  // for abuse_address: nothing is refused
+    bool& reported;                       // observe mode reports the first refusal only, as enforce mode would
+    std::optional<decision> invalid = {}; // a recipient that cannot exist, and is refused for nothing else yet
 };
 
 pipeline::pipeline(asio::any_io_executor executor, parts with, config::settings_ptr settings)
@@ -248,7 +249,7 @@ std::optional<decision> pipeline::rcpt_at_once(const request& what, speaker& fro
 }
 
 std::optional<decision> pipeline::data_at_once(const request& what, speaker& from) {
-    ++from.current.seen_by->data;
+    hooks_.saw_data(*from.current.seen_by, what.queue_id);
     from.current.data = true;
     if (!from.client.ours()) {
         ++counters::of(counts_.decided, reason::not_ours);
@@ -317,7 +318,26 @@ asio::awaitable<decision> pipeline::at_rcpt(const request& what, speaker& from) 
             break;
         }
     }
+    if (so_far.invalid && !so_far.verdict.refuses()) {
+        context.observe = observes(context.settings, context.profile, so_far.invalid->rule);
+        co_await take_invalid(context, so_far);
+    }
     co_return std::move(so_far.verdict);
+}
+
+// A recipient that is taken although it cannot exist (valid_recipients = "count"). One that a limit refuses comes
+// again, and again: it is neither counted nor told.
+asio::awaitable<void> pipeline::take_invalid(const rule_context& context, round& so_far) {
+    auto d = std::move(*so_far.invalid);
+    if (const auto counted = co_await rules::count_invalid_recipient(context); !counted) {
+        log::warning("invalid recipient not counted")
+            .kv("account", context.who.account)
+            .kv("why", counted.error().message());
+    }
+    co_await report(context, d);
+    if (so_far.verdict.kind == decision_kind::dunno && !context.observe) {
+        so_far.verdict = std::move(d);
+    }
 }
 
 asio::awaitable<decision> pipeline::at_data(const request& what, speaker& from) {
@@ -371,6 +391,10 @@ asio::awaitable<bool> pipeline::weigh(const rule_context& context, std::string_v
     d.rule = rule;
     if (!d.refuses()) {
         if (so_far.exempt || d.kind == decision_kind::dunno) {
+            co_return false;
+        }
+        if (d.why == reason::recipient_invalid) {
+            so_far.invalid = std::move(d);
             co_return false;
         }
         co_await report(context, d);

@@ -83,6 +83,7 @@ private:
     std::optional<decision> settle_at_once(const request& what, speaker& from);
     boost::asio::awaitable<decision> with_waits(const request& what, speaker& from);
     boost::asio::awaitable<decision> at_rcpt(const request& what, speaker& from);
+    boost::asio::awaitable<void> take_invalid(const rule_context& context, round& so_far);
     boost::asio::awaitable<decision> at_data(const request& what, speaker& from);
     boost::asio::awaitable<rule_answer> ask(const rule& r, const rule_context& context, progress& so_far);
     boost::asio::awaitable<rule_answer> when_safe(rule_answer answer, transaction& current);

@@ -116,16 +116,19 @@ bool read_field(std::string_view name, const std::string& value, recorded& out) 
     if (name == "size") {
         return read_number(std::string_view{value}, out.size);
     }
-    const std::array<std::pair<std::string_view, std::string*>, 10> texts{{{"client_address", &out.client_address},
-                                                                           {"server_address", &out.server_address},
-                                                                           {"server_port", &out.server_port},
-                                                                           {"sender", &out.sender},
-                                                                           {"recipient", &out.recipient},
-                                                                           {"queue_id", &out.queue_id},
-                                                                           {"instance", &out.instance},
-                                                                           {"sasl_username", &out.sasl_username},
-                                                                           {"policy_context", &out.policy_context},
-                                                                           {"answer", &out.answer}}};
+    const std::array<std::pair<std::string_view, std::string*>, 12> texts{
+        {{"client_address", &out.client_address},
+         {"server_address", &out.server_address},
+         {"server_port", &out.server_port},
+         {"sender", &out.sender},
+         {"recipient", &out.recipient},
+         {"queue_id", &out.queue_id},
+         {"instance", &out.instance},
+         {"sasl_username", &out.sasl_username},
+         {"policy_context", &out.policy_context},
+         {"ccert_fingerprint", &out.ccert_fingerprint},
+         {"ccert_pubkey_fingerprint", &out.ccert_pubkey_fingerprint},
+         {"answer", &out.answer}}};
     for (const auto& [known, place] : texts) {
         if (known == name) {
             *place = value;
@@ -173,6 +176,8 @@ request recorded::view() const noexcept {
     out.instance = instance;
     out.sasl_username = sasl_username;
     out.policy_context = policy_context;
+    out.ccert_fingerprint = ccert_fingerprint;
+    out.ccert_pubkey_fingerprint = ccert_pubkey_fingerprint;
     out.recipient_count = recipient_count;
     out.size = size;
     return out;
@@ -189,6 +194,8 @@ void append_answered(std::string& to, const request& what, std::uint64_t connect
     append_field(to, "instance", what.instance);
     append_field(to, "queue_id", what.queue_id);
     append_field(to, "sasl_username", what.sasl_username);
+    append_field(to, "ccert_fingerprint", what.ccert_fingerprint);
+    append_field(to, "ccert_pubkey_fingerprint", what.ccert_pubkey_fingerprint);
     append_field(to, "sender", what.sender);
     append_field(to, "recipient", what.recipient);
     append_number(to, "recipient_count", what.recipient_count);

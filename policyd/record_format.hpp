@@ -23,7 +23,7 @@ struct recorded {
     std::uint64_t connection = 0;
     stage protocol_state = stage::other;
     std::string client_address, server_address, server_port, sender, recipient, queue_id, instance, sasl_username,
-        policy_context;
+        policy_context, ccert_fingerprint, ccert_pubkey_fingerprint;
     std::uint32_t recipient_count = 0;
     std::uint64_t size = 0;
     std::string answer; ///< the action's first word: "DUNNO", "450", "PREPEND", ...

@@ -34,7 +34,7 @@ result<void> service::load_overrides() {
     if (of_.overrides == nullptr) {
         return {};
     }
-    auto all = of_.overrides->all();
+    auto all = of_.overrides->all(of_.time.now());
     if (!all) {
         return all.error();
     }

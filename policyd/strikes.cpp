@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyd/strikes.hpp"
 
+#include "policyd/limit_book.hpp"
 #include "shared/account/locks.hpp"
 #include "shared/log/log.hpp"
 
@@ -38,11 +39,11 @@ std::uint32_t least_of(const lock_policy& policy, strike_kind kind) {
     return least;
 }
 
-/// The limit that a refusal is about.
-const limit* breached_limit(const rule_context& context, const decision& d) {
-    const auto& all = context.profile.limits;
-    const auto at = std::ranges::find_if(all, [&](const limit& l) { return subject(l) == d.subject; });
-    return at == all.end() ? nullptr : &*at;
+/// The limit that a refusal is about, an operator's for this account among them.
+std::optional<limit> breached_limit(const rule_context& context, const decision& d) {
+    const auto plan = plan_of(context);
+    const auto at = std::ranges::find_if(plan->all, [&](const limit& l) { return subject(l) == d.subject; });
+    return at == plan->all.end() ? std::nullopt : std::optional{*at};
 }
 
 /// As only a thief uses an account.
@@ -113,9 +114,9 @@ void strikes::refused_by_others(const rule_context& context, std::uint32_t n) {
 // Once per incident, where the profile asks for it; a limit that locks needs no trigger, and each refusal may lock:
 // somebody may have unlocked since.
 void strikes::reached_limit(const rule_context& context, const decision& d) {
-    const limit* const which = breached_limit(context, d);
-    const bool locks = which != nullptr && which->then == limit_action::lock;
-    const auto kind = which != nullptr && tells_theft(*which) ? strike_kind::stolen_password : strike_kind::limit;
+    const auto which = breached_limit(context, d);
+    const bool locks = which && which->then == limit_action::lock;
+    const auto kind = which && tells_theft(*which) ? strike_kind::stolen_password : strike_kind::limit;
     if (!locks && least_of(context.profile.lock, kind) == 0) {
         return;
     }

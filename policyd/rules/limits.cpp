@@ -70,12 +70,6 @@ bool is_external(const config::settings& settings, std::string_view domain) noex
     });
 }
 
-std::shared_ptr<const limit_plan> plan_of(const rule_context& context) {
-    return context.helpers.limits != nullptr
-               ? context.helpers.limits->plan(context.profile, context.who.account, context.now)
-               : make_plan(context.profile.limits);
-}
-
 void fill_limits(std::vector<state::counted_limits>& out, const limit_plan& plan, const rule_context& context) {
     if (plan.of_account_only) {
         count_under_account(out, plan, context.who.account);

@@ -149,6 +149,11 @@ void replay::move_to(instant t) {
     }
 }
 
+std::optional<account::identity> replay::identified(const request& what) const {
+    return account::identify(*settings_, {what.sasl_username, what.client_address, std::nullopt, what.ccert_fingerprint,
+                                          what.ccert_pubkey_fingerprint});
+}
+
 bool replay::ask(const request& what, speaker& from) {
     ++outcome_.requests;
     decision said;
@@ -160,7 +165,7 @@ bool replay::ask(const request& what, speaker& from) {
     });
     context_.restart();
     context_.run();
-    const auto who = account::identify(*settings_, {what.sasl_username, what.client_address, std::nullopt});
+    const auto who = identified(what);
     if (who) {
         book(*who, what, said);
     } else {
@@ -202,7 +207,7 @@ void replay::book(const account::identity& who, const request& what, const decis
 }
 
 void replay::sent(const request& what, std::uint32_t recipients) {
-    const auto who = account::identify(*settings_, {what.sasl_username, what.client_address, std::nullopt});
+    const auto who = identified(what);
     if (who && recipients > 0) {
         usage_.message(who->account, account::select_profile(*settings_, *who)->name, time_.now(), recipients);
     }

@@ -62,6 +62,7 @@ public:
     [[nodiscard]] const usage& real_use() const noexcept { return usage_; }
 
 private:
+    [[nodiscard]] std::optional<account::identity> identified(const request& what) const;
     struct connection {
         speaker from;
         std::string instance;

@@ -63,8 +63,8 @@ struct identity {
 /// only: a login that happens to match a glob like "acme-*" is not another's account.
 [[nodiscard]] bool names_account(std::string_view pattern, const identity& who);
 
-/// May this account use `address` as its sender (policyd section 4), maps aside (sender_permission.hpp)? The null
-/// sender is always allowed here.
+/// May this account use `address` as its sender (docs/rules/from_address.md), maps aside (sender_permission.hpp)?
+/// The null sender is always allowed here.
 [[nodiscard]] bool may_use(const config::profile& profile, const identity& who, const mail_address& address);
 /// The same answer for a header From with the same rule: false also for an empty address. Whether the rule holds there
 /// at all (profile::header_from) is for the caller to ask.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which senders an account may use, where maps have a say (policyd section 4), and the lists of blocked and known
-// addresses. Without a map the answer is may_use()'s (identify.hpp). A map is asked as Postfix asks
+// Which senders an account may use, where maps have a say (docs/rules/from_address.md), and the lists of blocked
+// and known addresses. Without a map the answer is may_use()'s (identify.hpp). A map is asked as Postfix asks
 // smtpd_sender_login_maps: the first value found names the owners of the address, separated by blanks or commas, and
 // the account must be one of them. An owner is compared with the login, case aside and default_domain appended where it
 // lacks one; where an account has no login (networks, local uids), with the account's name.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ticket: how the filter knows who sent a message (architecture.md, "Data flow"). policyd answers DATA with
+// The ticket: how the filter knows who sent a message (HACKING.md, "How data flows"). policyd answers DATA with
 // `PREPEND X-Postsluice-Ticket: v1 <key id> <base64url>`; the blob is nonce (12) | ciphertext | tag (16) of AES-256-GCM
 // over the fields below, with "v1 <key id>" as additional data, so nobody reads a login in a bounce and nobody forges
 // one. Keys lie in <state>/ticket.keys (0640, one "id created base64url-key" a line, newest first): policyd alone

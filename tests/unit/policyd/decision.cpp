@@ -13,7 +13,7 @@ using namespace postsluice::policyd;
 
 namespace {
 
-// What access(5) and the anchors allow us; written here a second time, on purpose.
+// What access(5) has and we use; written here a second time, on purpose.
 bool in_closed_set(const std::string& wire) {
     if (wire == "action=DUNNO\n\n") {
         return true;

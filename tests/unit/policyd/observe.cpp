@@ -124,6 +124,21 @@ BOOST_FIXTURE_TEST_CASE(traffic_without_logins_is_complained_of_once_an_hour, ri
     BOOST_TEST(logged("SASL login") == 2);
 }
 
+BOOST_FIXTURE_TEST_CASE(short_queue_ids_are_complained_of_once, rig) {
+    for (const auto* good : {"4dXyz12ab0z1Q", "", "4DXYZ12AB0z1"}) {
+        request what = data("1.1", 1);
+        what.queue_id = good;
+        (void)ask(what);
+    }
+    BOOST_TEST(logged("queue IDs are short") == 0);
+    for (const auto* instance : {"2.1", "2.2"}) {
+        request what = data(instance, 1);
+        what.queue_id = "D4F2A1B0C3";
+        (void)ask(what);
+    }
+    BOOST_TEST(logged("queue IDs are short") == 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_missing_end_of_message_is_complained_of_where_something_needs_it, rig) {
     misplacement look;
     look.look(time.now(), *asks.settings(), asks.counts(), asks.hooks());

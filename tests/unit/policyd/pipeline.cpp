@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dialogues of policyd.md's accounting section, and what the pipeline decides in one place.
+// The dialogues of a transaction's life (shared/state/accounting.hpp), and what the pipeline decides in one place.
 #define BOOST_TEST_DYN_LINK
 #include "rig.hpp"
 

@@ -36,6 +36,8 @@ BOOST_AUTO_TEST_CASE(a_line_gives_back_what_was_asked) {
     request what = rcpt("1f.2a.0", "a b%=\t\x7f\xc3\xbc@example.net");
     what.policy_context = "submission";
     what.size = 12345;
+    what.ccert_fingerprint = "AA:BB";
+    what.ccert_pubkey_fingerprint = "CC:DD";
     std::string line;
     append_answered(line, what, 17, noon, decision{});
     BOOST_REQUIRE(line.ends_with('\n'));
@@ -55,6 +57,8 @@ BOOST_AUTO_TEST_CASE(a_line_gives_back_what_was_asked) {
     BOOST_TEST(again.server_port == what.server_port);
     BOOST_TEST(again.instance == what.instance);
     BOOST_TEST(again.size == what.size);
+    BOOST_TEST(again.ccert_fingerprint == "AA:BB");
+    BOOST_TEST(again.ccert_pubkey_fingerprint == "CC:DD");
     BOOST_TEST(!read->refused());
 }
 

@@ -201,6 +201,11 @@ BOOST_FIXTURE_TEST_CASE(null_sender_is_allowed_limited_or_refused, map_rig) {
         p.limits = {{limit::unlimited, limit_unit::null_sender_messages, seconds{3600}}};
     });
     BOOST_TEST(to_wire(from("")).starts_with("action=550 5.7.1 this account may not send without a sender address"));
+    state::limit_override one; // an operator's for the account counts as well as the profile's
+    one.account = "alice@example.org";
+    one.what = {5, limit_unit::null_sender_messages, seconds{3600}};
+    with_maps.limits().put(one.account, {one});
+    BOOST_TEST(!from("").refuses());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

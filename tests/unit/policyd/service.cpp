@@ -81,7 +81,7 @@ struct daemon_parts {
     service all{{configuration, environments->time(), asks, connections, *accounts, environments->accounts(), *tickets,
                  [this] { return environments->state_writer().healthy(); },
                  [this] { return environments->hot().fill(); }, [this] { return environments->shared().fill(); },
-                 trends.get()}};
+                 trends.get(), nullptr, nullptr, &environments->limit_overrides()}};
     std::filesystem::path socket = directory.path() / "policyd.sock";
     control::server control{context.get_executor(), socket, ""};
     std::vector<std::string> log_lines;
@@ -219,6 +219,26 @@ BOOST_FIXTURE_TEST_CASE(a_person_locks_unlocks_and_resets, daemon_parts) {
     const auto shown = call({{"verb", "account show"}, {"account", "alice"}});
     BOOST_TEST(shown.at("events").size() >= 2U);
     BOOST_TEST(!shown.at("locked").get<bool>());
+}
+
+BOOST_FIXTURE_TEST_CASE(an_account_is_shown_with_what_stops_it_and_with_all_its_limits, daemon_parts) {
+    const auto shown = [&] { return call({{"verb", "account show"}, {"account", "alice"}}); };
+    BOOST_TEST(!shown().at("locked").get<bool>());
+    BOOST_TEST(shown().at("counted_elsewhere").empty());
+    BOOST_REQUIRE(
+        call({{"verb", "account lock"}, {"account", "domain:example.org"}, {"why", "campaign"}}).at("ok").get<bool>());
+    BOOST_TEST(shown().at("locked").get<bool>());
+    BOOST_TEST(shown().at("lock").at("account") == "domain:example.org");
+    BOOST_TEST(shown().at("lock").at("cause") == "campaign");
+    BOOST_TEST(shown().at("lock").at("scope") == "the domain example.org");
+    BOOST_REQUIRE(call({{"verb", "account lock"}, {"account", "alice"}, {"why", "did not pay"}}).at("ok").get<bool>());
+    BOOST_TEST(shown().at("lock").at("cause") == "did not pay");
+    BOOST_REQUIRE(
+        call({{"verb", "limit set"}, {"account", "alice"}, {"limit", "5 messages per hour per client address"}})
+            .at("ok")
+            .get<bool>());
+    BOOST_REQUIRE(shown().at("counted_elsewhere").size() == 1U);
+    BOOST_TEST(shown().at("counted_elsewhere").at(0).at("under") == "client address");
 }
 
 BOOST_FIXTURE_TEST_CASE(status_says_how_it_goes, daemon_parts) {

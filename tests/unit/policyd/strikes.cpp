@@ -12,13 +12,15 @@ struct striking : rig {
     request what = rcpt("1.1", "a@example.net");
     account::identity who{"alice@example.org", "alice@example.org", nullptr, {}};
     strikes desk{context.get_executor(), locks};
+    limit_book book;
 
     template <class Act>
     void with_context(Act act) {
         const auto settings = asks.settings();
-        const rule_context now{
-            what,  *settings, *settings->profiles.at("default"), who, time.now(), 1, false, first.current,
-            locks, accounts};
+        const rule_context now{what,     *settings,        *settings->profiles.at("default"),
+                               who,      time.now(),       1,
+                               false,    first.current,    locks,
+                               accounts, {.limits = &book}};
         act(now);
     }
     void breach(const limit& l, const char* reference = "REF1") {
@@ -34,6 +36,7 @@ struct striking : rig {
         context.run();
     }
     void limits(std::vector<limit> all, std::vector<lock_trigger> after = {}) {
+        book.forget_plans();
         configure([&](config::settings& s, config::profile& p) {
             s.customers = {{"Acme", {"example.org"}, {}}};
             p.limits = std::move(all);
@@ -132,6 +135,29 @@ BOOST_FIXTURE_TEST_CASE(a_limit_that_locks_locks_what_it_counts_under, striking)
             BOOST_TEST(r.locks.strikes.size() == 2U);
         }
     }
+}
+
+BOOST_FIXTURE_TEST_CASE(an_operators_limit_for_the_account_says_whether_it_locks, striking) {
+    limit locks_at_once = hourly, tells = hourly;
+    locks_at_once.count = 5;
+    locks_at_once.then = limit_action::lock;
+    const auto set = [&](const limit& l) {
+        state::limit_override one;
+        one.account = who.account;
+        one.what = l;
+        book.put(who.account, {one});
+    };
+    limits({limit{hourly}});
+    set(locks_at_once);
+    breach(hourly);
+    settle();
+    BOOST_REQUIRE(locks.strikes.size() == 1U);
+    BOOST_TEST(locks.policies[0].at_once == to_string(locks_at_once));
+    limits({locks_at_once});
+    set(tells);
+    breach(hourly, "REF2");
+    settle();
+    BOOST_TEST(locks.strikes.size() == 1U);
 }
 
 BOOST_FIXTURE_TEST_CASE(recipients_that_others_refused_are_told_at_data, striking) {
