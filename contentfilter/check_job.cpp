@@ -15,6 +15,14 @@ check_job::check_job(message_ptr what, std::shared_ptr<const check_resources> re
     , steps_(checks_.size() + 1)
     , unfinished_{steps_.size()} {}
 
+std::size_t check_job::first_asking() const noexcept {
+    if (resources_ == nullptr || resources_->scanners == nullptr) return steps();
+    auto first = steps();
+    while (first > 1 && check_of(first - 1).asks)
+        --first;
+    return first;
+}
+
 check_context check_job::context() {
     const std::lock_guard lock{mutex_};
     if (!content_) content_ = std::make_shared<const mime::content>(message_, tree_);

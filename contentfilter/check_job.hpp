@@ -72,6 +72,8 @@ public:
     void on_finish(std::function<void()> finish) { finish_ = std::move(finish); }
     [[nodiscard]] std::size_t steps() const noexcept { return steps_.size(); }
     [[nodiscard]] const check& check_of(std::size_t step) const { return *checks_[step - 1]; }
+    /// The first step from which on all ask servers; steps() where none is configured.
+    [[nodiscard]] std::size_t first_asking() const noexcept;
     [[nodiscard]] check_context context(); ///< once the tree is there, or given up
     [[nodiscard]] const message& subject() const noexcept { return *message_; }
 

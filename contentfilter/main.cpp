@@ -160,8 +160,12 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
     const auto maps = std::make_shared<maps::map_set>(context.get_executor());
     known_book bad;
     bad.use(need(environments->bad_fingerprints().all(), "fingerprints"));
-    const account_memory accounts{&environments->accounts(), &environments->recipients(), &environments->time(),
-                                  &environments->sent_campaigns(), &bad};
+    const account_memory accounts{&environments->accounts(),
+                                  &environments->recipients(),
+                                  &environments->time(),
+                                  &environments->sent_campaigns(),
+                                  &bad,
+                                  &environments->limit_overrides()};
     runner checks{filter.threads, load_resources(*settings, maps, accounts, &environments->learned())};
     bayes::trainer trainer{environments->learned()};
     counters counts;

@@ -71,6 +71,7 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
         co_return;
     }
     if (w->repeated) {
+        co_await deal_strike(w, v);
         w->answer(act::refused(w->settings(), w->reference));
         co_return;
     }
@@ -120,18 +121,20 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
         co_return;
     }
     w->done = to_string(done);
-    if (stored->repeated) {
+    if (stored->repeated)
         w->reference = stored->id;
-    } else {
+    else
         record(*w, v, done, why);
-        co_await deal_strike(w, v);
-    }
+    // Once for all slices and tries of a message; it may be that none of them came as far before.
+    if (!stored->repeated || w->what().queue_id != "-") co_await deal_strike(w, v);
     w->answer(act::quarantined(w->reference));
 }
 
 asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
     const auto& sender = w->what().sender;
-    if (v.observed || w->repeated || !v.strikes || sender.account == "-") co_return;
+    if (v.observed || !v.strikes || sender.account == "-") co_return;
+    const auto key = w->what().queue_id == "-" ? std::string{} : verdict_key(w->what());
+    if (!key.empty() && !verdicts_.first_to_strike(key)) co_return;
     auto digest = act::proof_digest(w->what());
     if (!digest) digest = w->what().digest;
     strike what;
@@ -141,6 +144,7 @@ asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
     what.reference = w->reference;
     const auto dealt = co_await of_.accounts.add_strike(sender.account, std::move(what), sender.profile->lock);
     if (!dealt) {
+        if (!key.empty()) verdicts_.not_struck(key);
         log::error("strike not recorded")
             .kv("account", sender.account)
             .kv("ref", w->reference)

@@ -120,12 +120,19 @@ struct runner::impl {
                     .kv("detail", found.front().evidence);
             }
             if (!job->end(step, std::move(found), std::move(tree))) co_return;
-            if (step == 0 && job->subject().content->size() > small_message) {
-                for (auto each = first + 1; each < last; ++each)
-                    self->start_lane(job, each, each + 1);
-                co_return;
-            }
+            if (step == 0) last = self->spread(job, last);
         }
+    }
+
+    /// Gives each check of a large message a lane of its own; of a small one those that wait for servers, so that their
+    /// times do not add up. The answer is where the lane at hand ends.
+    std::size_t spread(const job_ptr& job, std::size_t last) {
+        const bool small = job->subject().content->size() <= small_message;
+        const auto end = small ? job->first_asking() : std::size_t{1};
+        job->plan(1, end);
+        for (auto each = end; each < last; ++each)
+            start_lane(job, each, each + 1);
+        return end;
     }
 
     void start_lane(const job_ptr& job, std::size_t first, std::size_t last) {

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <stdexcept>
+#include <utility>
 
 namespace postsluice::contentfilter {
 
@@ -49,6 +50,17 @@ void verdict_memory::tell(const std::string& key, remembered what) {
         }
     }
     wake(waiting);
+}
+
+bool verdict_memory::first_to_strike(const std::string& key) {
+    const std::lock_guard guard{mutex_};
+    const auto at = entries_.find(key);
+    return at == entries_.end() || !std::exchange(at->second.struck, true); // forgotten: the state's own rules count
+}
+
+void verdict_memory::not_struck(const std::string& key) {
+    const std::lock_guard guard{mutex_};
+    if (const auto at = entries_.find(key); at != entries_.end()) at->second.struck = false;
 }
 
 void verdict_memory::give_up(const std::string& key) {

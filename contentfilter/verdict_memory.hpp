@@ -37,6 +37,11 @@ public:
                                                           std::chrono::steady_clock::time_point deadline);
     /// Also changes what was told before.
     void tell(const std::string& key, remembered what);
+    /// May the strike of this verdict be dealt? Once it may, by the slice or the try whose act came first to its end:
+    /// an act that fails (a quarantine that is full) deals none, and the message comes again.
+    [[nodiscard]] bool first_to_strike(const std::string& key);
+    /// It was not dealt after all.
+    void not_struck(const std::string& key);
     /// No verdict came of it: the next one that waits is the first now.
     void give_up(const std::string& key);
 
@@ -46,6 +51,7 @@ private:
         std::optional<remembered> known;
         std::chrono::steady_clock::time_point since;
         std::vector<waiter> waiting;
+        bool struck = false;
     };
     void forget_old(std::chrono::steady_clock::time_point now);
     static void wake(std::vector<waiter>& waiting);

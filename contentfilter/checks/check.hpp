@@ -26,6 +26,7 @@ class account_store;
 class recipient_memory;
 class token_statistics;
 class campaigns;
+class overrides;
 } // namespace postsluice::state
 
 namespace postsluice::contentfilter {
@@ -47,7 +48,8 @@ struct account_memory {
     state::recipient_memory* recipients = nullptr;
     const clock* time = nullptr;
     state::campaigns* campaigns = nullptr;
-    const known_book* bad = nullptr; ///< fingerprints that operators added
+    const known_book* bad = nullptr;    ///< fingerprints that operators added
+    state::overrides* limits = nullptr; ///< of single accounts
 };
 
 /// What checks share; rebuilt on reload, old ones live as long as a message uses them.
@@ -74,6 +76,7 @@ struct check {
     std::string_view name;  ///< "file_names"
     std::string_view group; ///< "attachments"
     boost::asio::awaitable<std::vector<finding>> (*run)(check_context);
+    bool asks = false; ///< a server, and waits for it: others need not wait behind it
 };
 
 /// All checks, in the order of checks.def.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/checks/file_name_rules.hpp"
 
+#include "contentfilter/checks/look_alikes.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
@@ -121,6 +122,21 @@ bool judge_reading(std::string_view name, name_judgement& judged) {
     return true;
 }
 
+/// "invоice.pdf" with a Cyrillic о: the letters of one word, between whatever is no letter.
+bool mixes_words(std::string_view name) {
+    const auto parts = [](char c) {
+        const auto u = static_cast<unsigned char>(c);
+        return u < 0x80 && (u < 'A' || (u > 'Z' && u < 'a') || u > 'z');
+    };
+    while (!name.empty()) {
+        const auto end = std::find_if(name.begin(), name.end(), parts);
+        const auto size = static_cast<std::size_t>(end - name.begin());
+        if (mixes_look_alikes(name.substr(0, size))) return true;
+        name.remove_prefix(std::min(size + 1, name.size()));
+    }
+    return false;
+}
+
 } // namespace
 
 name_judgement judge_name(std::string_view name) {
@@ -141,6 +157,7 @@ name_judgement judge_name(std::string_view name) {
         decoded = std::move(next);
     }
     judged.hidden = judged.executable && !plain;
+    judged.confusable = mixes_words(as_sent);
     return judged;
 }
 

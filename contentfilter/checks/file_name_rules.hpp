@@ -15,6 +15,7 @@ struct name_judgement {
     bool overridden = false; ///< holds a bidi override: it is shown otherwise than it is
     bool hidden =
         false; ///< executable only after %XX, trailing blanks, look-alike dots or invisible characters were undone
+    bool confusable = false; ///< a word of it mixes letters of another script in that look like Latin ones
     double risk =
         0; ///< weight of an extension that is not a program but carries them (images of disks, macro documents)
     std::string extension; ///< lower case, without the dot

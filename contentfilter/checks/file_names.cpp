@@ -4,7 +4,9 @@
 //   DOUBLE_EXTENSION  a program made up as a document ("invoice.pdf.exe"): quarantine, virus, and a strike
 //   BIDI_NAME         a bidi override shows the name otherwise than it is: quarantine, virus
 //   HIDDEN_NAME       %XX, trailing blanks or dots, invisible characters or look-alike dots hide the extension of a
-//   program RISKY_NAME        a kind that often carries programs (disk images, macro documents); weight by kind
+//                     program
+//   CONFUSABLE_NAME   a word of Latin letters has some of another script in it that look like them
+//   RISKY_NAME        a kind that often carries programs (disk images, macro documents); weight by kind
 // An extension of the rule files ([[extension]]) has the symbol and score that it names there.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/file_name_rules.hpp"
@@ -36,6 +38,7 @@ void judge(const std::string& name, const std::string& evidence, const rule_set*
         f.why = reason::virus;
     }
     if (judged.hidden) out.add("HIDDEN_NAME", 4, evidence);
+    if (judged.confusable) out.add("CONFUSABLE_NAME", 4, evidence);
     if (judged.risk > 0) out.add("RISKY_NAME", judged.risk, evidence);
     if (!rules) return;
     if (const auto rule = rules->extensions.find(judged.extension); rule != rules->extensions.end()) {

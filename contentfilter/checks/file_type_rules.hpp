@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of libmagic's types are programs: opening such a file runs it.
+// What libmagic's types are good for: which are programs (opening such a file runs it), and which contradict what a
+// part is said to be, by its Content-Type and by the extension of its name. Pure. Only kinds that no honest sender
+// mixes up are told apart: a PNG that is called JPEG is an image, a spreadsheet that is a zip, an old office file or
+// HTML is what programs write.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <string_view>
 
 namespace postsluice::contentfilter {
 
-[[nodiscard]] inline bool is_program_type(std::string_view type) noexcept {
-    constexpr std::array<std::string_view, 11> programs{
-        "application/x-dosexec",      "application/vnd.microsoft.portable-executable",
-        "application/x-executable",   "application/x-pie-executable",
-        "application/x-sharedlib",    "application/x-object",
-        "application/x-mach-binary",  "application/x-ms-shortcut",
-        "application/x-msi",          "application/x-ms-ne-executable",
-        "application/x-lx-executable"};
-    return std::find(programs.begin(), programs.end(), type) != programs.end();
-}
+[[nodiscard]] bool is_program_type(std::string_view type) noexcept;
+
+enum class content_kind {
+    unknown, ///< contradicts nothing
+    image,
+    media, ///< sound and film
+    pdf,
+    zip,        ///< as found: an archive, or what is one inside (documents)
+    old_office, ///< as found: a compound file
+    archive,    ///< of another format, or as declared
+    office,     ///< as declared
+};
+/// Of a type that libmagic found.
+[[nodiscard]] content_kind kind_found(std::string_view type) noexcept;
+/// What a Content-Type, or the extension of a name (lower case, without its dot), lets a reader expect.
+[[nodiscard]] content_kind kind_declared(std::string_view type) noexcept;
+[[nodiscard]] content_kind kind_named(std::string_view extension) noexcept;
+/// Does what was found contradict all that was said about it?
+[[nodiscard]] bool contradicts(content_kind found, content_kind declared, content_kind named) noexcept;
 
 } // namespace postsluice::contentfilter

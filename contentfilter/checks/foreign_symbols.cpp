@@ -22,6 +22,14 @@ std::string symbol_name(std::string_view prefix, std::string_view name) {
     return out;
 }
 
+std::vector<finding> not_asked(std::string_view symbol, std::string_view why) {
+    finding f;
+    f.symbol = symbol;
+    f.group = "external";
+    f.evidence = why;
+    return {std::move(f)};
+}
+
 std::vector<finding> findings_of(const foreign_answer& answer, std::string_view prefix, double factor) {
     finding_list found{"external"};
     for (const auto& s : answer.symbols) {

@@ -27,6 +27,8 @@ struct foreign_answer {
 
 /// As a symbol of ours: upper case, what is no letter, digit or '_' as '_'.
 [[nodiscard]] std::string symbol_name(std::string_view prefix, std::string_view name);
+/// Instead of an answer: the filter was not asked.
+[[nodiscard]] std::vector<finding> not_asked(std::string_view symbol, std::string_view why);
 [[nodiscard]] std::vector<finding> findings_of(const foreign_answer& answer, std::string_view prefix, double factor);
 
 } // namespace postsluice::contentfilter

@@ -2,7 +2,8 @@
 // patterns (content): the operator's and the shipped rule files. Each part is read once, up to max_pattern_input octets
 // of it; its octets, and the text or the source that they are, in that one pass: a part whose text is its octets
 // (ASCII, UTF-8) is scanned once for both. What HTML shows and the URLs come from the message's content. Without a MIME
-// tree (MIME_BOUND) the message as it is counts as one raw input. Evidence is the part, never its text.
+// tree (MIME_BOUND) the message as it is counts as one raw input. PATTERNS_BOUND tells of what lies beyond the bound.
+// Evidence is the part, never its text.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/pattern_database.hpp"
 #include "contentfilter/mime/content.hpp"
@@ -48,7 +49,9 @@ public:
         for (const auto& name : p.fields.names)
             short_text(name, in_file_name, evidence + ", its name");
         if (!octets && !text) return;
-        const auto read = mime::decoded(p, most_, [&](std::string_view piece) {
+        std::uint64_t left = most_;
+        const auto read = mime::decoded(p, most_ + 1, [&](std::string_view piece) {
+            piece = within(piece, left, evidence);
             if (octets) octets->feed(piece);
             if (text) text->feed(charset.feed(piece));
             return true;
@@ -72,10 +75,9 @@ public:
         pattern_database::scan scan{database_, in_raw};
         std::uint64_t left = most_;
         const auto read = content.for_each(0, [&](std::string_view piece) {
-            piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), left)));
-            left -= piece.size();
-            scan.feed(piece);
-            return left > 0;
+            const auto looked_at = within(piece, left, "the message as it was sent");
+            scan.feed(looked_at);
+            return looked_at.size() == piece.size();
         });
         if (!read) throw std::runtime_error{read.error().message()};
         note(scan, "the message as it was sent");
@@ -90,6 +92,18 @@ public:
     }
 
 private:
+    /// What of a piece may still be looked at.
+    std::string_view within(std::string_view piece, std::uint64_t& left, const std::string& evidence) {
+        const auto some = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), left)));
+        left -= some.size();
+        if (some.size() < piece.size()) {
+            auto& f = found_["PATTERNS_BOUND"];
+            f.symbol = "PATTERNS_BOUND";
+            f.group = "content";
+            if (f.evidence.empty()) f.evidence = evidence + ": over contentfilter.max_pattern_input";
+        }
+        return some;
+    }
     void note(pattern_database::scan& scan, const std::string& evidence) {
         for (const auto index : scan.finish()) {
             const auto& rule = database_.rules()[index];

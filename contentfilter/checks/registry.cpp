@@ -12,6 +12,7 @@ namespace checks {
 const std::vector<check>& all_checks() {
     static const std::vector<check> all{
 #define POSTSLUICE_CHECK(name, group) {#name, #group, checks::name},
+#define POSTSLUICE_ASKING_CHECK(name, group) {#name, #group, checks::name, true},
 #include "shared/core/checks.def"
 #undef POSTSLUICE_CHECK
     };

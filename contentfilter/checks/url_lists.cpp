@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// url_lists (urls): the organisational domains of a message's links, asked about at the DNS lists of url_lists.lists;
-// what their answers mean stands there. The client's address is never asked about. docs/checks/url_lists.md.
+// url_lists (urls): the hosts of a message's links in the list "bad-domains" of the rule files; their organisational
+// domains, asked about at the DNS lists of url_lists.lists: what their answers mean stands there. The client's address
+// is never asked about. docs/checks/url_lists.md.
+//   LISTED_DOMAIN                   the site's own list has the host, or a domain that it is below
 //   (symbols of the configuration)  a domain is listed
 //   URL_LISTS_BOUND                 more domains than url_lists.max_domains: the rest was not asked about
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/external_scanners.hpp"
 #include "contentfilter/checks/finding_list.hpp"
+#include "contentfilter/checks/rule_files.hpp"
 #include "contentfilter/checks/url_list_client.hpp"
 #include "contentfilter/mime/content.hpp"
 #include "shared/core/text.hpp"
@@ -33,10 +36,27 @@ std::set<std::string> domains_of(const mime::content& content, const config::url
     return out;
 }
 
+bool is_listed(std::string_view host, const word_list& bad) {
+    for (;;) {
+        if (bad.contains(host)) return true;
+        const auto dot = host.find('.');
+        if (dot == std::string_view::npos) return false;
+        host.remove_prefix(dot + 1);
+    }
+}
+
+void look_up_here(const mime::content& content, const word_list& bad, finding_list& to) {
+    if (bad.empty()) return;
+    for (const auto& url : content.urls())
+        if (is_listed(url.to.host, bad) || (!url.to.readable.empty() && is_listed(url.to.readable, bad)))
+            to.add("LISTED_DOMAIN", 6, url.to.host + " in " + url.where).why = reason::spam;
+}
+
 } // namespace
 
 boost::asio::awaitable<std::vector<finding>> url_lists(check_context context) {
     finding_list found{"urls"};
+    if (context.resources->rules) look_up_here(*context.content, context.resources->rules->list("bad-domains"), found);
     const auto scanners = context.resources->scanners;
     if (!scanners || !scanners->url_lists()) co_return found.take();
     const auto settings = context.message->settings;
@@ -48,7 +68,11 @@ boost::asio::awaitable<std::vector<finding>> url_lists(check_context context) {
     }
     if (domains.empty()) co_return found.take();
     const auto listings = co_await scanners->url_lists()->look_up(std::move(domains));
-    if (!listings) throw std::runtime_error{listings.error().message()};
+    if (!listings) {
+        if (auto here = found.take(); !here.empty())
+            co_return here; // as where one DNS list is silent and another speaks
+        throw std::runtime_error{listings.error().message()};
+    }
     for (const auto& l : *listings) {
         auto& f = found.add(l.symbol, l.score, l.domain + " at " + l.zone);
         f.why = reason::spam;

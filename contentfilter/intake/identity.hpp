@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who sent a message (contentfilter.md section 3). Decided by, in this order:
+// Who sent a message. Decided by, in this order:
 //  1. a ticket whose seal is valid and whose queue ID is the XFORWARD IDENT of this transaction, wherever it stands in
 //  the header
 //     (`postsuper -r` puts a Received above it). Of several the first such; a forged one, or a true one of another

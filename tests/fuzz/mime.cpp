@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The MIME model: any octets have a header and, within the bounds, a tree whose parts lie inside their source, have
-// paths of their own and decode to no more than was asked for; twice the same. In memory or in a file makes no
-// difference.
+// paths of their own and decode to no more than was asked for, and what checks see of it (texts, links, URLs) within
+// its bounds; twice the same. In memory or in a file makes no difference.
+#include "contentfilter/mime/content.hpp"
 #include "contentfilter/mime/tree.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -44,6 +45,33 @@ std::string check_part(const mime::part& p) {
     return out + std::to_string(octets) + " " + std::to_string(text.size()) + " " + p.label() + "\n";
 }
 
+/// What checks see.
+std::string check_content(std::shared_ptr<spool> octets, header_block header, std::shared_ptr<const mime::tree> parts) {
+    static const auto settings = [] {
+        auto out = std::make_shared<config::settings>();
+        out->contentfilter = bounds();
+        return std::shared_ptr<const config::settings>{std::move(out)};
+    }();
+    auto what = std::make_shared<message>();
+    what->settings = settings;
+    what->content = std::move(octets);
+    what->header = std::move(header);
+    const auto most = parts->parts().size();
+    const mime::content content{std::move(what), std::move(parts)};
+    fuzz::require(content.bodies().size() <= most, "a part has one text at most");
+    std::string out;
+    for (const auto& body : content.bodies())
+        out += std::to_string(body.text().size()) + (body.page() != nullptr ? " page\n" : "\n");
+    fuzz::require(content.urls().size() <= settings->content.max_urls, "URLs are bounded");
+    for (const auto& url : content.urls()) {
+        fuzz::require(!url.to.text.empty() && !url.where.empty(), "a URL is one, and somewhere");
+        out += url.to.text + " " + url.where + "\n";
+    }
+    for (const auto& anchor : content.anchors())
+        out += anchor.to.text + " <- " + anchor.text + "\n";
+    return out;
+}
+
 std::string tell(std::string_view input, byte_count memory) {
     const auto limits = bounds();
     const auto content = std::make_shared<spool>(memory, std::filesystem::temp_directory_path());
@@ -66,7 +94,7 @@ std::string tell(std::string_view input, byte_count memory) {
         fuzz::require(paths.insert(p.path).second, "a path names one part");
         out += check_part(p);
     }
-    return out;
+    return out + check_content(content, *header, *built);
 }
 
 } // namespace

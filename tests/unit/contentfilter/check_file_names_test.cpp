@@ -13,7 +13,7 @@ BOOST_AUTO_TEST_SUITE(check_file_names_test)
 
 BOOST_AUTO_TEST_CASE(what_names_do) {
     struct row {
-        std::string name, marks; // e executable, d double, b bidi, h hidden, r risky
+        std::string name, marks; // e executable, d double, b bidi, h hidden, r risky, c confusable
     };
     const row rows[] = {
         {"letter.pdf", ""},
@@ -50,12 +50,22 @@ BOOST_AUTO_TEST_CASE(what_names_do) {
         {"disk.iso", "r"},
         {"sheet.xlsm", "r"},
         {"100% sure.pdf", ""},
+        {"inv\u043eice.pdf", "c"},
+        {"\u0440\u0430yment 2026.pdf", "c"},
+        {"\u0441\u0447\u0451\u0442-invoice.pdf", ""}, // a word of each
+        {"\u03b1lpha.pdf", "c"},
+        {"\u0420ayment.pdf", "c"},
+        {"INV\u041eICE.PDF", "c"},
+        {"\u0414ocument.pdf", ""}, // looks like no Latin letter
+        {"caf\u00e9.pdf", ""},
+        {"\u0434\u043e\u0433\u043e\u0432\u043e\u0440.pdf", ""},
     };
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.name) {
             const auto j = judge_name(r.name);
             const std::string marks = std::string{j.executable ? "e" : ""} + (j.twofold ? "d" : "") +
-                                      (j.overridden ? "b" : "") + (j.hidden ? "h" : "") + (j.risk > 0 ? "r" : "");
+                                      (j.overridden ? "b" : "") + (j.hidden ? "h" : "") + (j.risk > 0 ? "r" : "") +
+                                      (j.confusable ? "c" : "");
             BOOST_TEST(marks == r.marks);
         }
 }
@@ -80,6 +90,34 @@ BOOST_AUTO_TEST_CASE(a_double_extension_proves_a_virus) {
     BOOST_REQUIRE(f);
     BOOST_TEST((f->strikes == strike_kind::virus));
     BOOST_TEST(f->why == reason::virus);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_hidden_or_shown_otherwise_has_its_symbols) {
+    struct row {
+        std::string name, symbol;
+        double score;
+        bool forced;
+    };
+    const row table[] = {{"invoice\u202egpj.pdf", "BIDI_NAME", 8, true},
+                         {"setup%2Eexe", "HIDDEN_NAME", 4, false},
+                         {"inv\u043eice.pdf", "CONFUSABLE_NAME", 4, false}};
+    for (const auto& r : table)
+        BOOST_TEST_CONTEXT(r.symbol) {
+            const auto found = run_check(
+                "file_names",
+                make_message(with_attachment("Content-Disposition: attachment; filename=\"" + r.name + "\"\r\n", "x")));
+            const auto* const f = find_symbol(found, r.symbol);
+            BOOST_REQUIRE(f != nullptr);
+            BOOST_TEST(f->score == r.score);
+            BOOST_TEST((f->action == config::forced_verdict::quarantine) == r.forced);
+        }
+    for (const auto* honest : {"invoice.pdf", "setup.exe", "caf\u00e9.pdf"}) {
+        const auto found = run_check(
+            "file_names", make_message(with_attachment(
+                              "Content-Disposition: attachment; filename=\"" + std::string{honest} + "\"\r\n", "x")));
+        for (const auto& r : table)
+            BOOST_TEST(find_symbol(found, r.symbol) == nullptr);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_hundred_files_of_one_kind_are_one_finding) {

@@ -2,6 +2,7 @@
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 
+#include "archive_fixture.hpp"
 #include "check_fixture.hpp"
 
 #include <fstream>
@@ -33,6 +34,12 @@ std::string file(const char* name) {
     text << in.rdbuf();
     return text.str();
 }
+std::string png() {
+    return std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0", 29);
+}
+std::string a_zip() {
+    return zip({{"a.txt", "x"}});
+}
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(check_file_types_test)
@@ -63,16 +70,45 @@ BOOST_AUTO_TEST_CASE(programs_are_found_under_any_name) {
 
 BOOST_AUTO_TEST_CASE(a_contradicting_type_is_in_the_evidence) {
     const auto found = found_in(windows_program(), "image/png");
-    BOOST_REQUIRE(found.size() == 1u);
+    BOOST_REQUIRE(found.size() == 1u); // a program is worse than a wrong label
     BOOST_TEST(found[0].evidence.find("declared as image/png") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(harmless_files_yield_nothing) {
-    BOOST_TEST(found_in(std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0", 29)).empty());
+    BOOST_TEST(found_in(png(), "image/png; name=letter.png").empty());
     BOOST_TEST(found_in("%PDF-1.4\n\x01\x02").empty());
     BOOST_TEST(found_in("").empty());
     BOOST_TEST(found_in("#!/bin/sh\necho script\n").empty());
-    BOOST_TEST(found_in(std::string("PK\3\4\x14\0\0\0\0\0", 10)).empty());
+    BOOST_TEST(found_in(a_zip(), "application/zip").empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_another_kind_than_all_that_is_said_of_it_is_found) {
+    struct row {
+        std::string content, type;
+        bool found;
+    };
+    const row table[] = {
+        {a_zip(), "image/png; name=holiday.png", true},
+        {a_zip(), "application/pdf; name=invoice.pdf", true},
+        {png(), "application/pdf; name=invoice.pdf", true},
+        {"%PDF-1.4\n\x01\x02", "image/jpeg; name=a.jpg", true},
+        {png(), "image/jpeg; name=a.jpg", false},                    // an image is an image
+        {a_zip(), "application/pdf; name=invoice.zip", false},       // its name says so
+        {a_zip(), "application/zip; name=invoice.pdf", false},       // its type says so
+        {a_zip(), "application/msword; name=letter.docx", false},    // what programs write
+        {png(), "application/octet-stream; name=blob", false},       // nothing is said
+        {a_zip(), "application/octet-stream; name=photo.jpg", true}, // the name alone
+        {png(), "image/x-unheard-of; name=a.dat", false},            // nothing that is known
+        {"%PDF-1.4\n\x01\x02", "application/octet-stream; name=a.pdf", false},
+    };
+    for (const auto& r : table)
+        BOOST_TEST_CONTEXT(r.type) {
+            const auto found = found_in(r.content, r.type);
+            BOOST_TEST(found.size() == (r.found ? 1U : 0U));
+            if (found.empty()) continue;
+            BOOST_TEST(found[0].symbol == "FILE_TYPE_MISMATCH");
+            BOOST_TEST((found[0].action == config::forced_verdict::none));
+        }
 }
 
 BOOST_AUTO_TEST_CASE(text_that_begins_like_a_program_is_text) {

@@ -101,13 +101,15 @@ BOOST_AUTO_TEST_CASE(a_match_across_pieces_is_found) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(what_lies_beyond_the_bound_is_not_looked_at) {
+BOOST_AUTO_TEST_CASE(what_lies_beyond_the_bound_is_not_looked_at_and_told) {
     message_options how;
     how.filter.max_pattern_input = byte_count{10};
     BOOST_TEST(symbols(run_check("patterns", make_message("S: x\r\n\r\n0123needle", how),
                                  rules(rule("A", "text", "needle")))) == "A");
     BOOST_TEST(symbols(run_check("patterns", make_message("S: x\r\n\r\n01234needle", how),
-                                 rules(rule("A", "text", "needle")))) == "");
+                                 rules(rule("A", "text", "needle")))) == "PATTERNS_BOUND");
+    BOOST_TEST(symbols(run_check("patterns", make_message("S: x\r\n\r\n0123456789", how),
+                                 rules(rule("A", "text", "needle")))) == ""); // all of it
 }
 
 BOOST_AUTO_TEST_CASE(flags_and_anchors) {

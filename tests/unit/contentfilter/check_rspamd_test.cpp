@@ -90,7 +90,10 @@ BOOST_AUTO_TEST_CASE(off_too_large_dead_and_talkative) {
     BOOST_CHECK_THROW((void)run_check("rspamd", message_with(text, settings), with_scanners(settings)),
                       std::runtime_error);
     settings.rspamd.max_size = {5};
-    BOOST_TEST(run_check("rspamd", message_with(text, settings), with_scanners(settings)).empty());
+    const auto told = run_check("rspamd", message_with(text, settings), with_scanners(settings));
+    BOOST_REQUIRE(told.size() == 1U);
+    BOOST_TEST(told[0].symbol == "RSPAMD_TOO_LARGE");
+    BOOST_TEST(told[0].score == 0.0);
     const false_scanner talkative{[&](false_scanner::peer& p) {
         (void)p.until("\r\n\r\n");
         (void)p.octets(text.size());

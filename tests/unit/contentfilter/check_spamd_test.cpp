@@ -91,7 +91,10 @@ BOOST_AUTO_TEST_CASE(off_too_large_and_dead) {
     BOOST_CHECK_THROW((void)run_check("spamd", message_with(text, settings), with_scanners(settings)),
                       std::runtime_error);
     settings.spamd.max_size = {5};
-    BOOST_TEST(run_check("spamd", message_with(text, settings), with_scanners(settings)).empty());
+    const auto told = run_check("spamd", message_with(text, settings), with_scanners(settings));
+    BOOST_REQUIRE(told.size() == 1U);
+    BOOST_TEST(told[0].symbol == "SA_TOO_LARGE");
+    BOOST_TEST(told[0].score == 0.0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "check_fixture.hpp"
+#include "contentfilter/checks/external_scanners.hpp"
 #include "contentfilter/runner.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -115,6 +116,17 @@ BOOST_AUTO_TEST_CASE(findings_come_in_the_order_of_checks) {
     BOOST_TEST(symbols(run_with(r, make_message("S: x\r\n\r\nbody"))) == "GOOD TREE");
     BOOST_TEST(symbols(run_with(r, make_message("S: x\r\n\r\n" + std::string(200000, 'x')))) ==
                "GOOD TREE"); // side by side
+}
+
+BOOST_AUTO_TEST_CASE(checks_that_ask_servers_wait_side_by_side_also_for_a_small_message) {
+    const std::vector<check> checks{
+        {"a", "g", good}, {"b", "g", sees_tree}, {"x", "g", meets, true}, {"y", "g", meets, true}};
+    const auto resources = std::make_shared<check_resources>();
+    resources->scanners = std::make_shared<external_scanners>(config::settings{});
+    runner r{2, resources, checks};
+    reset_door();
+    BOOST_TEST(symbols(run_with(r, make_message("S: x\r\n\r\nbody"))) == "GOOD TREE");
+    BOOST_TEST(door.most == 2);
 }
 
 BOOST_AUTO_TEST_CASE(a_disabled_check_does_not_run) {

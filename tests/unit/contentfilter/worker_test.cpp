@@ -120,7 +120,8 @@ BOOST_AUTO_TEST_CASE(a_worker_that_nobody_asks_ends_and_another_answers_the_next
     auto how = scan_workers::options{worker_program(), 2, 20s};
     how.idle = 3s; // longer than the start of both: a busy machine takes its time
     scan_workers workers{how};
-    const auto pids = workers.processes();
+    auto pids = workers.processes();
+    std::erase(pids, 0); // on a busy machine one has been idle for so long already
     BOOST_TEST(ask(workers, png).value().type == "image/png");
     const std::vector<pid_t> none{0, 0};
     const auto until = std::chrono::steady_clock::now() + 60s;
