@@ -149,6 +149,7 @@ std::string say_lock(const json& lock, instant now) {
     if (!flag_of(lock, "locked")) return "open";
     const std::string kind = text_of(lock, "kind");
     std::string text = "locked";
+    if (const auto scope = text_of(lock, "scope"); !scope.empty()) text = scope + " is locked";
     if (kind == "timed") text += " until " + say_time(time_of(lock, "until"), now);
     if (kind == "permanent") text += " until somebody unlocks it";
     if (kind == "manual") {

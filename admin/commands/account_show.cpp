@@ -97,6 +97,9 @@ int show_account(context& ctx, const arguments& given) {
     print_facts(ctx, a);
     ctx.out << "\nLimits\n";
     print_use(ctx, part_of(a, "use"), 2);
+    for (const auto& one : part_of(a, "counted_elsewhere"))
+        print_wrapped(ctx.out, printable(text_of(one, "limit")) + " (counted for each " + text_of(one, "under") + ")",
+                      "  ", "    ");
     print_overrides(ctx, a);
     ctx.out << "\nRefusals\n";
     print_refusals(ctx, refusals, false, "Nothing was refused.");

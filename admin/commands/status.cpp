@@ -71,10 +71,9 @@ void print_accounts(context& ctx, const json& a) {
 
     table locks{{"ACCOUNT", "KIND", "UNTIL", "CAUSE", "REF"}};
     for (const auto& lock : part_of(a, "locks"))
-        locks.row(
-            {text_of(lock, "account"), text_of(lock, "kind"),
-             text_of(lock, "kind") == "timed" ? say_time(time_of(lock, "until"), ctx.now()) : "somebody unlocks it",
-             text_of(lock, "cause"), text_of(lock, "reference")});
+        locks.row({text_of(lock, "account"), text_of(lock, "kind"),
+                   time_of(lock, "until") ? say_time(time_of(lock, "until"), ctx.now()) : "somebody unlocks it",
+                   text_of(lock, "cause"), text_of(lock, "reference")});
     ctx.out << "\nLocked\n";
     locks.print(ctx.out, "No account is locked.", 2);
 }

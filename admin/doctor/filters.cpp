@@ -64,6 +64,43 @@ void not_filtered(const evidence& at, findings& to) {
     }
 }
 
+/// Does it relay for mynetworks, without a login or a question to policyd? The relay list decides; where it is empty,
+/// the recipient list (postconf(5), smtpd_relay_restrictions). What refuses all foreign domains before the permit ends
+/// it.
+bool relays_for_networks(const evidence& at, const postfix_service& service) {
+    if (at.postfix->parameter(service, "mynetworks").empty()) return false;
+    auto list = read_restrictions(at.postfix->parameter(service, "smtpd_relay_restrictions"));
+    if (list.empty()) list = read_restrictions(at.postfix->parameter(service, "smtpd_recipient_restrictions"));
+    for (const auto& one : list) {
+        if (one.word == "permit_mynetworks") return true;
+        if (one.word == "reject" || one.word == "defer" || one.word == "reject_unauth_destination" ||
+            one.word == "defer_unauth_destination")
+            return false;
+    }
+    return false;
+}
+
+void relay_past_filter(const evidence& at, findings& to) {
+    if (!at.postfix || !at.settings) return;
+    const auto submission = submission_services(at);
+    for (const auto& one : at.postfix->services) {
+        const bool other = one.program != "smtpd" || (one.type != "inet" && one.type != "pass") ||
+                           &one == reentry_service(at) ||
+                           &one == service_behind(at, at.settings->contentfilter.hold_hop) ||
+                           std::ranges::find(submission, &one) != submission.end();
+        if (other || filters(at, one) || !relays_for_networks(at, one)) continue;
+        to.push_back({{},
+                      "The service " + one.label() + " relays for mynetworks (" +
+                          at.postfix->parameter(one, "mynetworks") + "), with neither policyd nor the filter.",
+                      "Every program on those hosts can send there past limits, scans and signatures.",
+                      at.postfix->postconf() + " -P '" + one.label() +
+                          "/smtpd_relay_restrictions=permit_sasl_authenticated,reject_unauth_destination' && " +
+                          at.postfix->reload() +
+                          "; where programs have to relay there, put policyd and the filter into it (the guide for a "
+                          "smart host)"});
+    }
+}
+
 void local_mail(const evidence& at, findings& to) {
     if (!at.postfix || !at.settings) return;
     for (const auto& one : at.postfix->services) {
@@ -165,6 +202,7 @@ void hold_queue(const evidence& at, findings& to) {
 
 constexpr diagnosis table[] = {
     {"submission-without-filter", "Does what users submit go through the filter?", not_filtered},
+    {"relay-past-filter", "Does what hosts of this network relay go through the filter?", relay_past_filter},
     {"local-mail-without-filter", "Does local mail go through the filter?", local_mail},
     {"filter-socket", "Does content_filter lead to the filter?", wrong_filter},
     {"reentry-missing", "Can filtered mail go on?", reentry_missing},

@@ -42,14 +42,21 @@ std::vector<std::string> neighbours(const file_set& files) {
     }
     if (const auto filter = value_of(main, "content_filter"); filter && !filter->empty() && !is_ours(*filter))
         out.push_back("main.cf: content_filter = " + *filter + " stays for mail from other servers.");
+    const auto relay =
+        value_of(main, "smtpd_relay_restrictions").value_or("permit_mynetworks"); // Postfix's own begins so
     const bool login = value_of(main, "smtpd_sasl_auth_enable").value_or("no") == "yes";
     for (const auto& one : master.pieces) {
         const auto s = service::of(one);
         if (!s || is_ours(s->get(column::name))) continue;
         for (const auto& o : s->options())
             tell(out, s->label(), o.name, o.value);
-        if (s->program() == "smtpd" && s->get(column::type) == "inet" && !is_submission(one) &&
-            (s->find("smtpd_sasl_auth_enable").value_or(login ? "yes" : "no") == "yes"))
+        const auto type = s->get(column::type);
+        if (s->program() != "smtpd" || (type != "inet" && type != "pass") || is_submission(one)) continue;
+        if (s->find("smtpd_relay_restrictions").value_or(relay).find("permit_mynetworks") != std::string::npos)
+            out.push_back(s->label() +
+                          " relays for mynetworks and stays as it is: programs on those hosts can send there "
+                          "past limits and filter. `postsluice doctor` says how to close that.");
+        if (s->find("smtpd_sasl_auth_enable").value_or(login ? "yes" : "no") == "yes")
             out.push_back(s->label() + " lets users log in, too; it stays as it is, since mail from other servers may "
                                        "come there. Let users submit on port 587 or 465 only.");
     }
