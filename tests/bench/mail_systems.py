@@ -23,6 +23,13 @@ limits = ["100000000 messages per minute", "100000000 recipients per minute", "1
 profile = "bench"
 login = ["*"]
 """
+# Signing beside those who sign: without the checks that they do not make either (bodies' words, links, files' insides).
+FEW_CHECKS = """
+[profile.default]
+valid_recipients = "ignore"
+disabled_checks = ["structure", "credentials", "archives", "macros", "hashes", "bayes", "shape", "fingerprint", "links",
+                   "account_reputation"]
+"""
 LOGIN = "alice@example.org"
 # Postfix asks policyd as submission does; the client's login is said by XCLIENT, so that neither TLS nor passwords are measured.
 WITH_POLICYD = ["smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no", "smtpd_authorized_xclient_hosts=127.0.0.0/8",
@@ -33,10 +40,10 @@ WITH_POLICYD = ["smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no", "smtpd_a
 class System:
     """`options` are of the smtpd that takes the load; `filters(box)` starts what mail passes through and returns it."""
 
-    def __init__(self, build, name, options=(), example="after-queue", services="", signatures=0, filters=None, ours=False, policyd=False):
+    def __init__(self, build, name, options=(), example="after-queue", services="", signatures=0, filters=None, ours=False, policyd=False, overrides=LIMITS):
         self.name, self.signatures, self.peers, self.ours = name, signatures, [], ours
         self.login = LOGIN if policyd else None
-        self.box = Sandbox(build, example=example, overrides=LIMITS)
+        self.box = Sandbox(build, example=example, overrides=overrides)
         try:
             self.configure([*options, *(WITH_POLICYD if policyd else ())], services)
             if filters:
@@ -138,6 +145,9 @@ def systems(scratch):
         "amavisd": amavis,
         "ours, LMTP": plain(options=lmtp, signatures=2, ours=True),
         "ours, before-queue": plain(options=["smtpd_proxy_filter=unix:postsluice/before-queue"], example="before-queue", signatures=2, ours=True),
+        "ours, LMTP, few checks": plain(options=lmtp, signatures=2, ours=True, overrides=FEW_CHECKS),
+        "ours, before-queue, few checks": plain(options=["smtpd_proxy_filter=unix:postsluice/before-queue"], example="before-queue", signatures=2, ours=True,
+                                                overrides=FEW_CHECKS),
         "ours, pipe": plain(options=["content_filter=postsluice-pipe:filter"], example="pipe", signatures=2, ours=True),
         "loop, policyd": plain(options=loop, services=LOOP, policyd=True),
         "ours, LMTP, policyd": plain(options=lmtp, signatures=2, ours=True, policyd=True),

@@ -4,6 +4,8 @@
 import os
 import pathlib
 import re
+import smtplib
+import ssl
 import subprocess
 import sys
 import unittest
@@ -54,6 +56,13 @@ class SandboxCase(unittest.TestCase):
     def send(self, login, recipient, subject, **more):
         sender = more.pop("sender", None)
         return self.box.send(login, recipient, mails.plain(login, "someone@example.net", subject, **more), sender=sender)
+
+    def session_from(self, client, login):
+        """An authenticated session of a client that connects from another address of this machine (127.0.0.0/8)."""
+        session = smtplib.SMTP(self.box.address, 587, local_hostname="client.example.org", timeout=120, source_address=(client, 0))
+        session.starttls(context=ssl._create_unverified_context())
+        session.login(login, self.box.accounts[login])
+        return session
 
     def judge(self, text, login="alice@example.org"):
         """What `postsluice message test` says: the verdict, and {symbol: finding}."""

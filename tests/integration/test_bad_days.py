@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input and bad days: each gets a clear message and loses nothing."""
 
+import hashlib
 import os
+import pathlib
+import pwd
 import signal
 import socket
 import subprocess
 import unittest
+import unittest.mock
 
 from support import BUILD, Sandbox, SandboxCase, mails, resident_kib, sanitized
 
@@ -94,23 +98,44 @@ login = ["*@example.org"]
         self.assertEqual(len(bounce), 1)
         self.assertRegex(bounce[0].text(), r"5\.3\.4|5\.2\.3|too large|exceeds")
 
-    def test_ten_thousand_header_fields(self):
+    def held(self, subject, sent):
+        """The one entry of a message beyond the bounds, whose file has all that was sent."""
+        self.wait_until(lambda: self.quarantine(subject=subject), f"{subject} in quarantine", 180)
+        entries = self.quarantine(subject=subject)
+        self.assertEqual([(e["reason"], e["held"], e["recipients"]) for e in entries], [("score", True, ["friend@example.net"])])
+        kept = self.box.path("state/quarantine", entries[0]["id"] + ".eml").read_bytes()
+        self.assertEqual(len(kept), entries[0]["size"])
+        self.assertEqual(hashlib.sha256(kept).hexdigest(), entries[0]["digest"])
+        self.assertTrue(kept.endswith(sent), "the message is not whole")
+        self.box.wait_queue_empty()
+        self.assertEqual([d for d in self.box.sink.deliveries if subject in d.header("Subject")], [])
+        return entries[0]
+
+    def assert_said(self, entry, finding):
+        """In the entry, to the help desk, and in the log."""
+        self.assertEqual(entry["findings"], [finding])
+        self.assertIn(finding, self.box.postsluice("why", entry["id"]).stdout)
+        self.assertEqual(len(self.filter_lines("verdict=hold", f"ref={entry['id']}", finding, least=1)), 1)
+
+    def test_ten_thousand_header_fields_are_held_and_all_of_them_leave_on_release(self):
         fields = "".join(f"X-Field-{n}: value {n}\r\n" for n in range(10000))
-        story = self.box.send("bob@example.org", "friend@example.net", mails.plain("bob@example.org", "f@example.net", "many fields", extra=fields))
+        text = mails.plain("bob@example.org", "f@example.net", "many fields", extra=fields)
+        story = self.box.send("bob@example.org", "friend@example.net", text)
         self.assertEqual(story[-1][1], 250, story)
-        self.wait_until(lambda: self.arrived("many fields", timeout=1) or [e for e in self.quarantine() if e["subject"] == "many fields"] or not self.box.queue(), "an end", 60)
-        delivered = self.arrived("many fields", timeout=1)
-        told = self.box.sink.wait(1, 5, lambda d: "bob@example.org" in d.recipients)
-        kept = [e for e in self.quarantine() if e["subject"] == "many fields"]
-        self.assertEqual(len(delivered) + len(told) + len(kept), 1)
+        entry = self.held("many fields", text.encode())
+        self.assert_said(entry, "MIME_BOUND(10.0) MIME structure: header of the message")
+        self.assertEqual(self.box.postsluice("release", entry["id"]).returncode, 0)
+        delivery = self.arrived("many fields")
+        self.assertEqual(len(delivery), 1)
+        self.assertIn(fields, delivery[0].text())
 
     def test_a_hundred_mib_of_empty_mime_parts_neither_eats_memory_nor_passes_unseen(self):
-        head = (b"From: carol@example.org\r\nTo: f@example.net\r\nSubject: parts\r\nMIME-Version: 1.0\r\n"
-                b"Content-Type: multipart/mixed; boundary=b\r\n\r\n")
-        parts = b"--b\r\n\r\n" * ((95 << 20) // 7)
-        story = self.box.send("carol@example.org", "friend@example.net", head + parts + b"--b--\r\n")
+        parts = "--b\r\n\r\n" * ((95 << 20) // 7) + "--b--\r\n"
+        text = mails.plain("carol@example.org", "f@example.net", "parts", body=parts).replace("text/plain", "multipart/mixed; boundary=b", 1).encode()
+        story = self.box.send("carol@example.org", "friend@example.net", text)
         self.assertEqual(story[-1][1], 250, story)
-        self.wait_until(lambda: "MIME_BOUND" in self.box.daemon_log("contentfilter"), "the finding", 180)
+        entry = self.held("parts", text)
+        self.assert_said(entry, "MIME_BOUND(10.0) MIME structure: number of parts")
         if not sanitized():
             self.assertLess(resident_kib(self.box.processes["contentfilter"].pid), 128 * 1024)
 
@@ -262,7 +287,7 @@ network = ["192.0.2.1/24"]
             self.assertIn("newer version", run.stderr + run.stdout)
         self.assertEqual(data.read_bytes(), before)
 
-    def test_root_is_given_up_and_a_second_instance_is_refused(self):
+    def test_a_second_instance_is_refused(self):
         self.box.start_daemon("policyd")
         run = self.run_daemon("policyd")
         self.assertEqual(run.returncode, 1)
@@ -280,6 +305,63 @@ network = ["192.0.2.1/24"]
         self.assertEqual(self.box.postsluice("config", "reload").returncode, 0)
         self.box.processes["policyd"].send_signal(signal.SIGHUP)
         self.box.wait_until(lambda: self.box.daemon_log("policyd").count("reloaded") >= 2, "the second reload", 20)
+
+
+class Root(unittest.TestCase):
+    """Both daemons are started as root, with groups that root has, and are to become USER, who may reach what they need here."""
+
+    USER = "postfix"
+
+    def setUp(self):
+        with unittest.mock.patch("sandbox.RUN_AS", self.USER):
+            self.box = Sandbox(BUILD, overrides='outbound_addresses = ["192.0.2.25"]\n[profile.default]\nspf = "warn"\n')  # it has a helper
+        self.addCleanup(self.box.stop, keep=bool(os.environ.get("POSTSLUICE_KEEP")))
+        self.box.uid = self.box.gid = 0
+
+    @staticmethod
+    def status(pid):
+        """{field: words} of a process."""
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        return {name: words.split() for name, _, words in (line.partition(":") for line in lines)}
+
+    def with_children(self, pid):
+        children = [child for file in pathlib.Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+        return [pid, *(one for child in children for one in self.with_children(child))]
+
+    def test_root_is_given_up_wholly_and_mail_is_served(self):
+        user = pwd.getpwnam(self.USER)
+        for name in ("policyd", "contentfilter"):
+            self.box.start_daemon(name, extra=("--user", self.USER))
+        self.box.start_postfix()
+        self.box.start_dovecot()
+        self.box.wait_until(lambda: self.box.postsluice("message", "test", "-", input=mails.with_attachment(
+            "alice@example.org", "f@example.net", "a.bin", bytes(range(256)))).returncode == 0, "the filter and its workers")
+        self.box._wait_for_submission()
+        story = self.box.send("alice@example.org", "friend@example.net", mails.plain("alice@example.org", "f@example.net", "not root"))
+        self.assertEqual(story[-1][1], 250, story)
+        delivered = self.box.sink.wait(1, match=lambda d: "not root" in d.header("Subject"))
+        self.assertEqual(len(delivered), 1, self.box.daemon_log("contentfilter"))
+        self.assertTrue(self.box.verify_dkim(delivered[0].content)[1])
+        for name in ("policyd", "contentfilter"):
+            all_of_it = self.with_children(self.box.processes[name].pid)
+            self.assertGreater(len(all_of_it), 1, name)
+            for pid in all_of_it:
+                with self.subTest(name, pid=pid):
+                    now = self.status(pid)
+                    self.assertEqual(now["Uid"], [str(user.pw_uid)] * 4)
+                    self.assertEqual(now["Gid"], [str(user.pw_gid)] * 4)
+                    self.assertEqual(sorted(map(int, now["Groups"])), sorted(os.getgrouplist(self.USER, user.pw_gid)))
+                    for capabilities in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                        self.assertEqual(int(now[capabilities][0], 16), 0, capabilities)
+
+    def test_who_is_to_stay_root_or_to_become_nobody_known_does_not_start(self):
+        for name in ("policyd", "contentfilter"):
+            for user, words in (("root", "refusing to run as root"), ("nobody-such", "there is no user")):
+                with self.subTest(name, user=user):
+                    run = subprocess.run([self.box.build / f"postsluice-{name}", "--config", self.box.config_file, "--user", user],
+                                         capture_output=True, text=True, timeout=60)
+                    self.assertEqual(run.returncode, 1, run)
+                    self.assertRegex(run.stderr, f"error failed .*{words}.*{user}")
 
 
 class Keys(unittest.TestCase):

@@ -92,12 +92,57 @@ class Down(DnsCase):
             self.nsd.start()
 
 
-class Counted(DnsCase):
-    OVERRIDES = profile('valid_recipients = "count"')
+class InvalidOnes(DnsCase):
+    """What recipients that cannot exist cost the account."""
 
-    def test_count_refuses_nothing_and_says_so(self):
-        self.assertEqual(self.rcpt("a@nowhere.example")[0], 250)
+    def assert_limited_by_the_third(self, code):
+        """`code` is what each of three gets; a good recipient passes after the second, and no more after the third."""
+        for n in range(3):
+            self.assertEqual(self.rcpt(f"a@nowhere{n}.example")[0], code)
+            got, text = self.rcpt("a@good.example")
+            self.assertEqual(got, 250 if n < 2 else 450, text)
+        self.assertIn("3 of 3 invalid recipients per hour used", text)
+        self.assertEqual(self.usage("alice@example.org")["invalid recipients per hour"], 3)
         self.assertIn("reason=recipient-invalid", self.box.daemon_log("policyd"))
+
+
+class Refused(InvalidOnes):
+    OVERRIDES = profile('valid_recipients = "reject"\nlimits = ["3 invalid recipients per hour"]')
+
+    def test_recipients_that_the_dns_does_not_know_are_refused_and_use_up_their_limit(self):
+        self.assert_limited_by_the_third(550)
+
+
+class Counted(InvalidOnes):
+    OVERRIDES = profile('valid_recipients = "count"\nlimits = ["3 invalid recipients per hour"]')
+
+    def test_count_refuses_none_of_them_and_they_use_up_their_limit(self):
+        self.assert_limited_by_the_third(250)
+        told = self.box.daemon_log("policyd").count("reason=recipient-invalid")
+        for _ in range(2):  # a client that comes again is not one more each time
+            code, text = self.rcpt("a@nowhere9.example")
+            self.assertEqual(code, 450, text)
+            self.assertIn("3 of 3 invalid recipients per hour used", text)
+        self.assertEqual(self.box.daemon_log("policyd").count("reason=recipient-invalid"), told)
+
+
+class Struck(InvalidOnes):
+    OVERRIDES = profile('valid_recipients = "reject"\nlock = { after = ["3 invalid recipients in 1 hour"], for = "30 minutes" }')
+
+    def history(self):
+        return self.box.postsluice("account", "history", "alice@example.org", json_output=True)
+
+    def test_they_are_strikes_and_the_last_one_locks(self):
+        for n in range(2):
+            self.assertEqual(self.rcpt(f"a@nowhere{n}.example")[0], 550)
+        self.wait_until(lambda: sum(s["weight"] for s in self.history()["strikes"]) == 2, "two strikes")
+        self.assertEqual(self.rcpt("a@good.example")[0], 250)
+        self.assertEqual(self.rcpt("a@nowhere3.example")[0], 550)
+        self.wait_until(lambda: self.history()["locked"], "the lock")
+        self.assertEqual({s["kind"] for s in self.history()["strikes"]}, {"invalid recipients"})
+        code, text = self.rcpt("a@good.example")
+        self.assertEqual(code, 450, text)
+        self.assertIn("(3 invalid recipients in 1 hour)", text)
 
 
 class Senders(DnsCase):

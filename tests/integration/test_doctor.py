@@ -157,6 +157,17 @@ class Postfix(DoctorCase):
     def test_a_submission_service_without_filter(self):
         self.assert_finds("submission-without-filter", ["-P", f"{self.name('submission')}/content_filter="])
 
+    def test_a_service_that_relays_past_the_filter(self):
+        smtp = f"{self.box.address}:25/inet"
+        for restrictions in ("permit_mynetworks,reject_unauth_destination", "permit_mynetworks,permit_sasl_authenticated,reject"):
+            with self.subTest(restrictions):
+                self.assert_finds("relay-past-filter", ["-P", f"{smtp}/smtpd_relay_restrictions={restrictions}"], text=":25")
+        for harmless in ("smtpd_relay_restrictions=reject_unauth_destination,permit_mynetworks", "smtpd_recipient_restrictions=permit_mynetworks"):
+            with self.subTest(harmless), self.broken(["-P", f"{smtp}/{harmless}"]) as copy:
+                self.assertEqual(self.doctor(copy)[0], {})
+        with self.broken(["-P", f"{smtp}/smtpd_relay_restrictions=permit_mynetworks,reject"], ["-P", f"{smtp}/content_filter=postsluice:unix:postsluice/filter"]) as copy:
+            self.assertEqual(self.doctor(copy)[0], {})
+
     def test_pickup_without_filter(self):
         self.assert_finds("local-mail-without-filter", ["-P", "pickup/unix/content_filter="], text="pickup")
 

@@ -16,6 +16,7 @@ PARALLEL = True
 # Port 25 as a relay for hosts with a certificate or a known address.
 RELAY = """
   -o smtpd_tls_ask_ccert=yes
+  -o smtpd_relay_restrictions=permit_mynetworks,reject
   -o {{ smtpd_recipient_restrictions = $postsluice_policy, permit_mynetworks, reject }}
   -o {{ smtpd_data_restrictions = $postsluice_policy }}
   -o {{ smtpd_end_of_data_restrictions = $postsluice_policy }}

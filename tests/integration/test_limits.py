@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each unit, scope and action of the limit language through a real Postfix with Dovecot's SASL."""
 
+import datetime
+import pwd
 import threading
 import unittest
 
@@ -13,8 +15,8 @@ postsluice_policy = check_policy_service { unix:postsluice/policyd, timeout=10s,
     check_recipient_access regexp:{{/^gone/ REJECT no such user}}
 """
 ACCOUNTS = {f"{name}@{domain}": "secret" for domain in ("example.org", "example.com")
-            for name in ("distinct", "external", "invalid", "bytes", "null", "client", "sender", "domains", "message", "size",
-                         "hold", "reject", "warn", "except", "p1", "p2", "p3", "p4", "raised")}
+            for name in ("distinct", "external", "invalid", "bytes", "null", "client", "second", "sender", "domains", "message", "size",
+                         "hold", "reject", "warn", "except", "p1", "p2", "p3", "p4", "raised", "network", "server")}
 
 
 def assigned(name, *limits):
@@ -31,6 +33,7 @@ class Units(SandboxCase):
         assigned("bytes", "20 KB per hour"),
         assigned("null", "1 null-sender messages per hour"),
         assigned("client", "1 client addresses per hour"),
+        assigned("second", "1 client addresses per hour"),
         assigned("sender", "2 sender addresses per hour"),
         assigned("domains", "1 sender domains per hour"),
         assigned("message", "3 recipients per message"),
@@ -95,6 +98,19 @@ class Units(SandboxCase):
         for _ in range(3):
             self.assertEqual(self.deliver("client@example.org", ["a@example.net"])[0][0], 250)
         self.assertEqual(self.usage("client@example.org")["client addresses per hour"], 1)
+
+    def test_a_second_client_address_is_refused_and_the_first_one_goes_on(self):
+        def reply(address):
+            with self.session_from(address, "second@example.org") as session:
+                session.mail("second@example.org")
+                answer = session.rcpt("a@example.net")
+                if answer[0] == 250:
+                    session.data(mails.plain("second@example.org", "a@example.net", "addresses"))
+                return answer
+        self.assertEqual(reply("127.0.0.11")[0], 250)
+        self.assert_refused(reply("127.0.0.12"), "1 of 1 client addresses per hour used")
+        self.assertEqual(reply("127.0.0.11")[0], 250)
+        self.assertEqual(self.usage("second@example.org")["client addresses per hour"], 1)
 
     def test_recipients_per_message(self):
         answers = self.deliver("message@example.org", [f"r{n}@example.net" for n in range(5)])
@@ -185,6 +201,67 @@ login   = ["p*@example.com"]
         self.assertEqual(self.usage("p1@example.org")["distinct recipients per hour per domain"], 6)
 
 
+class OneRefusalEach(SandboxCase):
+    """What several accounts, addresses or senders have in common has a sum: the third message is too much, and one of others is not."""
+
+    ACCOUNTS = ACCOUNTS
+    OVERRIDES = """
+[[customer]]
+name    = "Acme"
+account = ["acme-*"]
+[[account]]
+name  = "acme-one"
+login = ["p1@example.org"]
+[[account]]
+name  = "acme-two"
+login = ["p2@example.com"]
+[profile.customer]
+limits = ["2 messages per hour per customer"]
+[[assign]]
+profile = "customer"
+login   = ["p*@*"]
+""" + "".join([assigned("client", "2 messages per hour per client address"), assigned("network", "2 messages per hour per client network"),
+               assigned("sender", "2 messages per hour per sender address"), assigned("domains", "2 messages per hour per sender domain"),
+               assigned("server", "2 messages per hour per server then reject"), '[[assign]]\nprofile = "server"\nlogin = ["server@example.com"]\n'])
+
+    def reply(self, login, sender=None, client="127.0.0.1"):
+        with self.session_from(client, login) as session:
+            session.mail(sender or login)
+            answer = session.rcpt("a@example.net")
+            if answer[0] == 250:
+                session.data(mails.plain(login, "a@example.net", "sums"))
+            return answer
+
+    def assert_third_refused(self, scope, asks, code=450):
+        """Of four asks the third is refused for what it has in common with the first two."""
+        answers = [self.reply(*ask) for ask in asks]
+        self.assertEqual([code for code, _ in answers], [250, 250, code, 250], answers)
+        self.assertIn(f"2 of 2 messages per hour per {scope} used".encode(), answers[2][1])
+
+    def test_of_a_customer(self):
+        self.assert_third_refused("customer", [("p1@example.org",), ("p2@example.com",), ("p1@example.org",), ("p3@example.org",)])
+        self.assertEqual(self.usage("acme-two")["messages per hour per customer"], 2)
+
+    def test_of_a_client_address(self):
+        asks = [("client@example.org", None, f"127.0.3.{n}") for n in (1, 1, 1, 2)]
+        self.assert_third_refused("client address", asks)
+
+    def test_of_a_client_network(self):
+        asks = [("network@example.org", None, f"127.0.{n}") for n in ("4.1", "4.2", "4.3", "5.1")]
+        self.assert_third_refused("client network", asks)
+
+    def test_of_a_sender_address(self):
+        self.assert_third_refused("sender address", [("sender@example.org", f"{n}@x.example") for n in ("a", "A", "a", "b")])
+
+    def test_of_a_sender_domain(self):
+        asks = [("domains@example.org", sender) for sender in ("a@x.example", "b@X.example", "c@x.example", "a@y.example")]
+        self.assert_third_refused("sender domain", asks)
+
+    def test_of_the_server(self):
+        asks = [(login,) for login in ("server@example.org", "server@example.com", "server@example.org", "p4@example.com")]
+        self.assert_third_refused("server", asks, 550)  # the profile of the fourth does not look at this sum
+
+
 class Overrides(SandboxCase):
     ACCOUNTS = ACCOUNTS
     OVERRIDES = assigned("raised", "1 recipients per hour")
@@ -193,6 +270,17 @@ class Overrides(SandboxCase):
         with self.box.submit_session("raised@example.org") as session:
             session.mail("raised@example.org")
             return [session.rcpt(f"r{i}@example.net")[0] for i in range(n)].count(250)
+
+    def assert_recorded(self, count):
+        """Who set the limit, when, for how long and why, as other programs read it."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        for command in (("limit", "list"), ("account", "show")):
+            shown = self.box.postsluice(*command, "raised@example.org", json_output=True)["overrides"]
+            self.assertEqual([one["count"] for one in shown], [count], shown)
+            self.assertEqual((shown[0]["actor"], shown[0]["why"]), (pwd.getpwuid(0).pw_name, "the newsletter"))
+            since, until = (datetime.datetime.fromisoformat(shown[0][key]) for key in ("set", "until"))
+            self.assertLess(abs((now - since).total_seconds()), 120, shown)
+            self.assertEqual(until - since, datetime.timedelta(days=3))
 
     def test_an_operator_raises_a_limit_for_a_time_and_clears_it(self):
         self.assertEqual(self.accepted(3), 1)
@@ -203,8 +291,10 @@ class Overrides(SandboxCase):
             shown = self.box.postsluice(*command, "raised@example.org").stdout
             for part in ("2 recipients per hour", "the newsletter", "in (3 d|2 d 23 h)"):
                 self.assertRegex(shown, part)
+        self.assert_recorded(2)
         self.box.stop_daemon("policyd")
         self.box.start_daemon("policyd")
+        self.assert_recorded(2)
         self.box.postsluice("account", "reset", "raised@example.org")  # what the stop left reserved waits for its lease
         self.assertEqual(self.accepted(3), 2)
         done = self.box.postsluice("limit", "clear", "raised@example.org", "recipients per hour")

@@ -274,7 +274,7 @@ class LocalUsers(SandboxCase):
 
     def test_local_users_reach_neither_reentry_nor_filter_nor_policyd(self):
         program = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
-        for name in ("queue/public/postsluice-reentry", "queue/postsluice/filter", "queue/postsluice/policyd", "run/policyd.sock", "run/contentfilter.sock"):
+        for name in ("queue/public/postsluice-reentry", "queue/public/postsluice-hold", "queue/postsluice/filter", "queue/postsluice/policyd", "run/policyd.sock", "run/contentfilter.sock"):
             with self.subTest(name):
                 self.assertTrue(self.box.path(name).exists())
                 run = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", "/usr/bin/python3", "-c", program,

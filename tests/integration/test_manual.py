@@ -137,11 +137,16 @@ class Manual(unittest.TestCase):
     def test_make_install_brings_pages_completion_and_an_untouched_configuration(self):
         with tempfile.TemporaryDirectory(prefix="postsluice-") as folder:
             etc = pathlib.Path(folder, "etc/postsluice/postsluice.toml")
-            install = ["make", "-s", "-C", ROOT, "-o", "all", "-o", "man", "-o", "completion", "-o", "sample", f"BUILD={BUILD}", f"DESTDIR={folder}", "prefix=/usr"]
+            install = ["make", "-s", "-C", ROOT, "-o", "all", "-o", "man", "-o", "completion", "-o", "sample", f"BUILD={BUILD}", f"DESTDIR={folder}"]
             output(*install, "install")
-            installed = {p.name for p in pathlib.Path(folder, "usr/share/man").glob("man[58]/*")}
-            self.assertEqual(installed, {p.name for p in PAGES})
-            self.assertTrue(pathlib.Path(folder, "usr/share/bash-completion/completions/postsluice").is_file())
+            found = {p.relative_to(folder): p for p in pathlib.Path(folder).rglob("*") if p.is_file()}
+            self.assertEqual({p.name for p in found if p.parent.name in ("man5", "man8")}, {p.name for p in PAGES})
+            self.assertEqual([p.name for p in found if p.parent.name == "completions"], ["postsluice"])
+            # What the programs look for is where it was put.
+            shipped = json.loads(self.options["contentfilter.rule_files"]["default"])[0]
+            self.assertEqual({p.name for p in found if p.match(shipped.strip("/"))}, {p.name for p in (ROOT / "contentfilter/rules.d").glob("*.toml")})
+            for key in ("contentfilter.worker", "spf.helper"):
+                self.assertIn(pathlib.Path(json.loads(self.options[key]["default"]).strip("/")), found)
             self.assertEqual(etc.read_bytes(), pathlib.Path(BUILD, "postsluice.toml").read_bytes())
             etc.write_text("# mine\n")
             output(*install, "install")
@@ -149,6 +154,15 @@ class Manual(unittest.TestCase):
             output(*install, "uninstall")
             left = [p for p in pathlib.Path(folder).rglob("*") if p.is_file()]
             self.assertEqual(left, [etc])
+
+    def test_programs_are_built_anew_for_another_prefix(self):
+        with tempfile.TemporaryDirectory(prefix="postsluice-") as folder:
+            for prefix in ("/opt/one", "/opt/two"):
+                output("make", "-s", "-C", ROOT, f"BUILD={folder}", f"prefix={prefix}", f"{folder}/shared/config/installed.o")
+                self.assertIn(f"{prefix}/lib".encode(), pathlib.Path(folder, "shared/config/installed.o").read_bytes())
+            before = pathlib.Path(folder, "shared/config/installed.o").stat().st_mtime_ns
+            output("make", "-s", "-C", ROOT, f"BUILD={folder}", "prefix=/opt/two", f"{folder}/shared/config/installed.o")
+            self.assertEqual(pathlib.Path(folder, "shared/config/installed.o").stat().st_mtime_ns, before)
 
 
 if not shutil.which("mandoc"):

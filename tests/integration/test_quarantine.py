@@ -2,6 +2,7 @@
 """The quarantine as its operator uses it, through a real Postfix: found, released in part, elsewhere and in bulk, deleted,
 and bounded without a loss."""
 
+import json
 import subprocess
 import unittest
 
@@ -95,7 +96,10 @@ class Bounds(QuarantineCase):
     OVERRIDES = '[quarantine]\nmax_messages = 2\nkeep_at_least = "1 hour"\n'
     MAIN_CF = "minimal_backoff_time = 300s\nmaximal_backoff_time = 300s\nqueue_run_delay = 300s\n"
 
-    def test_a_full_quarantine_lets_mail_wait_and_loses_none(self):
+    def strikes(self, account):
+        return [one["kind"] for one in json.loads(self.box.postsluice("--json", "account", "show", account).stdout)["strikes"]]
+
+    def test_a_full_quarantine_lets_mail_wait_and_loses_neither_it_nor_its_strike(self):
         first = self.quarantined("alice@example.org", "bound 1")
         self.quarantined("alice@example.org", "bound 2")
         text = mails.plain("bob@example.org", FRIENDS[0], "bound 3", body=mails.GTUBE + "\r\n")
@@ -104,12 +108,14 @@ class Bounds(QuarantineCase):
         self.box.wait_deferred()
         self.assertEqual([m["queue_name"] for m in self.box.queue()], ["deferred"])
         self.assertEqual(len(self.quarantine()), 2)
+        self.assertEqual(self.strikes("bob@example.org"), [])
         self.assertIn("the quarantine is full", self.box.daemon_log("contentfilter"))
         self.box.postsluice("quarantine", "delete", first["id"], "--yes")
         self.box.flush()
         self.wait_until(lambda: self.quarantine(subject="bound 3"), "its turn")
         self.box.wait_queue_empty()
         self.assertEqual(self.quarantine(subject="bound 3")[0]["recipients"], FRIENDS)
+        self.assertEqual(self.strikes("bob@example.org"), ["spam"])
 
 
 class NoDisk(QuarantineCase):

@@ -3,6 +3,7 @@
 that several accounts send."""
 
 import random
+import re
 import signal
 import unittest
 
@@ -112,6 +113,81 @@ disabled_groups = ["content"]
         finally:
             extra.unlink()
         self.assertIn("HIDDEN_TEXT", self.judge(hidden("x"), "carol@example.org")[1])
+
+
+KEPT = 'symbols = { HIDDEN_TEXT = { action = "quarantine" } }'
+PASSES = 'symbols = { HIDDEN_TEXT = { action = "none", score = 0 } }'
+
+
+def entry(name, conditions, consequence=KEPT):
+    return f'[[settings]]\nname = "{name}"\n{conditions}\n{consequence}\n'
+
+
+class Conditions(SandboxCase):
+    """Each condition alone, by mail that meets it and mail that does not. Each case has accounts of its own, by which the log is read."""
+
+    ACCOUNTS = {login: "secret" for login in ("a@example.com", "a@sub.example.com", "a@notexample.com", "near@example.org",
+                                              "web@example.org", "shop@example.org", "dave@example.org", "news@example.org")}
+    OVERRIDES = "".join([
+        entry("by-domain", 'login_domain = ["example.com", "*.example.com"]'),
+        entry("by-network", 'network = ["127.0.7.0/24"]'),
+        entry("by-origin", 'origin = ["local"]'),
+        entry("by-sender", 'priority = 900\nsender = ["sales@example.org"]',
+              'symbols = { HIDDEN_TEXT = { action = "quarantine" }, GTUBE = { score = -100, action = "none" } }'),
+        entry("low", 'priority = 5\naccount = ["dave@example.org"]'),
+        entry("high", 'priority = 6\naccount = ["dave@*"]', PASSES),
+        entry("first", 'priority = 5\naccount = ["news@example.org"]'),
+        entry("second", 'priority = 5\naccount = ["news@*"]', PASSES),
+    ])
+
+    def outcome(self, subject, login, sender=None, client="127.0.0.1", text=None):
+        """Sends it; whether it is "kept" or has "arrived"."""
+        with self.session_from(client, login) as session:
+            session.mail(sender or login)
+            self.assertEqual(session.rcpt("friend@example.net")[0], 250)
+            self.assertEqual(session.data((text or hidden(subject, sender=login)).encode())[0], 250)
+        return self.end_of(subject)
+
+    def end_of(self, subject):
+        self.wait_until(lambda: self.quarantine(subject=subject) or self.arrived(subject, timeout=0), f"an end of {subject}")
+        return "kept" if self.quarantine(subject=subject) else "arrived"
+
+    def settings_of(self, account, count=1):
+        """The settings that the log names for the account's messages, in their order."""
+        lines = self.filter_lines(f" account={account} ", least=count)
+        return [(re.search(r' settings="?([^" ]+)', line) or [None, None])[1] for line in lines]
+
+    def test_login_domain(self):
+        for login, end, name in (("a@example.com", "kept", "by-domain"), ("a@sub.example.com", "kept", "by-domain"), ("a@notexample.com", "arrived", None)):
+            with self.subTest(login):
+                self.assertEqual(self.outcome(f"domain of {login}", login), end)
+                self.assertEqual(self.settings_of(login), [name])
+
+    def test_network(self):
+        self.assertEqual(self.outcome("from afar", "near@example.org", client="127.0.8.255"), "arrived")
+        self.assertEqual(self.outcome("from near", "near@example.org", client="127.0.7.255"), "kept")
+        self.assertEqual(self.settings_of("near@example.org", 2), [None, "by-network"])
+
+    def test_origin(self):
+        self.assertEqual(self.outcome("with a login", "web@example.org"), "arrived")
+        run = self.box.sendmail(33, ["friend@example.net"], hidden("by a local user", sender="web@example.org").replace("\r\n", "\n"))
+        self.assertEqual(run.returncode, 0, run)
+        self.assertEqual(self.end_of("by a local user"), "kept")
+        self.assertEqual((self.settings_of("web@example.org"), self.settings_of("uid:33")), ([None], ["by-origin"]))
+
+    def test_sender_makes_it_stricter_and_never_milder(self):
+        login = "shop@example.org"
+        self.assertEqual(self.outcome("of the shop", login), "arrived")
+        self.assertEqual(self.outcome("of its sales", login, sender="sales@example.org"), "kept")
+        spam = mails.plain(login, "friend@example.net", "spam of its sales", body=mails.GTUBE + "\r\n")
+        self.assertEqual(self.outcome("spam of its sales", login, sender="sales@example.org", text=spam), "kept")
+        self.assertEqual(self.settings_of(login, 3), [None, "by-sender(stricter)", "by-sender(stricter)"])
+
+    def test_of_two_that_match_the_higher_priority_applies_alone_and_of_equals_the_first(self):
+        self.assertEqual(self.outcome("high and low", "dave@example.org"), "arrived")
+        self.assertEqual(self.settings_of("dave@example.org"), ["high"])
+        self.assertEqual(self.outcome("first and second", "news@example.org"), "kept")
+        self.assertEqual(self.settings_of("news@example.org"), ["first"])
 
 
 class Fingerprints(SandboxCase):

@@ -21,12 +21,16 @@ smtpd_milters = inet:127.0.0.1:1
 milter_default_action = accept
 smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:2
 smtpd_policy_service_default_action = DUNNO
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 """
 
     def test_who_is_there_already_stays_and_is_named(self):
         said = self.apply()
         self.assertIn("smtpd_milters = inet:127.0.0.1:1 stays", " ".join(said.split()))
         self.assertIn("inet:127.0.0.1:2", said)
+        self.assertIn(f"{self.box.address}:25/inet relays for mynetworks and stays as it is", " ".join(said.split()))
+        found = self.box.postsluice("doctor", "--postfix-config", str(self.config)).stdout
+        self.assertIn("relay-past-filter", found)
         self.mail_arrives("beside others", signed=True)
         self.undo()
         self.assert_as_before()

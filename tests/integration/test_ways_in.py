@@ -3,6 +3,7 @@
 
 import dataclasses
 import os
+import smtplib
 import socket
 import subprocess
 import unittest
@@ -305,10 +306,22 @@ class Story:
             ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", "/usr/bin/python3", "-c", program, address, speaks],
             capture_output=True, text=True, timeout=60)
 
+    def test_nobody_relays_past_us_through_the_port_for_inbound_mail(self):
+        with smtplib.SMTP(self.box.address, 25, "client.example.org", timeout=60) as session:
+            self.assertEqual(session.ehlo()[0], 250)
+            self.assertFalse(session.has_extn("auth"))
+            self.assertEqual(session.mail("alice@example.org")[0], 250)
+            for foreign in ("friend@example.net", "@mail.example.org:friend@example.net", "friend%example.net@mail.example.org",
+                            '"friend@example.net"@mail.example.org', f"friend@[{self.box.address}]", "example.net!friend"):
+                with self.subTest(foreign):
+                    code, text = session.docmd(f"RCPT TO:<{foreign}>")
+                    self.assertIn(code, (504, 550, 554), text)
+            self.assertEqual(session.rcpt("root@mail.example.org")[0], 250)  # what it is there for
+
     def test_nobody_gets_in_by_a_back_door(self):
         queue = self.box.path("queue")
         doors = [str(queue / "postsluice" / name) for name in self.WAY.listeners] + [f"{self.box.address}:{port}" for port in self.WAY.ports]
-        for door in doors + [str(queue / "public/postsluice-reentry")]:
+        for door in doors + [str(queue / "public" / name) for name in ("postsluice-reentry", "postsluice-hold")]:
             for speaks in ("smtp", "lmtp"):
                 with self.subTest(door, speaks=speaks):
                     heard = self.as_nobody(door)(speaks).stdout

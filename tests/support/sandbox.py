@@ -66,21 +66,29 @@ class Sandbox:
         if os.geteuid() != 0:
             raise SandboxError("a private Postfix needs root: run this as root or with sudo")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="postsluice-"))
-        os.chmod(self.dir, 0o755)
-        self.build, self.rules = self._programs(pathlib.Path(build).resolve())
-        self.address = free_address()
         self.accounts = accounts or ACCOUNTS
         self.processes = {}
-        self.uid = pwd.getpwnam(RUN_AS).pw_uid
-        self.gid = pwd.getpwnam(RUN_AS).pw_gid
         self._postfix_started = False
-        self.sink = Sink(self.address)
+        self.sink = None
         self.records = {}
-        self._prepare_postfix(ROOT / "postfix-examples" / example, main_cf)
-        self._prepare_dovecot()
-        self._prepare_postsluice(ROOT / "postfix-examples" / example, overrides, keep_profile)
+        try:
+            self._prepare(pathlib.Path(build).resolve(), ROOT / "postfix-examples" / example, main_cf, overrides, keep_profile)
+        except BaseException:  # nobody has the sandbox yet, to stop it
+            self.stop(keep=bool(os.environ.get("POSTSLUICE_KEEP")))
+            raise
 
     # ---- what is written ---------------------------------------------------------------------------------------
+
+    def _prepare(self, build, example, main_cf, overrides, keep_profile):
+        os.chmod(self.dir, 0o755)
+        self.build, self.rules = self._programs(build)
+        self.address = free_address()
+        self.uid = pwd.getpwnam(RUN_AS).pw_uid
+        self.gid = pwd.getpwnam(RUN_AS).pw_gid
+        self.sink = Sink(self.address)
+        self._prepare_postfix(example, main_cf)
+        self._prepare_dovecot()
+        self._prepare_postsluice(example, overrides, keep_profile)
 
     def _programs(self, build):
         """Where the unprivileged daemons find programs and rules: in place, or copied where a private home is in the way."""
@@ -283,11 +291,11 @@ helper = "{self.build}/postsluice-spf-helper"
         # Its programs wait for a main.cf that was written within the last two seconds, lest it be half written (dict_load_file).
         age = time.time() - 10
         os.utime(self.path("etc/postfix/main.cf"), (age, age))
+        self._postfix_started = True  # it may be, also where we are stopped meanwhile
         run = subprocess.run(["postfix", "-c", self.path("etc/postfix"), "start"], capture_output=True, text=True,
                              stdin=subprocess.DEVNULL)
         if run.returncode != 0:
             raise SandboxError("Postfix did not start:\n" + run.stdout + run.stderr + self.log())
-        self._postfix_started = True
 
     def stop_postfix(self):
         if self._postfix_started:
@@ -379,7 +387,8 @@ helper = "{self.build}/postsluice-spf-helper"
                 self.stop_daemon(name, timeout=20)
             except SandboxError:
                 pass
-        self.sink.close()
+        if self.sink:
+            self.sink.close()
         if not keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 
