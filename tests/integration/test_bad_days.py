@@ -111,9 +111,9 @@ login = ["*@example.org"]
         self.assertEqual([d for d in self.box.sink.deliveries if subject in d.header("Subject")], [])
         return entries[0]
 
-    def assert_said(self, entry, finding):
+    def assert_said(self, entry, finding, *more):
         """In the entry, to the help desk, and in the log."""
-        self.assertEqual(entry["findings"], [finding])
+        self.assertEqual(entry["findings"], [finding, *more])
         self.assertIn(finding, self.box.postsluice("why", entry["id"]).stdout)
         self.assertEqual(len(self.filter_lines("verdict=hold", f"ref={entry['id']}", finding, least=1)), 1)
 
@@ -135,7 +135,8 @@ login = ["*@example.org"]
         story = self.box.send("carol@example.org", "friend@example.net", text)
         self.assertEqual(story[-1][1], 250, story)
         entry = self.held("parts", text)
-        self.assert_said(entry, "MIME_BOUND(10.0) MIME structure: number of parts")
+        self.assert_said(entry, "MIME_BOUND(10.0) MIME structure: number of parts",
+                         "PATTERNS_BOUND(0.0) the message as it was sent: over contentfilter.max_pattern_input")
         if not sanitized():
             self.assertLess(resident_kib(self.box.processes["contentfilter"].pid), 128 * 1024)
 
@@ -391,6 +392,23 @@ class PolicydDown(SandboxCase):
         self.assertIn("Policy service unavailable", story[1][2])
         self.box.start_daemon("policyd")
         self.assertEqual(self.send("alice@example.org", "friend@example.net", "policyd up")[-1][1], 250)
+
+
+
+class SpoolInMemory(SandboxCase):
+    def test_it_is_told(self):
+        told = "contentfilter.spool_directory is on a tmpfs"
+        spool = self.box.path("state/spool")
+        before = self.box.daemon_log("contentfilter").count(told)
+        self.box.stop_daemon("contentfilter")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,uid={self.box.uid},gid={self.box.gid},mode=0700", "tmpfs", spool], check=True)
+        try:
+            self.box.start_daemon("contentfilter")
+            self.assertEqual(self.box.daemon_log("contentfilter").count(told), before + 1)
+            self.box.stop_daemon("contentfilter")
+        finally:
+            subprocess.run(["umount", spool], check=True)
+        self.box.start_daemon("contentfilter")
 
 
 if __name__ == "__main__":
