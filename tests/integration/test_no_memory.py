@@ -3,16 +3,14 @@
 said it took is not lost, and started again it goes on.
 """
 
-import mmap
-import os
 import smtplib
-import struct
 import subprocess
 import unittest
 
-from support import BUILD, ROOT, Sandbox, mails, sanitized
+from support import BUILD, Sandbox, mails, sanitized
 
 from policy_client import Client
+from scarcity import Scarcity
 
 OVERRIDES = """
 [contentfilter]
@@ -23,29 +21,6 @@ next_hop_reply_timeout = "3 seconds"
 max_tries = 100
 """
 MOMENTS = 60  # of a message's way, or a request's
-
-
-class Scarcity:
-    """What the preloaded library (no_memory.cpp) is told: from the nth on a daemon's allocations fail."""
-
-    def __init__(self, box):
-        self.library, self.file = box.path("no_memory.so"), box.path("no_memory")
-        subprocess.run([os.environ.get("CXX", "g++"), "-std=c++20", "-O1", "-shared", "-fPIC", "-o", self.library,
-                        ROOT / "tests/support/no_memory.cpp"], check=True)
-        self.file.write_bytes(struct.pack("=qqq", -1, 0, 0))
-        os.chmod(self.file, 0o666)
-        with open(self.file, "r+b") as file:
-            self.shared = mmap.mmap(file.fileno(), 24)
-
-    def begin(self, after, times):
-        struct.pack_into("=qqq", self.shared, 0, -1, times, 0)
-        struct.pack_into("=q", self.shared, 0, after)
-
-    def end(self):
-        """How many allocations were refused, and how many succeeded before."""
-        left, _, refused = struct.unpack_from("=qqq", self.shared, 0)
-        struct.pack_into("=qq", self.shared, 0, -1, 0)
-        return refused, left
 
 
 @unittest.skipIf(sanitized(), "a sanitizer has an allocator of its own")
@@ -60,13 +35,7 @@ class Starved(unittest.TestCase):
         self.memory, self.asked = Scarcity(self.box), 0
 
     def start(self):
-        ours = {"LD_PRELOAD": str(self.memory.library), "NO_MEMORY": str(self.memory.file)}
-        os.environ.update(ours)
-        try:
-            self.process = self.box.start_daemon(self.DAEMON)
-        finally:
-            for name in ours:
-                del os.environ[name]
+        self.process = self.memory.start(self.DAEMON)
 
     def ask(self):
         """Something that is new each time; whether the daemon did what it is for."""

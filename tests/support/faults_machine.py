@@ -12,6 +12,7 @@ import threading
 import time
 
 from sandbox import SandboxError
+from scarcity import Scarcity
 
 
 def comes_first(fault):
@@ -97,7 +98,7 @@ def injected(name, call, error, when="1+2", seconds=3):
 
 def set_limit(rig, pid, what, value):
     """A soft limit of a daemon, set as its own user: root may lack CAP_SYS_RESOURCE (in a container). Returns what it was."""
-    row = re.search(rf"^{ {'nofile': 'Max open files', 'as': 'Max address space'}[what] } +(\S+)", pathlib.Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
+    row = re.search(rf"^{ {'nofile': 'Max open files'}[what] } +(\S+)", pathlib.Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
     subprocess.run(["setpriv", f"--reuid={rig.box.uid}", f"--regid={rig.box.gid}", "--clear-groups", "prlimit", "--pid", str(pid),
                     f"--{what}={value}:"], check=True)
     return row.group(1)
@@ -119,24 +120,24 @@ def no_descriptors(name, seconds=3):
     return fault
 
 
-def no_memory(name, seconds=3):
-    """The daemon gets no more memory than it had at its start; where it dies of that, it is started again."""
+def no_memory(name, after=10_000, seconds=3):
+    """The daemon gets no more memory after so many allocations, which some messages need; it ends at once and is started again."""
     @comes_first
     def fault(rig, load):
         rig.box.stop_daemon(name)
-        process = rig.box.start_daemon(name)
-        size = int(re.search(r"VmSize:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text()).group(1)) * 1024
-        before = rig.told_of("bad_alloc|Cannot allocate memory|no memory")
-        soft = set_limit(rig, process.pid, "as", size + (128 << 10))
+        memory = Scarcity(rig.box)
+        process = memory.start(name)
+        memory.begin(after, 1000)
         load.begin()
         rig.keep_busy(seconds)
+        memory.end()
         died = process.poll() is not None
         if died:
             rig.box.processes.pop(name)
-            rig.box.start_daemon(name)
         else:
-            set_limit(rig, process.pid, "as", soft)
-        return died + rig.told_of("bad_alloc|Cannot allocate memory|no memory") - before
+            rig.box.stop_daemon(name)
+        rig.box.start_daemon(name)
+        return int(died)
     return fault
 
 

@@ -4,6 +4,7 @@
 import os
 import struct
 import subprocess
+import unittest.mock
 
 from sandbox import ROOT, Sandbox
 
@@ -23,10 +24,6 @@ class ShiftedSandbox(Sandbox):
         os.chmod(self.shift_file, 0o644)
 
     def start_daemon(self, *arguments, **more):
-        ours = {"LD_PRELOAD": str(self.library), "CLOCK_SHIFT": str(self.shift_file)}
-        os.environ.update(ours)
-        try:
+        others = os.environ.get("LD_PRELOAD", "")
+        with unittest.mock.patch.dict(os.environ, LD_PRELOAD=f"{self.library} {others}".strip(), CLOCK_SHIFT=str(self.shift_file)):
             return super().start_daemon(*arguments, **more)
-        finally:
-            for name in ours:
-                del os.environ[name]
