@@ -25,7 +25,7 @@ struct office {
     manual_clock clock;
     boost::asio::io_context io;
     std::unique_ptr<store> state = open_store(dir / "state");
-    writer through{*state, seconds{30}};
+    writer through{*state, seconds{300}}; // thousands of writes wait their turn
     quarantine_index quarantine{*state, through};
 
     void overwrite_all(std::string_view value) {
