@@ -64,10 +64,12 @@ struct spf_checker::impl : std::enable_shared_from_this<impl> {
         lease& operator=(const lease&) = delete;
     };
 
-    impl(asio::any_io_executor on, config::spf_settings settings, spf_lookup ask)
+    impl(asio::any_io_executor on, config::spf_settings settings, spf_lookup ask,
+         std::function<steady::time_point()> clock)
         : executor{std::move(on)}
         , how{std::move(settings)}
-        , lookup{std::move(ask)} {
+        , lookup{std::move(ask)}
+        , now_is{std::move(clock)} {
         for (std::size_t i = 0; i < helpers; ++i) {
             processes.emplace_back(executor, how, lookup);
         }
@@ -86,6 +88,7 @@ struct spf_checker::impl : std::enable_shared_from_this<impl> {
     asio::any_io_executor executor;
     config::spf_settings how;
     spf_lookup lookup;
+    std::function<steady::time_point()> now_is;
     std::deque<spf_process> processes;
     std::deque<asio::steady_timer*> waiting;
     std::unordered_map<std::string, memory> kept;
@@ -96,7 +99,7 @@ void spf_checker::impl::remember(const std::string& key, const spf_verdict& what
     if (kept.size() >= how.cache_entries) {
         kept.clear();
     }
-    const auto now = steady::now();
+    const auto now = now_is();
     const auto keep = what.result == spf_result::temperror ? std::min(temperror_kept, how.cache_time) : how.cache_time;
     kept.insert_or_assign(key, memory{what, now, now + keep});
 }
@@ -154,8 +157,9 @@ std::shared_ptr<spf_checker::impl::work> spf_checker::impl::begin(const std::str
     return job;
 }
 
-spf_checker::spf_checker(asio::any_io_executor executor, config::spf_settings how, spf_lookup lookup)
-    : impl_{std::make_shared<impl>(std::move(executor), std::move(how), std::move(lookup))} {}
+spf_checker::spf_checker(asio::any_io_executor executor, config::spf_settings how, spf_lookup lookup,
+                         std::function<steady::time_point()> now)
+    : impl_{std::make_shared<impl>(std::move(executor), std::move(how), std::move(lookup), std::move(now))} {}
 
 spf_checker::~spf_checker() {
     for (auto& one : impl_->processes) {
@@ -170,7 +174,7 @@ asio::awaitable<result<void>> spf_checker::start() {
 
 std::optional<spf_verdict> spf_checker::recall(const std::string& domain, const ip_address& address) {
     const auto at = impl_->kept.find(impl::key_of(domain, address));
-    const auto now = steady::now();
+    const auto now = impl_->now_is();
     if (at == impl_->kept.end() || at->second.until <= now) {
         (void)impl_->begin(domain, address);
         return std::nullopt;

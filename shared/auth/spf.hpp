@@ -20,6 +20,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -51,7 +52,9 @@ public:
     static constexpr std::size_t most_waiting = 100; ///< evaluations that wait for one; more are temperrors
     static constexpr seconds temperror_kept{30};
 
-    spf_checker(boost::asio::any_io_executor executor, config::spf_settings how, spf_lookup lookup);
+    /// `now` says how old a result is; a test has a clock of its own.
+    spf_checker(boost::asio::any_io_executor executor, config::spf_settings how, spf_lookup lookup,
+                std::function<std::chrono::steady_clock::time_point()> now = &std::chrono::steady_clock::now);
     ~spf_checker();
     spf_checker(const spf_checker&) = delete;
     spf_checker& operator=(const spf_checker&) = delete;
