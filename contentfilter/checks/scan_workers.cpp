@@ -144,11 +144,12 @@ struct scan_workers::impl {
     void end(slot& s) {
         boost::system::error_code ignored;
         s.socket.close(ignored);
-        const pid_t pid = s.pid.exchange(0);
+        const pid_t pid = s.pid;
         if (pid <= 0) return;
         ::kill(pid, SIGKILL);
         while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
         }
+        s.pid = 0; // now that it is waited for: who reads the id meanwhile reads that of a process that exists
     }
 
     result<void> start(slot& s) {
