@@ -31,39 +31,51 @@ std::uint64_t saturate(std::uint64_t count) noexcept {
     return std::min(count, sliding_window::max_count);
 }
 
-constexpr std::size_t counts_at = 8, count_octets = 6;
-constexpr bool little = std::endian::native == std::endian::little;
+constexpr std::size_t count_octets = 6;
+constexpr std::uint64_t all_slots = (std::uint64_t{1} << sliding_window::slots) - 1;
 
-std::uint64_t in_order(std::uint64_t word) noexcept {
-    return little ? word : __builtin_bswap64(word);
+std::uint64_t little_endian(std::uint64_t word) noexcept {
+    return std::endian::native == std::endian::little ? word : __builtin_bswap64(word);
 }
 
-std::uint64_t load(const std::uint8_t* at) noexcept {
+std::uint8_t* write(std::uint8_t* out, std::uint64_t word, std::size_t octets) noexcept {
+    const auto ordered = little_endian(word);
+    std::memcpy(out, &ordered, octets);
+    return out + octets;
+}
+
+std::uint64_t read(const std::uint8_t* in, std::size_t octets) noexcept {
     std::uint64_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    return in_order(word);
+    std::memcpy(&word, in, octets);
+    return little_endian(word);
+}
+
+std::uint64_t bit(std::size_t index) noexcept {
+    return std::uint64_t{1} << index;
+}
+
+/// Calls `visit` with the index of each bit that is set.
+template <class Visit>
+void each_bit(std::uint64_t bits, Visit&& visit) {
+    for (; bits != 0; bits &= bits - 1)
+        visit(static_cast<std::size_t>(std::countr_zero(bits)));
 }
 
 } // namespace
 
-// Any 206 octets make a window; a damaged slot number must not overflow.
-std::int64_t sliding_window::newest() const noexcept {
-    return std::clamp<std::int64_t>(static_cast<std::int64_t>(load(octets_.data())), 0, max_slot);
-}
-
-void sliding_window::set_newest(std::int64_t slot) noexcept {
-    const std::uint64_t word = in_order(static_cast<std::uint64_t>(slot));
-    std::memcpy(octets_.data(), &word, sizeof word);
-}
-
-// Eight octets at a time where six are meant: the two before them, which are there also for the first, go.
 std::uint64_t sliding_window::count(std::size_t index) const noexcept {
-    return load(octets_.data() + counts_at + index * count_octets - 2) >> 16U;
+    return (held_ & bit(index)) != 0 ? counts_[index] : 0;
 }
 
 void sliding_window::set_count(std::size_t index, std::uint64_t count) noexcept {
-    const std::uint64_t word = in_order(little ? count : count << 16U);
-    std::memcpy(octets_.data() + counts_at + index * count_octets, &word, count_octets);
+    counts_[index] = count;
+    held_ = count != 0 ? held_ | bit(index) : held_ & ~bit(index);
+}
+
+std::uint64_t sliding_window::sum() const noexcept {
+    std::uint64_t out = 0;
+    each_bit(held_, [&](std::size_t i) { out += counts_[i]; });
+    return out;
 }
 
 std::int64_t sliding_window::slot_of(instant t, seconds period) noexcept {
@@ -73,55 +85,49 @@ std::int64_t sliding_window::slot_of(instant t, seconds period) noexcept {
 }
 
 bool sliding_window::from_future(instant now, seconds period) const noexcept {
-    return newest() > slot_of(now, period) + per_period;
+    return newest_ > slot_of(now, period) + per_period;
 }
 
 void sliding_window::roll(std::int64_t slot) noexcept {
-    const auto newest = this->newest();
-    if (newest > slot + per_period) { // from a clock that was wrong: the whole ring moves back to now
+    if (newest_ > slot + per_period) { // from a clock that was wrong: the whole ring moves back to now
         const sliding_window before = *this;
-        octets_ = {};
+        held_ = 0;
         for (std::int64_t age = 0; age < ring && age <= slot; ++age)
-            set_count(index_of(slot - age), before.count(index_of(newest - age)));
-        set_newest(slot);
+            set_count(index_of(slot - age), before.count(index_of(newest_ - age)));
+        newest_ = slot;
         return;
     }
-    if (slot <= newest) return;
-    if (slot - newest >= ring) {
-        octets_ = {};
+    if (slot <= newest_) return;
+    if (slot - newest_ >= ring) {
+        held_ = 0;
     } else {
-        for (std::int64_t s = newest + 1; s <= slot; ++s)
-            set_count(index_of(s), 0);
+        for (std::int64_t s = newest_ + 1; s <= slot; ++s)
+            held_ &= ~bit(index_of(s));
     }
-    set_newest(slot);
+    newest_ = slot;
 }
 
 std::uint64_t sliding_window::used(instant now, seconds period) const noexcept {
-    const std::int64_t slot = slot_of(now, period), newest = this->newest();
+    const std::int64_t slot = slot_of(now, period);
+    if (slot <= newest_) return sum(); // nearly always: nothing has expired since the last charge
     // What lies at or before now's slot: the youngest `visible` slots of the ring.
-    const std::int64_t visible = slot > newest ? std::max<std::int64_t>(ring - (slot - newest), 0) : ring;
-    std::uint64_t sum = 0;
-    if (visible == ring) { // nearly always: nothing has expired since the last charge
-        for (std::size_t i = 0; i < slots; ++i)
-            sum += count(i);
-        return sum;
-    }
-    for (std::int64_t age = 0; age < visible && age <= newest; ++age)
-        sum += count(index_of(newest - age));
-    return sum;
+    const std::int64_t visible = std::max<std::int64_t>(ring - (slot - newest_), 0);
+    std::uint64_t out = 0;
+    for (std::int64_t age = 0; age < visible && age <= newest_; ++age)
+        out += count(index_of(newest_ - age));
+    return out;
 }
 
 std::int64_t sliding_window::charge(instant now, seconds period, std::uint64_t cost) noexcept {
     roll(slot_of(now, period));
-    const auto slot = newest();
+    const auto slot = newest_;
     const auto index = index_of(slot);
     set_count(index, saturate(count(index) + saturate(cost)));
     return slot;
 }
 
 void sliding_window::refund(std::int64_t slot, std::uint64_t cost) noexcept {
-    const auto newest = this->newest();
-    if (slot < 0 || slot > newest || newest - slot >= ring) return;
+    if (slot < 0 || slot > newest_ || newest_ - slot >= ring) return;
     const auto index = index_of(slot);
     const auto there = count(index);
     set_count(index, there - std::min(there, cost));
@@ -135,7 +141,7 @@ std::optional<instant> sliding_window::fits_at(instant now, seconds period, std:
     std::uint64_t sum = rolled.used(now, period);
     if (sum <= limit - cost) return now;
     // Slot k has left the window when slot k + 33 begins.
-    const auto newest = rolled.newest();
+    const auto newest = rolled.newest_;
     for (std::int64_t slot = newest - per_period; slot <= newest; ++slot) {
         if (slot < 0) continue;
         sum -= rolled.count(index_of(slot));
@@ -144,14 +150,37 @@ std::optional<instant> sliding_window::fits_at(instant now, seconds period, std:
     return std::max(now, start_of(newest + ring, period));
 }
 
-void sliding_window::encode(std::span<std::uint8_t, encoded_size> out) const noexcept {
-    std::copy(octets_.begin(), octets_.end(), out.begin());
+std::size_t sliding_window::encoded_size() const noexcept {
+    return 16 + count_octets * static_cast<std::size_t>(std::popcount(held_));
 }
 
-sliding_window sliding_window::decode(std::span<const std::uint8_t, encoded_size> in) noexcept {
-    sliding_window w;
-    std::copy(in.begin(), in.end(), w.octets_.begin());
-    return w;
+std::uint8_t* sliding_window::encode(std::uint8_t* out) const noexcept {
+    out = write(out, static_cast<std::uint64_t>(newest_), 8);
+    out = write(out, held_, 8);
+    each_bit(held_, [&](std::size_t i) { out = write(out, counts_[i], count_octets); });
+    return out;
+}
+
+// A damaged slot number must not overflow.
+std::size_t sliding_window::decode(std::span<const std::uint8_t> in, sliding_window& out) noexcept {
+    if (in.size() < 16) return 0;
+    const auto held = read(in.data() + 8, 8);
+    if ((held & ~all_slots) != 0) return 0;
+    if (in.size() < 16 + count_octets * static_cast<std::size_t>(std::popcount(held))) return 0;
+    out.newest_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(read(in.data(), 8)), 0, max_slot);
+    out.held_ = 0;
+    const auto* at = in.data() + 16;
+    each_bit(held, [&](std::size_t i) {
+        out.set_count(i, read(at, count_octets));
+        at += count_octets;
+    });
+    return static_cast<std::size_t>(at - in.data());
+}
+
+bool sliding_window::operator==(const sliding_window& other) const noexcept {
+    bool same = newest_ == other.newest_ && held_ == other.held_;
+    each_bit(held_, [&](std::size_t i) { same = same && counts_[i] == other.counts_[i]; });
+    return same;
 }
 
 } // namespace postsluice

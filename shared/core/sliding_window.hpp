@@ -9,8 +9,8 @@
 // slot more than one period in the future (a clock that was wrong) is pulled back to now: its counts are kept, none are
 // minted. Counts saturate at 48 bits.
 //
-// A window is its serialized form, 8 + 33 * 6 = 206 octets, little-endian: a record of windows is read and written as
-// it lies in the state, and a charge touches the octets of one count.
+// Encoded are only the slots that hold something, and which these are: 16 octets and 6 for each, little-endian. Most
+// accounts fill few of a window's slots, and a record that is small is read, written and kept at less cost.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -26,7 +26,7 @@ class sliding_window {
 public:
     static constexpr std::size_t slots = 33;
     static constexpr std::uint64_t max_count = (std::uint64_t{1} << 48) - 1;
-    static constexpr std::size_t encoded_size = 8 + slots * 6;
+    static constexpr std::size_t longest_encoding = 16 + slots * 6;
 
     /// Slot number of a time; store it with a charge to be able to refund it.
     [[nodiscard]] static std::int64_t slot_of(instant t, seconds period) noexcept;
@@ -44,17 +44,22 @@ public:
     /// Is its newest slot more than one period after `now`? The next charge pulls it back.
     [[nodiscard]] bool from_future(instant now, seconds period) const noexcept;
 
-    void encode(std::span<std::uint8_t, encoded_size> out) const noexcept;
-    [[nodiscard]] static sliding_window decode(std::span<const std::uint8_t, encoded_size> in) noexcept;
-    bool operator==(const sliding_window&) const = default;
+    [[nodiscard]] std::size_t encoded_size() const noexcept;
+    /// Writes encoded_size() octets; returns where they end.
+    std::uint8_t* encode(std::uint8_t* out) const noexcept;
+    /// How many octets of `in` were read; 0 where they are not a window, and `out` is unchanged then.
+    [[nodiscard]] static std::size_t decode(std::span<const std::uint8_t> in, sliding_window& out) noexcept;
+    bool operator==(const sliding_window& other) const noexcept;
 
 private:
-    [[nodiscard]] std::int64_t newest() const noexcept;
-    void set_newest(std::int64_t slot) noexcept;
     [[nodiscard]] std::uint64_t count(std::size_t index) const noexcept; // of the slot % slots
     void set_count(std::size_t index, std::uint64_t count) noexcept;
+    [[nodiscard]] std::uint64_t sum() const noexcept;
     void roll(std::int64_t slot) noexcept;
-    std::array<std::uint8_t, encoded_size> octets_{}; // the newest slot's number, the counts
+
+    std::int64_t newest_ = 0;
+    std::uint64_t held_ = 0; // a bit for each slot % slots whose count is not 0; the others' counts mean nothing
+    std::array<std::uint64_t, slots> counts_{};
 };
 
 } // namespace postsluice

@@ -8,7 +8,7 @@
 namespace postsluice::state {
 namespace {
 
-constexpr std::uint8_t version = 2;
+constexpr std::uint8_t version = 3;
 constexpr std::uint8_t refusal_version = 1;
 constexpr std::size_t max_text = 512;
 constexpr std::size_t max_detail = 1024;
@@ -20,6 +20,13 @@ struct account_head {
     std::uint32_t unused = 0;
     std::uint64_t born = 0;
     std::int64_t last_seen = 0, learns_since = 0;
+};
+// What stands before the window itself.
+struct window_head {
+    std::uint64_t count = 0;
+    std::uint32_t period = 0;
+    limit_unit unit{};
+    std::array<std::uint8_t, 3> unused{};
 };
 struct set_head {
     std::uint8_t version = 0;
@@ -57,6 +64,10 @@ public:
         if (n != 0) std::memcpy(out_.data() + at_, first, n * sizeof(T));
         at_ += n * sizeof(T);
     }
+    void add(const sliding_window& window) {
+        auto* const begin = reinterpret_cast<std::uint8_t*>(out_.data());
+        at_ = static_cast<std::size_t>(window.encode(begin + at_) - begin);
+    }
 
 private:
     std::string& out_;
@@ -73,6 +84,7 @@ public:
         in_.remove_prefix(n * sizeof(T));
     }
     [[nodiscard]] std::string_view rest() const noexcept { return in_; }
+    void skip(std::size_t octets) { in_.remove_prefix(octets); }
 
 private:
     std::string_view in_;
@@ -88,6 +100,21 @@ instant from_ms(std::int64_t ms) noexcept {
 }
 bool good(limit_unit unit, std::uint32_t period) noexcept {
     return unit <= last_limit_unit && period < longest_period;
+}
+
+bool read_window(image_reader& image, stored_window& out) {
+    window_head head;
+    if (image.rest().size() < sizeof head) return false;
+    image.take(&head, 1);
+    if (head.period == 0 || !good(head.unit, head.period)) return false;
+    out.count = head.count;
+    out.period = head.period;
+    out.unit = head.unit;
+    const auto rest = image.rest();
+    const auto read =
+        sliding_window::decode({reinterpret_cast<const std::uint8_t*>(rest.data()), rest.size()}, out.window);
+    image.skip(read);
+    return read != 0;
 }
 
 std::uint8_t flags_of(const transaction_record& t) noexcept {
@@ -129,9 +156,16 @@ void account_record::encode(std::string_view key, std::string& out) const {
     head.born = born;
     head.last_seen = to_ms(last_seen);
     head.learns_since = to_ms(learns_since);
-    image_writer image{out, sizeof head + windows.size() * sizeof(stored_window) + key.size()};
+    std::size_t size = sizeof head + windows.size() * sizeof(window_head) + key.size();
+    for (const auto& w : windows)
+        size += w.window.encoded_size();
+    image_writer image{out, size};
     image.add(&head, 1);
-    image.add(windows.data(), windows.size());
+    for (const auto& w : windows) {
+        const window_head before{w.count, w.period, w.unit, {}};
+        image.add(&before, 1);
+        image.add(w.window);
+    }
     image.add(key.data(), key.size());
 }
 
@@ -140,17 +174,16 @@ bool account_record::decode(std::string_view value, account_record& out, std::st
     if (value.size() < sizeof head) return false;
     image_reader image{value};
     image.take(&head, 1);
-    if (head.version != version || image.rest().size() != head.windows * sizeof(stored_window) + head.key_size ||
-        head.windows > max_windows)
-        return false;
+    if (head.version != version || head.windows > max_windows) return false;
     out.born = head.born;
     out.last_seen = from_ms(head.last_seen);
     out.learns_since = from_ms(head.learns_since);
-    out.windows.resize(head.windows, boost::container::default_init);
-    image.take(out.windows.data(), head.windows);
+    out.windows.resize(head.windows);
+    for (auto& w : out.windows)
+        if (!read_window(image, w)) return false;
+    if (image.rest().size() != head.key_size) return false;
     if (key != nullptr) *key = image.rest();
-    return std::all_of(out.windows.begin(), out.windows.end(),
-                       [](const stored_window& w) { return w.period != 0 && good(w.unit, w.period); });
+    return true;
 }
 
 distinct_set::entry* distinct_set::find(std::uint64_t hash) noexcept {

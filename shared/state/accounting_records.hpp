@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of the `counters` environment, and how they are written down. The hot ones have a fixed layout in the host's
-// byte order (as LMDB's own pages have): one copy reads one, one copy writes it.
+// Records of the `counters` environment, and how they are written down. The hot ones are made of pieces of a fixed
+// layout in the host's byte order (as LMDB's own pages have); of windows, only what they hold is written.
 //
 //   A <hash of key>                     account_record: all windows that are counted under one key
 //   D <hash of key> <unit> <period>     distinct_set: of one limit on a distinct count
@@ -38,18 +38,15 @@ inline constexpr std::string_view account_prefix = "account:";
 /// Tag and hash of a key.
 using record_key = key_octets;
 
-/// A window as it lies in the record. For a distinct count `window` is unused: its distinct_set counts.
+/// One window of an account. For a distinct count `window` is unused: its distinct_set counts.
 struct stored_window {
     std::uint64_t count = 0; ///< the limit's number when it was last charged
     std::uint32_t period = 0;
     limit_unit unit{};
-    std::array<std::uint8_t, 3> unused{};
     sliding_window window;
-    std::array<std::uint8_t, 2> padding{};
 
     [[nodiscard]] seconds length() const noexcept { return seconds{period}; }
 };
-static_assert(sizeof(stored_window) == 224);
 
 struct account_record {
     std::uint64_t born = 0; ///< tells a record from one before a reset: refunds for that one are not for this one

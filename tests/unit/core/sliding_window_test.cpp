@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <deque>
 #include <random>
+#include <vector>
 
 using namespace postsluice;
 
@@ -141,22 +142,67 @@ BOOST_AUTO_TEST_CASE(counts_saturate) {
     BOOST_TEST(w.used(start, seconds{60}) == sliding_window::max_count);
 }
 
+namespace {
+std::vector<std::uint8_t> encoded(const sliding_window& w) {
+    std::vector<std::uint8_t> octets(sliding_window::longest_encoding);
+    octets.resize(static_cast<std::size_t>(w.encode(octets.data()) - octets.data()));
+    return octets;
+}
+} // namespace
+
 BOOST_AUTO_TEST_CASE(encoding_is_reversible) {
     sliding_window w;
-    for (int i = 0; i < 40; ++i)
+    for (int i = 0; i < 40; ++i) {
         w.charge(start + seconds{i * 100}, seconds{3600}, static_cast<std::uint64_t>(i) * 7919);
-    std::array<std::uint8_t, sliding_window::encoded_size> octets{};
-    w.encode(octets);
-    BOOST_TEST((sliding_window::decode(octets) == w));
+        const auto octets = encoded(w);
+        BOOST_TEST(octets.size() == w.encoded_size());
+        sliding_window back;
+        back.charge(start, seconds{60}, 3); // which is written over
+        BOOST_TEST(sliding_window::decode(octets, back) == octets.size());
+        BOOST_TEST((back == w));
+        BOOST_TEST(back.used(start + seconds{i * 100}, seconds{3600}) ==
+                   w.used(start + seconds{i * 100}, seconds{3600}));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(only_slots_that_hold_something_are_encoded) {
+    sliding_window w;
+    BOOST_TEST(w.encoded_size() == 16U);
+    const auto slot = w.charge(start, seconds{3600}, 2);
+    w.charge(start + seconds{1800}, seconds{3600}, 1);
+    BOOST_TEST(encoded(w).size() == 28U);
+    w.refund(slot, 2);
+    BOOST_TEST(encoded(w).size() == 22U);
+    w.charge(start + seconds{36000}, seconds{3600}, 0); // all of that is over
+    BOOST_TEST(encoded(w).size() == 16U);
+    for (int i = 0; i < 100; ++i)
+        w.charge(start + seconds{36000 + i * 100}, seconds{3600}, sliding_window::max_count / 50);
+    BOOST_TEST(encoded(w).size() == sliding_window::longest_encoding);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_cut_or_names_slots_that_are_not_there_is_no_window) {
+    sliding_window w;
+    w.charge(start, seconds{3600}, 2);
+    w.charge(start + seconds{1800}, seconds{3600}, 1);
+    auto octets = encoded(w);
+    sliding_window unchanged;
+    for (std::size_t n = 0; n < octets.size(); ++n)
+        BOOST_TEST(sliding_window::decode(std::span{octets}.first(n), unchanged) == 0U);
+    octets[8 + 4] |= 2; // bit 33
+    BOOST_TEST(sliding_window::decode(octets, unchanged) == 0U);
+    BOOST_TEST((unchanged == sliding_window{}));
 }
 
 BOOST_AUTO_TEST_CASE(any_octets_decode_to_a_window_that_can_be_used) {
     std::mt19937 random{7};
     for (int i = 0; i < 500; ++i) {
-        std::array<std::uint8_t, sliding_window::encoded_size> octets{};
+        std::array<std::uint8_t, sliding_window::longest_encoding> octets{};
         for (auto& o : octets)
             o = static_cast<std::uint8_t>(i == 0 ? 0xff : random());
-        auto w = sliding_window::decode(octets);
+        octets[12] &= 1; // 33 slots, and no more
+        octets[13] = octets[14] = octets[15] = 0;
+        sliding_window w;
+        BOOST_REQUIRE(sliding_window::decode(octets, w) != 0U);
         const auto before = w.used(start, seconds{3600});
         w.refund(w.charge(start, seconds{3600}, 1), 1);
         BOOST_TEST(w.used(start, seconds{3600}) <= before);
