@@ -60,7 +60,8 @@ server::server(asio::io_context& context, pipeline& asks, const config::policyd_
     , most_{settings.max_connections}
     , stop_timeout_{settings.stop_timeout}
     , timer_{context}
-    , next_number_{first_number()} {}
+    , next_number_{first_number()}
+    , ready_{context.get_executor()} {}
 
 void server::listen(int descriptor) {
     acceptors_.push_back(std::make_shared<net::acceptor>(context_.get_executor(), descriptor));
@@ -97,7 +98,7 @@ asio::awaitable<void> server::accept_all(std::shared_ptr<net::acceptor> from) {
 
 void server::begin(net::stream connection) {
     const auto number = next_number_++;
-    auto made = std::make_shared<session>(std::move(connection), number, asks_, bounds_, now_);
+    auto made = std::make_shared<session>(std::move(connection), ready_, number, asks_, bounds_, now_);
     const auto at = sessions_.emplace(number, made).first;
     try {
         asio::co_spawn(context_, run_session(std::move(made)), &log_escaped);

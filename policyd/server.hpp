@@ -52,6 +52,7 @@ private:
     tick complained_ = 0;
     std::uint64_t next_number_;
     std::vector<std::shared_ptr<net::acceptor>> acceptors_;
+    net::ready_set ready_; // of the sessions
     std::unordered_map<std::uint64_t, std::shared_ptr<session>> sessions_;
     std::function<void()> done_;
     tick give_up_ = ~tick{0};

@@ -3,10 +3,13 @@
 
 #include "shared/log/log.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/socket.h>
 
 namespace postsluice::policyd {
 
@@ -14,29 +17,27 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr auto waiting = asio::as_tuple(asio::use_awaitable);
-
-bool would_block(const boost::system::error_code& error) noexcept {
-    return error == asio::error::would_block || error == asio::error::try_again;
+bool would_block(int error) noexcept {
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 } // namespace
 
-session::session(net::stream socket, std::uint64_t number, pipeline& asks, const bounds& within, const tick& now)
-    : socket_{std::move(socket)}
+session::session(net::stream socket, net::ready_set& all, std::uint64_t number, pipeline& asks, const bounds& within,
+                 const tick& now)
+    : socket_{socket.release()}
     , asks_{asks}
     , within_{within}
     , now_{now}
     , input_{within.protocol} {
     speaker_.number = number;
-    boost::system::error_code ignored; // a descriptor that cannot be set fails at the first read
-    socket_.non_blocking(true, ignored);
+    ready_.emplace(all, socket_.get());
 }
 
 asio::awaitable<void> session::run() {
     const auto how = co_await serve();
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    ready_.reset();
+    socket_.close();
     if (how == ending::by_postfix) {
         co_await asks_.abandon(speaker_);
     }
@@ -45,8 +46,7 @@ asio::awaitable<void> session::run() {
 void session::stop() {
     stopping_ = true;
     if (reading_) { // then it drains; a reply under way is written to its end
-        boost::system::error_code ignored;
-        socket_.cancel(ignored);
+        ready_->cancel();
     }
 }
 
@@ -54,8 +54,7 @@ void session::look_at_clock() {
     if (deadline_ != never && now_ > deadline_) {
         expired_ = true;
         deadline_ = never;
-        boost::system::error_code ignored;
-        socket_.cancel(ignored);
+        ready_->cancel();
     }
 }
 
@@ -67,10 +66,7 @@ asio::awaitable<session::ending> session::serve() {
         }
         outcome then = outcome::go_on;
         if (*step == protocol_machine::step::want_input) {
-            then = stopping_ ? drain() : outcome::go_on;
-            if (!stopping_) {
-                then = co_await read();
-            }
+            then = co_await read();
         } else {
             const auto what = read_request(input_.current());
             if (!what) {
@@ -91,59 +87,86 @@ asio::awaitable<session::ending> session::serve() {
     }
 }
 
+// Stopping: what Postfix has sent already is answered; nothing is waited for.
 asio::awaitable<session::outcome> session::read() {
-    const auto room = input_.prepare();
-    deadline_ = now_ + (input_.idle() ? within_.idle : within_.stalled);
-    expired_ = false;
-    reading_ = true;
-    const auto [error, octets] = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()), waiting);
-    reading_ = false;
-    deadline_ = never;
-    if (error) {
-        co_return after(error);
+    const auto patience = input_.idle() ? within_.idle : within_.stalled;
+    for (;;) {
+        if (readable_ || stopping_) {
+            const auto then = read_at_once();
+            if (then == outcome::go_on && readable_) { // others' turn, where one has much to say
+                co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+            }
+            if (then != outcome::nothing) {
+                co_return then;
+            }
+        }
+        if (stopping_) {
+            co_return outcome::by_us;
+        }
+        readable_ = ready_->take();
+        if (!readable_) {
+            reading_ = true;
+            readable_ = co_await until(ready_->wait(), patience);
+            reading_ = false;
+        }
+        if (!readable_ && (!stopping_ || expired_)) {
+            co_return late();
+        }
     }
-    input_.commit(octets);
-    co_return outcome::go_on;
 }
 
-// Stopping: what Postfix has sent already is answered; nothing is waited for.
-session::outcome session::drain() {
+/// Until something happens at the socket. False: it was ended, by stop() or the clock.
+asio::awaitable<bool> session::until(asio::awaitable<bool> what, tick patience) {
+    deadline_ = now_ + patience;
+    expired_ = false;
+    const bool happened = co_await std::move(what);
+    deadline_ = never;
+    co_return happened;
+}
+
+session::outcome session::read_at_once() {
     const auto room = input_.prepare();
-    boost::system::error_code error;
-    const auto octets = socket_.read_some(asio::buffer(room.data(), room.size()), error);
-    if (error) {
-        return would_block(error) ? outcome::by_us : after(error);
+    const auto got = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    if (got < 0 && would_block(errno)) {
+        readable_ = false;
+        return outcome::nothing;
     }
+    if (got <= 0) {
+        return outcome::by_postfix; // end of stream, reset
+    }
+    const auto octets = static_cast<std::size_t>(got);
+    readable_ = octets == room.size() || ready_->hung_up();
     input_.commit(octets);
     return outcome::go_on;
 }
 
 // A reply nearly always fits in the socket's buffer: one system call, no wait. Leaves in `wire` what did not.
 session::outcome session::reply_at_once(std::string_view& wire) {
-    boost::system::error_code error;
-    const auto written = socket_.write_some(asio::buffer(wire.data(), wire.size()), error);
-    if (error) {
-        return would_block(error) ? outcome::go_on : after(error);
+    const auto written = ::send(socket_.get(), wire.data(), wire.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (written < 0) {
+        return would_block(errno) ? outcome::go_on : outcome::by_postfix; // broken pipe
     }
-    wire.remove_prefix(written);
+    wire.remove_prefix(static_cast<std::size_t>(written));
     return outcome::go_on;
 }
 
+// Who sends, and does not take, gains no time by that.
 asio::awaitable<session::outcome> session::reply_rest(std::string_view rest) {
-    deadline_ = now_ + within_.stalled;
-    expired_ = false;
-    const auto [error, octets] = co_await asio::async_write(socket_, asio::buffer(rest.data(), rest.size()), waiting);
-    deadline_ = never;
-    co_return error ? after(error) : outcome::go_on;
+    for (auto patience = within_.stalled; !rest.empty();) {
+        const auto began = now_;
+        if (!co_await until(ready_->wait_for_room(), patience)) {
+            co_return late();
+        }
+        readable_ = true; // it may have been that
+        patience -= std::min(patience, now_ - began);
+        if (const auto then = reply_at_once(rest); then != outcome::go_on) {
+            co_return then;
+        }
+    }
+    co_return outcome::go_on;
 }
 
-session::outcome session::after(const boost::system::error_code& error) {
-    if (error != asio::error::operation_aborted) {
-        return outcome::by_postfix; // end of stream, reset, broken pipe
-    }
-    if (stopping_ && !expired_) {
-        return outcome::go_on; // back to the loop, which drains
-    }
+session::outcome session::late() {
     log::info("idle connection closed").kv("connection", speaker_.number).kv("instance", speaker_.current.id.instance);
     return outcome::by_us;
 }
@@ -152,7 +175,7 @@ session::ending session::violated(const failure& why) {
     ++asks_.counts().violations;
     log::warning("policy request refused: closing without a reply")
         .kv("connection", speaker_.number)
-        .kv("client", net::peer_of(socket_).address)
+        .kv("client", net::peer_of(socket_.get()).address)
         .kv("why", why.message());
     return ending::by_us;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One policy connection: the Asio shell around protocol_machine, a loop that reads, asks the pipeline and writes each
-// reply in one write. Owned by the server; runs on its event loop.
+// One policy connection: the shell around protocol_machine, a loop that reads, asks the pipeline and writes each reply
+// in one write. Owned by the server; runs on its event loop, and waits in its ready set.
 //
 // How a connection ends decides what happens to the transaction it spoke for. Closed by Postfix (end of stream, reset):
 // aborted, its reservation is released. Closed by us (a violation, idle_timeout, stopping): nothing is released,
@@ -10,7 +10,9 @@
 
 #include "policyd/pipeline.hpp"
 #include "policyd/protocol.hpp"
+#include "shared/core/descriptor.hpp"
 #include "shared/net/endpoint.hpp"
+#include "shared/net/ready_set.hpp"
 
 namespace postsluice::policyd {
 
@@ -24,7 +26,8 @@ public:
         tick idle = 1200;   ///< without a request: never less than 1100, or Postfix pays a second on its next one
         tick stalled = 120; ///< in the middle of a request, or not taking a reply
     };
-    session(net::stream socket, std::uint64_t number, pipeline& asks, const bounds& within, const tick& now);
+    session(net::stream socket, net::ready_set& all, std::uint64_t number, pipeline& asks, const bounds& within,
+            const tick& now);
 
     /// Until the connection is closed.
     boost::asio::awaitable<void> run();
@@ -36,23 +39,26 @@ public:
 
 private:
     enum class ending : std::uint8_t { by_postfix, by_us };
-    enum class outcome : std::uint8_t { go_on, by_postfix, by_us };
+    enum class outcome : std::uint8_t { go_on, nothing, by_postfix, by_us };
     boost::asio::awaitable<ending> serve();
     boost::asio::awaitable<outcome> read();
+    boost::asio::awaitable<bool> until(boost::asio::awaitable<bool> what, tick patience);
+    outcome read_at_once();
     outcome reply_at_once(std::string_view& wire);
     boost::asio::awaitable<outcome> reply_rest(std::string_view rest);
-    outcome drain();
-    outcome after(const boost::system::error_code& error);
+    outcome late();
     ending violated(const failure& why);
 
     static constexpr tick never = ~tick{0};
-    net::stream socket_;
+    descriptor socket_;
+    std::optional<net::ready_set::member> ready_; // of the socket
     pipeline& asks_;
     const bounds& within_;
     const tick& now_;
     protocol_machine input_;
     speaker speaker_;
     tick deadline_ = never;
+    bool readable_ = true; // as far as is known
     bool stopping_ = false, reading_ = false, expired_ = false;
 };
 

@@ -103,5 +103,6 @@ struct peer {
     std::optional<pid_t> pid;
 };
 [[nodiscard]] peer peer_of(const stream& connection);
+[[nodiscard]] peer peer_of(int socket);
 
 } // namespace postsluice::net

@@ -103,7 +103,10 @@ std::optional<uid_t> owner_of(const inet_name& peer, const inet_name& us) {
 
 peer peer_of(const stream& connection) {
     auto& socket = const_cast<stream&>(connection); // native_handle() is not const, though it changes nothing
-    const int fd = socket.native_handle();
+    return peer_of(socket.native_handle());
+}
+
+peer peer_of(int fd) {
     peer out{"unknown", {}, {}, {}};
     sockaddr_storage theirs{}, ours{};
     socklen_t theirs_length = sizeof theirs, ours_length = sizeof ours;

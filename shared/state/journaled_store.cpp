@@ -5,6 +5,7 @@
 #include "shared/state/change_layer.hpp"
 #include "shared/state/journal.hpp"
 #include "shared/state/journal_flusher.hpp"
+#include "shared/state/known_gaps.hpp"
 #include "shared/state/layer_writer.hpp"
 #include "shared/state/merged_changes.hpp"
 #include "shared/state/recent_reads.hpp"
@@ -89,6 +90,7 @@ private:
         return std::max(active_->octets() / layer_size_, journal_->size() / journal_size_);
     }
     result<void> look_below();
+    [[nodiscard]] std::optional<std::string_view> look_up(std::string_view key);
     void forget_settled();
     [[nodiscard]] change_layer* spare();
     void wait_for_room(std::unique_lock<std::recursive_mutex>& hold);
@@ -115,6 +117,7 @@ private:
 
     std::recursive_mutex mutex_; // of all below
     std::optional<read_txn> view_;
+    known_gaps gaps_;      // of the view
     bool stale_ = false;   // the environment has got more than the view shows
     bool writing_ = false; // a write transaction is open
     std::array<change_layer, 3> layers_;
@@ -156,7 +159,7 @@ std::optional<std::string_view> layered_transaction::get(std::string_view key) {
         below = store_.settled_->find(key);
     const bool in_layer = below != nullptr && below->what() != kind::none;
     if (in_layer && below->what() == kind::erased) return std::nullopt;
-    const auto value = in_layer ? std::optional{below->value()} : store_.view_->get(key);
+    const auto value = in_layer ? std::optional{below->value()} : store_.look_up(key);
     if (value && writes_) store_.read_below_.add(key, *value);
     return value;
 }
@@ -209,8 +212,16 @@ result<void> journaled_store::look_below() {
     const auto now = below_->version();
     if (!now || now->opening != std::exchange(opening_, now->opening)) forget_settled();
     view_.emplace(std::move(*view));
+    gaps_.clear();
     stale_ = false;
     return {};
+}
+
+std::optional<std::string_view> journaled_store::look_up(std::string_view key) {
+    if (gaps_.has(key)) return std::nullopt;
+    const auto value = view_->get(key);
+    if (!value) gaps_.learn(*view_, key);
+    return value;
 }
 
 // Another environment may have taken, or may take, the place of the one that it was written to.

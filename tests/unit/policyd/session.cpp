@@ -32,6 +32,7 @@ struct connected {
     rig& with;
     session::bounds bounds;
     tick now = 0;
+    net::ready_set ready{with.context.get_executor()};
     unix_socket postfix{with.context};
     std::unique_ptr<session> ours;
     bool over = false;
@@ -44,7 +45,7 @@ struct connected {
         postfix.non_blocking(true);
         net::stream stream{r.context};
         stream.assign(asio::generic::stream_protocol{AF_UNIX, 0}, other.release());
-        ours = std::make_unique<session>(std::move(stream), 500, r.asks, bounds, now);
+        ours = std::make_unique<session>(std::move(stream), ready, 500, r.asks, bounds, now);
         asio::co_spawn(r.context, ours->run(), [this](std::exception_ptr e) {
             over = true;
             BOOST_TEST(!e);
