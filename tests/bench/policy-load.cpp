@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A closed-loop load generator for policy servers: K connections, one request in flight on each, the attribute list of
-// Postfix 3.7 at RCPT with a new instance and recipient every time, N accounts round robin; with --data each message is
-// two RCPT, DATA, END-OF-MESSAGE, of one instance; --random takes the accounts in pseudo-random order; --requests ends
-// after so many answers instead (to make accounts known). And the ceiling to compare with: --serve-dunno answers every
-// request DUNNO without reading it. One thread, epoll, nothing of ours linked in, so that it measures any policy server
-// alike.
+// Postfix 3.7 at RCPT with a new instance (pid.sec.usec.seq) and recipient every time, N accounts round robin; with
+// --data each message is two RCPT, DATA, END-OF-MESSAGE, of one instance; --random takes the accounts in pseudo-random
+// order; --requests ends after so many answers instead (to make accounts known). And the ceiling to compare with:
+// --serve-dunno answers every request DUNNO without reading it. One thread, epoll, nothing of ours linked in, so that
+// it measures any policy server alike.
 //
 //   policy-load --target ADDRESS [--connections 10] [--seconds 4] [--accounts 1000] [--data] [--random] [--warm-up 0.5]
 //               [--requests N]
@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -141,6 +142,7 @@ private:
     std::string text_;
     const std::uint64_t first_message_ = static_cast<std::uint64_t>(::getpid()) << 32U;
     std::uint64_t next_message_ = first_message_;
+    const unsigned long long began_ = static_cast<unsigned long long>(std::time(nullptr)); // second of the instances
     std::uint64_t answers_ = 0, dunno_ = 0, prepend_ = 0, refused_ = 0, broken_ = 0;
 };
 
@@ -161,6 +163,7 @@ void load::write_request(connection& c) {
     }
     const auto n = static_cast<unsigned long long>(c.message);
     const auto user = static_cast<unsigned long long>(c.account);
+    const auto past = static_cast<unsigned long long>(c.message - first_message_); // an instance each microsecond
     std::array<char, 128> recipient{}, queue{};
     const bool rcpt = c.stage < 2;
     if (rcpt) {
@@ -174,13 +177,13 @@ void load::write_request(connection& c) {
         "request=smtpd_access_policy\nprotocol_state=%s\nprotocol_name=ESMTP\nclient_address=127.0.0.1\nclient_name="
         "unknown\n"
         "client_port=41218\nreverse_client_name=unknown\nserver_address=127.0.0.1\nserver_port=10340\nhelo_name=vm\n"
-        "sender=user%05llu@example.com\nrecipient=%s\nrecipient_count=%d\nqueue_id=%s\ninstance=461c.%llx.420da."
+        "sender=user%05llu@example.com\nrecipient=%s\nrecipient_count=%d\nqueue_id=%s\ninstance=461c.%llx.%llx."
         "0\nsize=%d\n"
         "etrn_domain=\nstress=\nsasl_method=PLAIN\nsasl_username=user%05llu@example.com\nsasl_sender=\nccert_subject=\n"
         "ccert_issuer=\nccert_fingerprint=\nccert_pubkey_fingerprint=\nencryption_protocol=\nencryption_cipher=\n"
         "encryption_keysize=0\npolicy_context=\n\n",
-        stages.at(static_cast<std::size_t>(c.stage)), user, recipient.data(), rcpt ? 0 : 2, queue.data(), n,
-        c.stage == 3 ? 2048 : 0, user);
+        stages.at(static_cast<std::size_t>(c.stage)), user, recipient.data(), rcpt ? 0 : 2, queue.data(),
+        began_ + past / 1'000'000, past % 1'000'000, c.stage == 3 ? 2048 : 0, user);
     text_.resize(static_cast<std::size_t>(size));
     c.stage = options_.data ? (c.stage + 1) % 4 : 0;
 }
