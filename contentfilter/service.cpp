@@ -119,7 +119,7 @@ asio::awaitable<void> service::tend_quarantine() {
     const auto left = of_.time.now() - settings()->contentfilter.passage_memory;
     if (const auto done = of_.passed.forget_before(left, forgotten_at_once); !done)
         log::warning("passages not forgotten").kv("why", done.error().message());
-    if (const auto done = of_.tries.forget_before(left, forgotten_at_once); !done)
+    if (const auto done = of_.tries.forget_before(left); !done)
         log::warning("tries not forgotten").kv("why", done.error().message());
 }
 

@@ -1,41 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys of the `filter` environment:
-//   B <hash of queue ID, digest>    process, tries, holders, time
 #include "shared/state/attempts.hpp"
 
 #include "shared/core/random.hpp"
-#include "shared/state/codec.hpp"
+#include "shared/log/log.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
-#include <vector>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace postsluice::state {
 namespace {
 
-constexpr std::uint8_t version = 1;
-
-struct mark {
-    std::uint64_t process = 0;
-    std::uint32_t tries = 0;   ///< by processes that are dead
-    std::uint32_t holders = 0; ///< slices of it that `process` is looking at
-    instant at{};
-
-    [[nodiscard]] std::string encode() const {
-        encoder out{version, 32};
-        out.number(process).number(tries).number(holders).time(at);
-        return out.take();
-    }
-    /// A damaged one is as none.
-    [[nodiscard]] static mark decode(std::string_view value) {
-        decoder in{value, version};
-        mark m;
-        m.process = in.number<std::uint64_t>();
-        m.tries = in.number<std::uint32_t>();
-        m.holders = in.number<std::uint32_t>();
-        m.at = in.time();
-        return in.complete() ? m : mark{};
-    }
-};
+constexpr std::string_view magic = "postsluice tries 1\n";
+constexpr std::size_t place_size = 64; // of the head, too
+constexpr mode_t file_mode = 0660;
 
 std::uint64_t random_number() {
     std::uint64_t out = 0;
@@ -44,62 +25,129 @@ std::uint64_t random_number() {
     return out;
 }
 
+failure trouble(int error, std::string_view doing) {
+    auto code = errc::unavailable;
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG) code = errc::disk_full;
+    if (error == EACCES || error == EPERM || error == EROFS) code = errc::denied;
+    return {code, "tries: " + std::string{doing} + ": " + std::strerror(error)};
+}
+
+result<void> write_at(int file, const void* what, std::size_t size, std::size_t at) {
+    const auto done = ::pwrite(file, what, size, static_cast<off_t>(at));
+    if (done == static_cast<ssize_t>(size)) return {};
+    return trouble(done < 0 ? errno : ENOSPC, "write");
+}
+
 } // namespace
 
-attempts::attempts(store& where, std::string hash_secret, const clock& time)
-    : store_{where}
+attempts::attempts(descriptor file, std::string hash_secret, const clock& time)
+    : file_{std::move(file)}
     , secret_{std::move(hash_secret)}
     , clock_{time}
-    , process_{random_number()} {}
+    , process_{random_number()}
+    , marks_(most) {}
+
+result<std::unique_ptr<attempts>> attempts::open(const std::filesystem::path& file, std::string hash_secret,
+                                                 const clock& time) {
+    descriptor opened{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, file_mode)};
+    if (opened.get() < 0) return trouble(errno, "open");
+    std::unique_ptr<attempts> made{new attempts{std::move(opened), std::move(hash_secret), time}};
+    if (auto done = made->read(); !done) return done.error();
+    return made;
+}
+
+result<void> attempts::read() {
+    std::array<char, place_size> head{};
+    const auto size = marks_.size() * sizeof(mark);
+    const auto got = ::pread(file_.get(), head.data(), head.size(), 0);
+    const bool known = got == static_cast<ssize_t>(head.size()) &&
+                       std::string_view{head.data(), head.size()}.starts_with(magic) &&
+                       ::pread(file_.get(), marks_.data(), size, place_size) == static_cast<ssize_t>(size);
+    if (!known) {
+        if (got > 0) log::warning("what was marked as tried is forgotten: its file is damaged");
+        if (auto done = begin_anew(); !done) return done;
+    }
+    for (auto place = marks_.size(); place-- > 0;) {
+        if (marks_[place].key == key_octets{})
+            free_.push_back(place);
+        else
+            places_.emplace(marks_[place].key, place);
+    }
+    return {};
+}
+
+result<void> attempts::begin_anew() {
+    std::fill(marks_.begin(), marks_.end(), mark{});
+    if (::ftruncate(file_.get(), 0) != 0) return trouble(errno, "cut");
+    const int error = ::posix_fallocate(file_.get(), 0, static_cast<off_t>(place_size + marks_.size() * sizeof(mark)));
+    if (error != 0) return trouble(error, "allocate");
+    return write_at(file_.get(), magic.data(), magic.size(), 0);
+}
+
+key_octets attempts::key_of(std::string_view queue_id, std::string_view digest) const {
+    return hash_key('B', secret_, {queue_id, digest});
+}
+
+result<void> attempts::write(std::size_t place) {
+    return write_at(file_.get(), &marks_[place], sizeof(mark), place_size + place * sizeof(mark));
+}
+
+result<void> attempts::free(std::size_t place) {
+    places_.erase(marks_[place].key);
+    marks_[place] = {};
+    free_.push_back(place);
+    return write(place);
+}
+
+bool attempts::make_room() {
+    std::size_t oldest = marks_.size();
+    for (std::size_t i = 0; i < marks_.size(); ++i)
+        if (marks_[i].process != process_ && (oldest == marks_.size() || marks_[i].at < marks_[oldest].at)) oldest = i;
+    return oldest != marks_.size() && free(oldest).has_value();
+}
 
 result<std::uint32_t> attempts::begin(std::string_view queue_id, std::string_view digest) {
-    auto txn = store_.write();
-    if (!txn) return txn.error();
-    const auto key = hashed_key('B', secret_, {queue_id, digest});
-    const auto value = txn->get(key);
-    auto m = value ? mark::decode(*value) : mark{};
+    const auto key = key_of(queue_id, digest);
+    const std::lock_guard hold{mutex_};
+    auto found = places_.find(key);
+    if (found == places_.end()) {
+        if (free_.empty() && !make_room()) return failure{errc::unavailable, "tries: too many messages at once"};
+        found = places_.emplace(key, free_.back()).first;
+        free_.pop_back();
+    }
+    auto& m = marks_[found->second];
+    m.key = key;
     if (m.process != process_) {
         if (m.holders > 0) ++m.tries;
         m.process = process_;
         m.holders = 0;
     }
     ++m.holders;
-    m.at = clock_.now();
-    if (auto put = txn->put(key, m.encode()); !put) return put.error();
-    if (auto done = txn->commit(); !done) return done.error();
+    m.at = clock_.now().time_since_epoch().count();
+    if (auto done = write(found->second); !done) return done.error();
     return m.tries;
 }
 
 result<void> attempts::end(std::string_view queue_id, std::string_view digest) {
-    auto txn = store_.write();
-    if (!txn) return txn.error();
-    txn->use_reserve();
-    const auto key = hashed_key('B', secret_, {queue_id, digest});
-    const auto value = txn->get(key);
-    if (!value) return {};
-    auto m = mark::decode(*value);
+    const std::lock_guard hold{mutex_};
+    const auto found = places_.find(key_of(queue_id, digest));
+    if (found == places_.end()) return {};
+    auto& m = marks_[found->second];
     if (m.holders > 1 && m.process == process_) {
         --m.holders;
-        if (auto put = txn->put(key, m.encode()); !put) return put;
-    } else if (auto gone = txn->erase(key); !gone) {
-        return gone;
+        return write(found->second);
     }
-    return txn->commit();
+    return free(found->second);
 }
 
-result<void> attempts::forget_before(instant t, std::size_t most) {
-    auto txn = store_.write();
-    if (!txn) return txn.error();
-    txn->use_reserve();
-    std::vector<std::string> old;
-    txn->scan("B", {}, [&](std::string_view key, std::string_view value) {
-        const auto m = mark::decode(value);
-        if (m.process != process_ && m.at < t) old.emplace_back(key);
-        return old.size() < most;
-    });
-    for (const auto& key : old)
-        if (auto gone = txn->erase(key); !gone) return gone;
-    return txn->commit();
+result<void> attempts::forget_before(instant t) {
+    const std::lock_guard hold{mutex_};
+    const auto before = t.time_since_epoch().count();
+    for (std::size_t i = 0; i < marks_.size(); ++i) {
+        if (marks_[i].key == key_octets{} || marks_[i].process == process_ || marks_[i].at >= before) continue;
+        if (auto gone = free(i); !gone) return gone;
+    }
+    return {};
 }
 
 } // namespace postsluice::state

@@ -1,35 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages that are being looked at, so that one under which the daemon dies again and again stops nothing: `filter`
-// environment, written by contentfilter alone. A mark is made before a message is parsed and taken away when it has its
-// answer; a mark that a dead process left behind is a try. Any thread; every verb is a transaction of its own. A mark
-// survives any kill; a power failure may forget it, which costs a further try.
+// Messages that are being looked at, so that one under which the daemon dies again and again stops nothing. A mark is
+// made before a message is looked into and taken away when it has its answer; a mark that a dead process left behind is
+// a try. Of contentfilter alone, one process at a time; any thread.
+//
+// Marks lie in a file of their own, `tries` in the state directory: `most` places of 64 octets, which are read at the
+// start and then only written, one pwrite(2) a mark. A commit of an environment for each would be a tenth of what a
+// small message costs. The file has its size from the beginning, so that a full disk does not keep a mark from being
+// made. A mark survives any kill; a power failure may forget it, which costs a further try. Where all places are taken
+// the oldest mark of a dead process makes room.
 #pragma once
 
 #include "shared/core/clock.hpp"
+#include "shared/core/descriptor.hpp"
 #include "shared/core/result.hpp"
 #include "shared/state/store.hpp"
 
+#include <array>
 #include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postsluice::state {
 
 class attempts {
 public:
-    attempts(store& where, std::string hash_secret, const clock& time);
+    static constexpr std::size_t most = 4096; ///< marks
 
-    /// Marks the message; returns how many processes died over it before.
+    /// errc::denied, disk_full, unavailable. A file that is no list of marks is begun anew, and the log says so.
+    [[nodiscard]] static result<std::unique_ptr<attempts>> open(const std::filesystem::path& file,
+                                                                std::string hash_secret, const clock& time);
+
+    /// Marks the message; returns how many processes died over it before. errc::unavailable: more than `most` messages
+    /// are looked at, or the file cannot be written.
     [[nodiscard]] result<std::uint32_t> begin(std::string_view queue_id, std::string_view digest);
     [[nodiscard]] result<void> end(std::string_view queue_id, std::string_view digest);
-    /// Marks of messages that never came again. At most `most` a call.
-    [[nodiscard]] result<void> forget_before(instant t, std::size_t most);
+    /// Marks of messages that never came again.
+    [[nodiscard]] result<void> forget_before(instant t);
 
 private:
-    store& store_;
+    struct mark {
+        key_octets key{}; ///< all zeros: the place is free
+        std::array<std::uint8_t, 3> unused{};
+        std::uint32_t tries = 0;   ///< by processes that are dead
+        std::uint64_t process = 0; ///< who looks, or looked last
+        std::int64_t at = 0;       ///< milliseconds
+        std::uint32_t holders = 0; ///< slices of it that `process` is looking at
+        std::array<std::uint8_t, 20> reserved{};
+    };
+    static_assert(sizeof(mark) == 64);
+
+    attempts(descriptor file, std::string hash_secret, const clock& time);
+    [[nodiscard]] result<void> read();
+    [[nodiscard]] result<void> begin_anew();
+    [[nodiscard]] result<void> write(std::size_t place);
+    [[nodiscard]] result<void> free(std::size_t place);
+    [[nodiscard]] bool make_room();
+    [[nodiscard]] key_octets key_of(std::string_view queue_id, std::string_view digest) const;
+
+    descriptor file_;
     std::string secret_;
     const clock& clock_;
     std::uint64_t process_; ///< random: tells this process from its predecessors
+    std::mutex mutex_;      // of what follows
+    std::vector<mark> marks_;
+    std::map<key_octets, std::size_t> places_;
+    std::vector<std::size_t> free_;
 };
 
 } // namespace postsluice::state

@@ -63,7 +63,9 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     self->overrides_ = std::make_unique<overrides>(*self->state_, *self->writer_, self->secret_);
     if (!policy) {
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
-        self->attempts_ = std::make_unique<attempts>(self->hot(), self->secret_, self->clock_);
+        auto tries = attempts::open(options.directory / "tries", self->secret_, self->clock_);
+        if (!tries) return tries.error();
+        self->attempts_ = std::move(*tries);
         self->recipients_ = std::make_unique<recipient_memory>(self->hot(), self->secret_);
         self->learned_ = std::make_unique<token_statistics>(self->hot(), self->secret_, self->clock_);
         self->campaigns_ = std::make_unique<campaigns>(self->hot(), self->secret_);

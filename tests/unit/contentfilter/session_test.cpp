@@ -374,15 +374,17 @@ BOOST_AUTO_TEST_CASE(a_message_the_filter_died_over_too_often_is_looked_at_no_mo
             f.settings->contentfilter.max_tries = 2;
             f.settings->contentfilter.after_tries = policy;
             f.find({virus});
-            f.start();
             const auto content = f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x");
             sha256 hash;
             hash.update(content);
             const auto digest = hash.hex();
+            const auto& directory = f.settings->state.directory;
             for (int death = 0; death < 2; ++death) {
-                state::attempts other{f.environments->hot(), f.environments->secret(), f.environments->time()};
-                other.begin("Q1", digest).value(); // and never ends
+                const auto other =
+                    state::attempts::open(directory / "tries", state::state_secret(directory).value(), f.boot).value();
+                other->begin("Q1", digest).value(); // and never ends
             }
+            f.start();
             postfix p{f.socket()};
             BOOST_TEST(p.send("Q1", "bob@example.org", {"a@example.net"}, content).front().starts_with(expected));
             BOOST_TEST(f.log.has("died over this message too often"));

@@ -5,43 +5,91 @@
 #include "fixture.hpp"
 #include "shared/state/attempts.hpp"
 
+#include <filesystem>
+#include <fstream>
+
 using namespace postsluice;
 using namespace postsluice::state;
 
 BOOST_AUTO_TEST_SUITE(attempts_suite)
 
-BOOST_AUTO_TEST_CASE(only_marks_of_dead_processes_are_tries) {
-    const test::temp_directory scratch;
+namespace {
+/// One process after the other, on the same file.
+struct processes {
+    test::temp_directory scratch;
     manual_clock clock;
-    auto where = store::open({.directory = scratch.path() / "filter", .map_size = byte_count{16U << 20U}}).value();
-    const auto process = [&] { return attempts{*where, "secret", clock}; };
-    auto first = process();
-    BOOST_TEST(first.begin("Q1", "d").value() == 0U);
-    BOOST_TEST(first.begin("Q1", "d").value() == 0U); // a slice beside it
-    auto second = process();
-    BOOST_TEST(second.begin("Q1", "d").value() == 1U);
-    BOOST_TEST(second.begin("Q2", "d").value() == 0U);
-    BOOST_TEST(second.begin("Q1", "e").value() == 0U);
-    auto third = process();
-    BOOST_TEST(third.begin("Q1", "d").value() == 2U);
-    BOOST_TEST(third.begin("Q1", "d").value() == 2U);
-    third.end("Q1", "d").value();
-    third.end("Q1", "d").value();
-    BOOST_TEST(process().begin("Q1", "d").value() == 0U); // it was answered: forgotten
+    [[nodiscard]] std::filesystem::path file() const { return scratch.path() / "tries"; }
+    [[nodiscard]] std::unique_ptr<attempts> start() const { return attempts::open(file(), "secret", clock).value(); }
+};
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(only_marks_of_dead_processes_are_tries, processes) {
+    auto one = start();
+    BOOST_TEST(one->begin("Q1", "d").value() == 0U);
+    BOOST_TEST(one->begin("Q1", "d").value() == 0U); // a slice beside it
+    one = start();
+    BOOST_TEST(one->begin("Q1", "d").value() == 1U);
+    BOOST_TEST(one->begin("Q2", "d").value() == 0U);
+    BOOST_TEST(one->begin("Q1", "e").value() == 0U);
+    one = start();
+    BOOST_TEST(one->begin("Q1", "d").value() == 2U);
+    BOOST_TEST(one->begin("Q1", "d").value() == 2U);
+    one->end("Q1", "d").value();
+    one->end("Q1", "d").value();
+    BOOST_TEST(start()->begin("Q1", "d").value() == 0U); // it was answered: forgotten
 }
 
-BOOST_AUTO_TEST_CASE(marks_that_nobody_comes_for_are_forgotten) {
-    const test::temp_directory scratch;
-    manual_clock clock;
-    auto where = store::open({.directory = scratch.path() / "filter", .map_size = byte_count{16U << 20U}}).value();
-    attempts dead{*where, "secret", clock}, living{*where, "secret", clock};
-    dead.begin("Q1", "d").value();
-    living.begin("Q2", "d").value();
+BOOST_FIXTURE_TEST_CASE(a_slice_that_ended_leaves_the_mark_of_the_other, processes) {
+    auto one = start();
+    one->begin("Q1", "d").value();
+    one->begin("Q1", "d").value();
+    one->end("Q1", "d").value();
+    BOOST_TEST(start()->begin("Q1", "d").value() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(marks_that_nobody_comes_for_are_forgotten, processes) {
+    start()->begin("Q1", "d").value();
+    auto living = start();
+    living->begin("Q2", "d").value();
     clock.advance(seconds{100});
-    living.forget_before(clock.now(), 100).value();
-    attempts next{*where, "secret", clock};
-    BOOST_TEST(next.begin("Q1", "d").value() == 0U);
-    BOOST_TEST(next.begin("Q2", "d").value() == 1U);
+    living->forget_before(clock.now()).value();
+    const auto next = start();
+    BOOST_TEST(next->begin("Q1", "d").value() == 0U);
+    BOOST_TEST(next->begin("Q2", "d").value() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(where_all_places_are_taken_the_oldest_mark_of_the_dead_makes_room, processes) {
+    auto one = start();
+    for (std::size_t i = 0; i < attempts::most; ++i) {
+        clock.advance(seconds{1});
+        BOOST_REQUIRE(one->begin("Q" + std::to_string(i), "d").has_value());
+    }
+    BOOST_TEST((one->begin("one more", "d").error().code == errc::unavailable)); // all of them are looked at now
+    one->end("Q7", "d").value();
+    BOOST_TEST(one->begin("one more", "d").value() == 0U);
+    one = start();
+    BOOST_TEST(one->begin("a new one", "d").value() == 0U);
+    BOOST_TEST(one->begin("Q1", "d").value() == 1U);
+    BOOST_TEST(one->begin("Q0", "d").value() == 0U); // was the oldest
+}
+
+BOOST_FIXTURE_TEST_CASE(a_file_that_is_no_list_of_marks_is_begun_anew, processes) {
+    {
+        std::ofstream out{file()};
+        out << std::string(5000, 'x');
+    }
+    test::log_lines log;
+    BOOST_TEST(start()->begin("Q1", "d").value() == 0U);
+    BOOST_TEST(log.contain("damaged"));
+    BOOST_TEST(start()->begin("Q1", "d").value() == 1U);
+    std::filesystem::resize_file(file(), 1000); // cut: what is left says nothing
+    BOOST_TEST(start()->begin("Q1", "d").value() == 0U);
+    BOOST_TEST(std::filesystem::file_size(file()) == 64 * (attempts::most + 1));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_file_that_cannot_be_had_is_an_error, processes) {
+    std::filesystem::create_directory(file());
+    BOOST_TEST(!attempts::open(file(), "secret", clock).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
