@@ -189,25 +189,32 @@ std::string send_message(connection& to, const request& what, pid_t parent) {
     return {};
 }
 
-/// One exit code for all recipients: refused only where it is for each; taken over only where each is. Otherwise the
-/// next try asks again for those that are left: the filter remembers whom it delivered to.
-outcome sum_up(connection& from, std::size_t recipients) {
+/// One exit code for all recipients. While some are to be tried again the next try asks for those that are left: the
+/// filter remembers whom it delivered to. Once it refused some for good and took the others there is nothing to try:
+/// Postfix bounces the message for all, and the text says of whom it is true.
+outcome sum_up(connection& from, const std::vector<std::string>& recipients) {
     std::size_t taken = 0, refused = 0;
-    std::string why, temporary;
-    for (std::size_t i = 0; i < recipients; ++i) {
+    std::string why, temporary, first;
+    for (const auto& recipient : recipients) {
         const auto said = from.receive();
         if (said.code == 0) return later("the filter did not answer");
         const int klass = said.code / 100;
         taken += klass == 2 ? 1 : 0;
         refused += klass == 5 ? 1 : 0;
-        if (klass == 5 && why.empty()) why = said.text;
+        if (klass == 5 && first.empty()) {
+            why = said.text;
+            first = recipient;
+        }
         if (klass != 2 && klass != 5 && temporary.empty()) temporary = std::to_string(said.code) + " " + said.text;
     }
-    if (taken == recipients) return {0, {}};
-    if (refused < recipients) return later("the filter said", temporary.empty() ? "refused for some" : temporary);
+    if (taken == recipients.size()) return {0, {}};
+    if (!temporary.empty()) return later("the filter said", temporary);
     // Its own enhanced code goes, and 5.7.1 stands instead: the delivery status filter makes temporary what else is 5.
     if (why.starts_with("5.")) why.erase(0, std::min(why.find(' '), why.size() - 1) + 1);
-    return {exit_refused, shown(why)};
+    if (taken == 0) return {exit_refused, shown(why)};
+    return {exit_refused, "Refused for " + std::to_string(refused) + " of " + std::to_string(recipients.size()) +
+                              " recipients, " + shown(first).substr(0, longest_text / 3) +
+                              " first; the others have the message: " + shown(why).substr(0, longest_text / 3)};
 }
 
 } // namespace
@@ -224,7 +231,7 @@ outcome hand_over(const request& what, pid_t parent) {
     if (const auto said = filter.receive(); said.code != 354) return later("the filter said", said.text);
     if (const auto wrong = send_message(filter, what, parent); !wrong.empty()) return later(wrong);
     if (!filter.send(".\r\n")) return later("the filter broke off");
-    return sum_up(filter, what.recipients.size());
+    return sum_up(filter, what.recipients);
 }
 
 } // namespace postsluice::contentfilter::pipe

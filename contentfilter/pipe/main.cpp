@@ -2,7 +2,7 @@
 // postsluice-pipe: what pipe(8) runs for each message. Hands the message on its standard input to the filter's
 // listen_pipe socket by LMTP, and pipe(8)'s macros with it, and turns the answer into what pipe(8) understands:
 //   0          every recipient was taken over (delivered to the next hop, or kept in quarantine)
-//   77         the filter refuses the message: prints "5.7.1 reason", and Postfix bounces it
+//   77         the filter refuses the message, for some at least: prints "5.7.1 reason", and Postfix bounces it
 //   75         anything else: prints "4.3.0 reason", and Postfix tries again
 // No other exit code ever: 64 to 78 but 71 and 75, and all unknown ones, are bounces to pipe(8). So options are parsed
 // by hand, what throws (no memory) ends in 75, and signals end in 75 too (but SIGKILL, which pipe(8) defers).
