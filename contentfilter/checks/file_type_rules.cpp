@@ -104,6 +104,19 @@ bool fits(kind found, kind said) noexcept {
 
 } // namespace
 
+std::string_view type_at_a_glance(std::string_view octets) noexcept {
+    using namespace std::string_view_literals;
+    constexpr std::array starts{std::pair{"\x89PNG\r\n\x1a\n"sv, "image/png"sv},
+                                std::pair{"\xff\xd8\xff"sv, "image/jpeg"sv},
+                                std::pair{"GIF87a"sv, "image/gif"sv},
+                                std::pair{"GIF89a"sv, "image/gif"sv},
+                                std::pair{"%PDF-"sv, "application/pdf"sv},
+                                std::pair{"PK\3\4"sv, "application/zip"sv}};
+    const auto* const known =
+        std::find_if(starts.begin(), starts.end(), [&](const auto& one) { return octets.starts_with(one.first); });
+    return known == starts.end() ? std::string_view{} : known->second;
+}
+
 bool is_program_type(std::string_view type) noexcept {
     return std::find(programs.begin(), programs.end(), type) != programs.end();
 }

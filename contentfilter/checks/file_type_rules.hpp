@@ -11,6 +11,11 @@ namespace postsluice::contentfilter {
 
 [[nodiscard]] bool is_program_type(std::string_view type) noexcept;
 
+/// The type of what is told by its first octets alone, in libmagic's words: the usual attachments, none of which can be
+/// a program, since each format of those has other first octets. Empty: libmagic has to look. Of a zip archive it would
+/// say what is inside, of which nothing here depends.
+[[nodiscard]] std::string_view type_at_a_glance(std::string_view octets) noexcept;
+
 enum class content_kind {
     unknown, ///< contradicts nothing
     image,

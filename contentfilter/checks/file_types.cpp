@@ -5,8 +5,9 @@
 //   FILE_TYPE_MISMATCH  of another kind than both its declared type and its name's extension say (an archive that is
 //                       called a picture)
 // Scripts are text to libmagic and to us: their names are judged by file_names. A part that begins with nothing but
-// text is not sent to a worker: no program does, and libmagic would take a letter that begins with "MZ" for one. A
-// worker's trouble is this check's temperror.
+// text is not sent to a worker: no program does, and libmagic would take a letter that begins with "MZ" for one. Nor is
+// what the first octets tell (type_at_a_glance): libmagic needs a millisecond for a picture. A worker's trouble is this
+// check's temperror.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/file_name_rules.hpp"
 #include "contentfilter/checks/file_type_rules.hpp"
@@ -58,9 +59,12 @@ boost::asio::awaitable<std::vector<finding>> file_types(check_context context) {
         if (part.container) continue;
         auto octets = beginning_of(part, scan_workers::looks_at);
         if (is_plain_text(octets)) continue;
-        const auto& workers = context.resources->workers;
-        if (!workers) throw std::runtime_error{"no scan workers"};
-        const auto kind = co_await workers->identify(std::move(octets));
+        result<file_kind> kind = file_kind{std::string{type_at_a_glance(octets)}, {}};
+        if (kind->type.empty()) {
+            const auto& workers = context.resources->workers;
+            if (!workers) throw std::runtime_error{"no scan workers"};
+            kind = co_await workers->identify(std::move(octets));
+        }
         if (!kind) throw std::runtime_error{"part " + part.path + ": " + kind.error().message()};
         if (is_mislabelled(part, *kind))
             found.add("FILE_TYPE_MISMATCH", 3,

@@ -4,6 +4,11 @@
 
 #include "archive_fixture.hpp"
 #include "check_fixture.hpp"
+#include "contentfilter/checks/file_type_rules.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <fstream>
 #include <sstream>
@@ -113,6 +118,42 @@ BOOST_AUTO_TEST_CASE(what_is_another_kind_than_all_that_is_said_of_it_is_found) 
 
 BOOST_AUTO_TEST_CASE(text_that_begins_like_a_program_is_text) {
     BOOST_TEST(found_in("MZ is how this letter begins.\r\n", "text/plain").empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_told_at_a_glance_is_what_libmagic_says) {
+    const std::string noise(300, '\xa5');
+    const std::pair<std::string, std::string> files[] = {
+        {png() + noise, "image/png"},
+        {std::string("\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0", 20) + noise, "image/jpeg"},
+        {std::string("\xff\xd8\xff\xe1\0\x10"
+                     "Exif\0\0",
+                     12) +
+             noise,
+         "image/jpeg"},
+        {std::string("GIF87a\1\0\1\0\x80\0\0", 13) + noise, "image/gif"},
+        {std::string("GIF89a\1\0\1\0\x80\0\0", 13) + noise, "image/gif"},
+        {"%PDF-1.7\n%" + noise, "application/pdf"},
+        {a_zip(), "application/zip"},
+        {png() + a_zip(), "image/png"}, // the archive behind it is another check's
+    };
+    for (const auto& [octets, type] : files)
+        BOOST_TEST_CONTEXT(type) {
+            BOOST_TEST(type_at_a_glance(octets) == type);
+            boost::asio::io_context context;
+            auto said =
+                boost::asio::co_spawn(context, with_workers()->workers->identify(octets), boost::asio::use_future);
+            context.run();
+            BOOST_TEST(said.get().value().type == type);
+        }
+    for (const auto& octets : {windows_program(), png().substr(1), std::string("PK\1\2"), std::string("GIF88a"), noise,
+                               std::string("\xff\xd8"), std::string{}})
+        BOOST_TEST(type_at_a_glance(octets).empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_told_at_a_glance_needs_no_worker) {
+    const auto message = make_message(
+        with_attachment("Content-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n", base64(png())));
+    BOOST_TEST(run_check("file_types", message, std::make_shared<check_resources>()).empty());
 }
 
 BOOST_AUTO_TEST_CASE(text_needs_no_worker_and_octets_without_one_are_an_error) {
