@@ -144,7 +144,7 @@ BY_OTHER_WAYS = ("hop: 421 to MAIL", "hop: 451 to the dot", "hop: hangs up insid
 # The same example with a line more in main.cf: what smtpd does otherwise then.
 BY_LINE = ("hop: 451 to the dot", "to the filter: cut", "filter killed")
 COLUMNS = ("struck", "sent", "accepted", "arrived", "told", "kept", "duplicated", "by reply", "by death", "by client", "unexplained",
-           "broken", "lost")
+           "broken", "lost", "seconds")
 
 
 def rows(way, bounded=False):

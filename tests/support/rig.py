@@ -263,7 +263,7 @@ class Rig:
     def run(self, name, fault, messages, patience=120, state=None, **kind):
         """One fault, and messages of one kind (ledger.make); returns its row of the table. "wrong": what the state says otherwise than
         the ledger (`state`: what Books.compare is to know)."""
-        numbers = range(self.next_number, self.next_number + messages)
+        numbers, begun = range(self.next_number, self.next_number + messages), time.monotonic()
         self.next_number += messages
         if fresh := getattr(fault, "fresh", None):  # connections that were opened before it would be spared
             getattr(self, fresh).drop()
@@ -290,6 +290,7 @@ class Rig:
         self._let_the_queue_drain()
         row = {"fault": name, "struck": struck, **self.ledger.row(numbers), "refused": load.failed}
         row["wrong"] = self.books.compare(before, load, **(state or {}))
+        row["seconds"] = round(time.monotonic() - begun, 1)
         self.rows.append(row)
         return row
 
