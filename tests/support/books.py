@@ -126,14 +126,15 @@ class Books:
 
     def settle(self):
         """At the end: when the leases are over only what may have been taken is charged."""
-        while time.monotonic() < self.settled_at:
+        while True:
+            out = []
+            for account, least in self.least.items():
+                used, most = self.use(account), plus(least, self.stays[account])
+                if exceeds(used, most) or exceeds(least, used):
+                    out.append(f"{account} used {used} of {UNITS} in the end, not {least} to {most}")
+            if not out or time.monotonic() > self.settled_at:
+                return out
             time.sleep(0.5)
-        out = []
-        for account, least in self.least.items():
-            used, most = self.use(account), plus(least, self.stays[account])
-            if exceeds(used, most) or exceeds(least, used):
-                out.append(f"{account} used {used} of {UNITS} in the end, not {least} to {most}")
-        return out
 
     def _compare_quarantine(self, entries, viruses):
         """Each in quarantine once, whole, with its recipients; and nothing else there."""

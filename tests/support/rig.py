@@ -45,6 +45,7 @@ MAIN_CF = """
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 1s
+service_throttle_time = 1s
 lmtp_connect_timeout = 8s
 lmtp_lhlo_timeout = 8s
 lmtp_xforward_timeout = 8s
