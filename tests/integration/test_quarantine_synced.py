@@ -40,7 +40,7 @@ def story(text, reference):
         if when == "begun" and re.match(r"(write|writev|sendto|sendmsg)\(\d+<[^>]*(UNIX|socket)", call) and reference in call and "250 " in call:
             letters += "r"
         elif when == "ended" and good and re.match(r"f(data)?sync\(", call):
-            for letter, name in (("m", f"{reference}.eml.new>"), ("e", f"{reference}.env.new>"), ("d", "/state/quarantine>"), ("i", "/state/filter/data.mdb>")):
+            for letter, name in (("m", f"{reference}.eml.new>"), ("e", f"{reference}.env.new>"), ("d", "/state/quarantine>"), ("i", "/state/state/data.mdb>")):
                 letters += letter if name in call else ""
         elif when == "ended" and good and call.startswith("rename("):
             letters += "M" if f'{reference}.eml"' in call else "E" if f'{reference}.env"' in call else ""
@@ -59,7 +59,7 @@ class Story(unittest.TestCase):
     LINES = ('1 fsync(9</q/state/quarantine/AB12CD34.eml.new>) = 0', '1 fsync(9</q/state/quarantine/AB12CD34.env.new>) = 0',
              '1 rename("/q/state/quarantine/AB12CD34.env.new", "/q/state/quarantine/AB12CD34.env") = 0',
              '1 rename("/q/state/quarantine/AB12CD34.eml.new", "/q/state/quarantine/AB12CD34.eml") = 0',
-             '1 fsync(9</q/state/quarantine>) = 0', '2 fdatasync(5</q/state/filter/data.mdb>) = 0',
+             '1 fsync(9</q/state/quarantine>) = 0', '2 fdatasync(5</q/state/state/data.mdb>) = 0',
              '3 sendmsg(8<UNIX-STREAM:[1]>, {msg_iov=[{iov_base="250 2.0.0 Ok: quarantined, ref AB12CD34\\r\\n"}]}, 0) = 42')
 
     def judged(self, lines):
