@@ -180,7 +180,7 @@ class Books:
         verdict = lambda name: now["verdicts"].get(name, 0) - before["verdicts"].get(name, 0)
         rows = [("messages", now["messages"]["total"] - before["messages"]["total"], len(accepted)),
                 ("signed", now["signed"] - before["signed"], arrived),
-                ("passed", verdict("pass"), sum(not m.virus and not m.refused for m in accepted)),
+                ("passed", verdict("pass") + verdict("tag"), sum(not m.virus and not m.refused for m in accepted)),
                 ("quarantined", verdict("quarantine"), sum(m.virus for m in accepted)),
                 ("refused", verdict("reject"), sum(m.refused for m in accepted))]
         return [f"the filter counts {said} {name}, and there were {least}" for name, said, least in rows if said < least]
