@@ -237,7 +237,7 @@ check-haraka: ## the guide for Haraka, with the Haraka of npm (Node.js 20 or lat
 torture: ## every fault of the matrix by every way in, MESSAGES (100) each, and 1,000 starts; prints the ledger's tables
 	@tests/support/install-packages check
 	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@for way in after-queue after-queue-smtp before-queue pipe; do \
+	@for way in after-queue after-queue-smtp before-queue before-queue-by-line pipe; do \
 	    $(AS_ROOT) python3 tests/support/faults.py --build $(BUILD) --way $$way --messages $(or $(MESSAGES),100) || exit 1; done
 	@$(AS_ROOT) python3 tests/support/faults.py --build $(BUILD) --starts 1000
 

@@ -7,6 +7,8 @@ import unittest
 
 from support import ROOT, SandboxCase
 
+import foreign_signer
+
 PARALLEL = True
 
 FROM = b"From: Alice <alice@example.org>\r\n"
@@ -99,6 +101,18 @@ class Corpus(SandboxCase):
                 for tool in ("dkim-verify", "dkim-verify-opendkim"):
                     verified, lines = self.ours(tool, content)
                     self.assertEqual(verified, ["ed1", "rsa1"], (tool, lines))
+
+    def test_a_signature_of_the_authors_domain_leaves_as_it_came_and_alone(self):
+        file = self.box.make_key("example.org", "own", "rsa").rename(self.box.path("own.pem"))
+        self.assertEqual(self.box.postsluice("config", "reload").returncode, 0)  # ours it is not
+        text = PLAIN + EIGHT_BIT + b"\r\nGr\xc3\xbc\xc3\x9fe\r\n.\r\n"
+        field = foreign_signer.signature(file, "example.org", "own", text)
+        self.submit({"signed-already": field + text})
+        content = self.arrived("signed-already")
+        self.assertEqual((content.count(field), content.count(b"DKIM-Signature:")), (1, 1), content)
+        for tool in ("dkim-verify", "dkim-verify-opendkim"):
+            self.assertEqual(self.ours(tool, content)[0], ["own"], tool)
+        self.filter_lines("sign=already-signed", least=1)
 
     def test_the_verifiers_notice_a_changed_message(self):
         self.submit({"changed": PLAIN + b"\r\n" + TEXT})

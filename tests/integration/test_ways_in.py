@@ -10,6 +10,8 @@ import unittest
 
 from support import BUILD, SandboxCase, mails, reference_of
 
+import foreign_signer
+
 PARALLEL = True
 
 NOBODY = 65534
@@ -221,6 +223,21 @@ class Story:
                 self.assertEqual(len(delivery), 1, self.box.log())
                 self.assert_signed(delivery[0])
                 self.assertEqual(delivery[0].header("Bcc"), [])
+
+    def test_a_strangers_signature_leaves_as_it_came_and_verifies_beside_ours(self):
+        file = self.box.make_key("partner.example", "theirs", "rsa")
+        for method in ("relaxed", "simple"):
+            with self.subTest(method):
+                text = mails.plain("alice@example.org", "friend@example.net", f"a stranger's, {method}", extra="Content-Transfer-Encoding: 8bit\r\n",
+                                   body="Gr\u00fc\u00dfe,\r\n\r\n.a dot\r\n\ttabs  and   blanks \r\n" + "x" * 900 + "\r\n").encode()
+                field = foreign_signer.signature(file, "partner.example", "theirs", text, method)
+                story = self.box.send("alice@example.org", "friend@example.net", field + text, mail_options=["BODY=8BITMIME"])
+                self.assertEqual(story[-1][1], 250, story)
+                content = self.arrived(f"a stranger's, {method}")[0].content
+                self.assertEqual(content.count(field), 1, content)
+                lines, good = self.box.verify_dkim(content)
+                self.assertTrue(good, lines)
+                self.assertEqual(sorted(line.split()[3] for line in lines), ["s=ed1", "s=rsa1", "s=theirs"])
 
     @staticmethod
     def smuggling(number, end):

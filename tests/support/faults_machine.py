@@ -25,8 +25,9 @@ def killed(name, times=4):
     def fault(rig, load):
         for _ in range(times):
             load.pause(0.7)
-            rig.box.stop_daemon(name, signal.SIGKILL)
-            rig.box.start_daemon(name)
+            with rig.absent() if name == "contentfilter" else contextlib.nullcontext():
+                rig.box.stop_daemon(name, signal.SIGKILL)
+                rig.box.start_daemon(name)
         return times
     return fault
 
@@ -51,10 +52,11 @@ def stopped(name, seconds=2, times=2):
     def fault(rig, load):
         for _ in range(times):
             load.pause(0.3)
-            rig.box.processes[name].send_signal(signal.SIGSTOP)
-            load.pause(seconds)
-            time.sleep(0.5)
-            rig.box.processes[name].send_signal(signal.SIGCONT)
+            with rig.absent() if name == "contentfilter" else contextlib.nullcontext():
+                rig.box.processes[name].send_signal(signal.SIGSTOP)
+                load.pause(seconds)
+                time.sleep(0.5)
+                rig.box.processes[name].send_signal(signal.SIGCONT)
         return times
     return fault
 
@@ -128,8 +130,9 @@ def no_memory(name, after=10_000, seconds=3):
         memory = Scarcity(rig.box)
         process = memory.start(name)
         memory.begin(after, 1000)
-        load.begin()
-        rig.keep_busy(seconds)
+        with rig.absent():
+            load.begin()
+            rig.keep_busy(seconds)
         memory.end()
         died = process.poll() is not None
         if died:
@@ -164,11 +167,12 @@ def damaged(environment, how):
 
     def fault(rig, load):
         load.pause(0.7)
-        for name in ("policyd", "contentfilter"):
-            rig.box.stop_daemon(name, signal.SIGKILL)
-        harm(rig.box.path("state", environment, "data.mdb"))
-        for name in ("policyd", "contentfilter"):
-            rig.box.start_daemon(name)
+        with rig.absent():
+            for name in ("policyd", "contentfilter"):
+                rig.box.stop_daemon(name, signal.SIGKILL)
+            harm(rig.box.path("state", environment, "data.mdb"))
+            for name in ("policyd", "contentfilter"):
+                rig.box.start_daemon(name)
         load.pause(0.7)
         return 1
     return fault

@@ -14,10 +14,10 @@ def until_struck(rig, load, proxy, before, most):
     return proxy.struck - before
 
 
-def hop(at, do):
+def hop(at, do, before_it=None):
     def fault(rig, load):
         before, most = rig.hop.struck, max(3, len(load.numbers) // 8)
-        rig.hop.plan = {"at": at, "do": do, "budget": most}
+        rig.hop.plan = {"at": at, "do": do, "budget": most, "before": before_it}
         return until_struck(rig, load, rig.hop, before, most)
     fault.fresh = "hop"
     return fault
@@ -30,6 +30,16 @@ def octets(where, way, how, budget=None, **more):
         proxy.harm = {"way": way, "how": how, "budget": most, **more}
         return until_struck(rig, load, proxy, before, most)
     fault.fresh = where
+    return fault
+
+
+def at_command(command, how, answer=None):
+    """Between Postfix and the filter, where Postfix says this."""
+    def fault(rig, load):
+        before, most = rig.wire.struck, max(3, len(load.numbers) // 8)
+        rig.wire.harm = {"way": "up", "how": how, "command": command, "answer": answer, "budget": most}
+        return until_struck(rig, load, rig.wire, before, most)
+    fault.fresh = "wire"
     return fault
 
 
@@ -59,7 +69,7 @@ def sink(key, reply):
 
 def clients_leave(rig, load):
     """Clients that leave inside the content, after RCPT, after DATA, before the dot: nothing of theirs may arrive."""
-    left = 0
+    left = []
     for text in (b"", b"Subject: number 0\r\n\r\nprefix\r\n", b"Subject: number 0\r\n\r\nprefix\r\n.", b"Subject: number 0\r\n\r\nQUIT\r\n") * 3:
         session = rig.box.submit_session(LOGINS[0])
         session.mail(LOGINS[0])
@@ -68,6 +78,8 @@ def clients_leave(rig, load):
             session.docmd("DATA")
             session.send(text)
         session.close()
-        left += 1
+        left.append("late" if text else "early")
     load.join()
-    return left
+    for reached in left:
+        load.charges[LOGINS[0]].add(reached, 1)
+    return len(left)

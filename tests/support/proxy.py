@@ -80,14 +80,17 @@ class _Proxy:
 
 class ByteProxy(_Proxy):
     """`harm`: None, or {"way": "up" | "down", "how": "close" | "reset" | "freeze" | "split", "budget": N, "within": octets,
-    "piece": octets, "pause": seconds}. A connection that is to be cut is cut after a random number of octets up to `within`."""
+    "piece": octets, "pause": seconds}. A connection that is to be cut is cut after a random number of octets up to `within`.
+    With "command" (one that Postfix begins to speak with after it was answered: XFORWARD, RSET) the harm comes there: the connection
+    is cut before the command, or "answer" is said in the filter's place, which never sees it."""
 
     harm = None
+    turn = 0
 
     def _take(self):
         with self._lock:
             harm = self.harm
-            if not harm or harm["budget"] <= 0:
+            if not harm or harm["budget"] <= 0 or "command" in harm:
                 return None
             harm["budget"] -= 1
             out = dict(harm)
@@ -96,6 +99,19 @@ class ByteProxy(_Proxy):
         within = 256 if harm["budget"] % 2 == 0 else harm.get("within", 1 << 14)
         out["at"] = int(2 ** random.uniform(0, within.bit_length() - 1))
         return out
+
+    def _at_command(self, data):
+        """The harm, where this is the command that it waits for. Every second one, so that others pass between."""
+        with self._lock:
+            harm = self.harm
+            if not harm or "command" not in harm or not data.startswith(harm["command"]) or harm["budget"] <= 0:
+                return None
+            self.turn += 1
+            if self.turn % 2:
+                return None
+            harm["budget"] -= 1
+            self.struck += 1
+            return harm
 
     def _serve(self, client, server):
         harm = self._take()
@@ -114,6 +130,11 @@ class ByteProxy(_Proxy):
                     if not ways:
                         return
                     continue
+                if way == "up" and (at := self._at_command(data)):
+                    if at["how"] != "answer":
+                        return self._end(at["how"], client, server)
+                    client.sendall(at["answer"])
+                    data = data.split(b"\n", 1)[1]  # what was pipelined with it goes on
                 if ours and ours["how"] == "split":
                     self._split(data, target, ours)
                     continue
@@ -151,21 +172,31 @@ class ByteProxy(_Proxy):
 
 
 class HopProxy(_Proxy):
-    """`plan`: None, or {"at": stage, "do": what, "budget": N}. Stages: banner ehlo mail rcpt rcpt2 (the second of a
-    transaction) data content dot. What: octets to say instead of asking the server; ("lose",) asks it and hangs up without
+    """`plan`: None, or {"at": stage, "do": what, "budget": N}. Stages: banner ehlo xforward mail rcpt rcpt2 (the second of a
+    transaction) data content dot rset. What: octets to say instead of asking the server; ("lose",) asks it and hangs up without
     telling; ("hang up",) before asking; ("delay", s) asks and tells late; ("more", lines) tells it in that many lines.
-    Octets that begin with 421 are followed by a hang-up. Every second chance is taken, so that others pass between."""
+    Octets that begin with 421 are followed by a hang-up. Every second chance is taken, so that others pass between. "before": a
+    plan of the same kind that leads there (RSET is said after a refusal); it does not count as a strike."""
 
     plan = None
-    turn = 0
+
+    def __init__(self, listen, target):
+        self.turns = {}
+        super().__init__(listen, target)
 
     def _chance(self, *stages):
         with self._lock:
             plan = self.plan
-            if not plan or plan["budget"] <= 0 or plan["at"] not in stages:
+            if not plan or plan["budget"] <= 0:
                 return None
-            self.turn += 1
-            if self.turn % 2 and plan["at"] not in ("banner", "ehlo"):  # connections are few
+            before = plan.get("before")
+            if before and before["at"] in stages:
+                self.turns["before"] = self.turns.get("before", 0) + 1
+                return before["do"] if self.turns["before"] % 2 == 0 else None
+            if plan["at"] not in stages:
+                return None
+            self.turns["at"] = self.turns.get("at", 0) + 1
+            if self.turns["at"] % 2 and plan["at"] not in ("banner", "ehlo", "rset"):  # they are few
                 return None
             plan["budget"] -= 1
             self.struck += 1
@@ -207,7 +238,7 @@ class HopProxy(_Proxy):
                         return
                     verb = command[:4].upper().decode("latin-1")
                     recipients = 0 if verb == "MAIL" else recipients + (verb == "RCPT")
-                    stages = {"EHLO": ("ehlo",), "MAIL": ("mail",), "DATA": ("data",),
+                    stages = {"EHLO": ("ehlo",), "XFOR": ("xforward",), "MAIL": ("mail",), "DATA": ("data",), "RSET": ("rset",),
                               "RCPT": ("rcpt2",) if recipients == 2 else ("rcpt",)}.get(verb, ())
                 do = self._chance(*stages)
                 if isinstance(do, bytes) and command == b"banner":
@@ -274,14 +305,34 @@ class HopProxy(_Proxy):
                 return None
             server.close()  # without a dot: the server forgets the message
             return self._hello()
-        server.sendall(b"".join(content))
-        reply = self._reply(down)
-        if do:
-            self.lost(b"".join(content))
+        content = b"".join(content)
+        server.sendall(content)
+        try:
+            reply = self._reply(down)
+        except (OSError, EOFError):
+            self.lost(content)  # it may have been taken
+            raise
+        if reply.startswith(b"2"):
+            self.taken(content)
+        lost = bool(do) or self._gone(client)
+        if lost:
+            self.lost(content)
         if do == ("lose",):
             return None
-        client.sendall(self._altered(reply, do))
+        try:
+            client.sendall(self._altered(reply, do))
+        except OSError:
+            if not lost:
+                self.lost(content)
+            raise
         return server, down
+
+    @staticmethod
+    def _gone(end):
+        """Whether nobody is there any more to hear what we would say."""
+        poll = select.poll()
+        poll.register(end, select.POLLHUP)
+        return bool(poll.poll(0))
 
     @staticmethod
     def _swallow(up):
@@ -290,4 +341,7 @@ class HopProxy(_Proxy):
         return None
 
     def lost(self, content):
-        """Called with each message that was taken, whose reply is lost, or may come too late or too long."""
+        """Called with each message that was taken, or may have been, whose reply is lost, or may come too late or too long."""
+
+    def taken(self, content):
+        """Called with each message that the server took."""

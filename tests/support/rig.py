@@ -12,7 +12,8 @@ import subprocess
 import threading
 import time
 
-from ledger import Ledger, make
+from books import Books, Charges
+from ledger import Ledger, make, number_of
 from proxy import ByteProxy, HopProxy
 from sandbox import Sandbox
 from shifted import ShiftedSandbox
@@ -27,12 +28,14 @@ check_timeout = "5 seconds"
 next_hop_reply_timeout = "5 seconds"
 spool_memory = "8 KiB"
 max_tries = 100
+bounces_per_hour = 1000000
 [policyd]
 lease = "30 seconds"
 [profile.bulk]
 inherits = "default"
-limits   = ["unlimited messages per minute", "1000000 recipients per hour", "1000000 recipients per day"]
+limits   = ["unlimited messages per minute", "1000000 messages per day", "1000000 recipients per hour", "1000000 recipients per day"]
 lock     = { after = ["1000 virus"], for = "30 minutes" }
+symbols  = { GTUBE = { action = "reject" } }
 [[assign]]
 profile = "bulk"
 login   = ["*@example.org"]
@@ -42,6 +45,7 @@ MAIN_CF = """
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 1s
+service_throttle_time = 1s
 lmtp_connect_timeout = 8s
 lmtp_lhlo_timeout = 8s
 lmtp_xforward_timeout = 8s
@@ -66,11 +70,12 @@ smtp_destination_concurrency_failed_cohort_limit = 1000
 
 
 class Load:
-    """Four clients that send numbered messages, each over a session that it opens again where it broke; 4xx is tried again. What a fault does to the
-    rig it does in the meantime: `pause` waits a while, and says whether the clients still send."""
+    """Four clients that send numbered messages, each over a session that it opens again where it broke; 4xx is tried again. What a
+    fault does to the rig it does in the meantime: `pause` waits a while, and says whether the clients still send."""
 
     def __init__(self, rig, numbers, waits=False, **kind):
         self.rig, self.numbers, self.failed = rig, list(numbers), []
+        self.charges = {login: Charges() for login in LOGINS}
         self.begun = threading.Event()
         if not waits:
             self.begin()
@@ -91,23 +96,56 @@ class Load:
             while left and not self.over:
                 try:
                     session = session or self.rig.box.submit_session(login)
-                    refused = session.sendmail(login, left, message.text)  # raises only where all of them are
-                    self.rig.ledger.accepted.update(r for r in left if r not in refused)
-                    left = list(refused)
-                    if left and time.monotonic() > deadline:
-                        self.failed.append(f"{number}: {refused}")
-                        break
-                    time.sleep(0.2 if left else 0)
+                    left, trouble = self._transaction(session, login, message, left)
                 except (smtplib.SMTPException, OSError) as error:
-                    if time.monotonic() > deadline:
-                        self.failed.append(f"{number}: {error}")
-                        break
-                    if not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused) and session:
+                    trouble = error
+                    if session:
                         session.close()
                         session = None
-                    time.sleep(0.2)  # a client's pause before it tries again
+                if left and time.monotonic() > deadline:
+                    self.failed.append(f"{number}: {trouble}")
+                    break
+                time.sleep(0.2 if left else 0)  # a client's pause before it tries again
         if session:
             session.close()
+
+    def _transaction(self, session, login, message, to):
+        """Tries once. Returns to whom it is still to go, and why. What it may cost its account is noted as it goes on."""
+        charges, taken, refused = self.charges[login], [], {}
+        reached = "early"
+        try:
+            if (reply := session.mail(login, [f"size={len(message.text)}"]))[0] != 250:
+                return self._put_off(session, to, reply)
+            for recipient in to:
+                if (reply := session.rcpt(recipient))[0] == 250:
+                    taken.append(recipient)
+                else:
+                    refused[recipient] = reply
+            if not taken or (reply := session.docmd("DATA"))[0] != 354:
+                return self._put_off(session, to, reply)
+            reached = "late"
+            session.send(re.sub(rb"(?m)^\.", b"..", message.text) + b".\r\n")
+            reply = session.getreply()
+            reached = "done" if reply[0] == 250 or (reply[0] == 550 and message.refused) else reached
+            if reached == "late":
+                return self._put_off(session, to, reply)
+        finally:
+            if taken:
+                charges.add(reached, len(taken))
+            if reached == "late":
+                self.rig.ledger.sent_again.update(taken)
+        self.rig.ledger.accepted.update(taken)
+        if reply[0] == 550:
+            self.rig.ledger.refuse(message.number, taken, reply[1].decode())
+            session.rset()
+        return list(refused), refused
+
+    @staticmethod
+    def _put_off(session, to, reply):
+        if reply[0] == 421:
+            raise smtplib.SMTPServerDisconnected(str(reply))
+        session.rset()
+        return to, reply
 
     def begin(self):
         self.begun.set()
@@ -123,24 +161,17 @@ class Load:
             thread.join()
 
 
-# How Postfix reaches the filter: the example, and where the filter listens there (in `text` and as a proxy's end).
-def _lmtp(box):
-    return box.path("queue/postsluice/filter"), box.path("queue/postsluice/filter-itself")
+# How Postfix reaches the filter: the example, what its main.cf has besides, and where the filter listens there (in its file and
+# behind a proxy).
+def _unix(name):
+    return lambda box: (box.path("queue/postsluice", name), box.path("queue/postsluice", name + "-itself"))
 
 
-def _before_queue(box):
-    return box.path("queue/postsluice/before-queue"), box.path("queue/postsluice/before-queue-itself")
-
-
-def _pipe(box):
-    return box.path("queue/postsluice/pipe"), box.path("queue/postsluice/pipe-itself")
-
-
-def _smtp(box):
-    return (box.address, 10587), (box.address, 10588)
-
-
-WAYS = {"after-queue": _lmtp, "after-queue-smtp": _smtp, "before-queue": _before_queue, "pipe": _pipe}
+WAYS = {"after-queue": ("after-queue", "", _unix("filter")),
+        "after-queue-smtp": ("after-queue-smtp", "", lambda box: ((box.address, 10587), (box.address, 10588))),
+        "before-queue": ("before-queue", "", _unix("before-queue")),
+        "before-queue-by-line": ("before-queue", "smtpd_proxy_options =\n", _unix("before-queue")),
+        "pipe": ("pipe", "", _unix("pipe"))}
 
 
 def _endpoint(end):
@@ -152,13 +183,16 @@ class Rig:
     where asked for. `shifted`: with clocks of its own."""
 
     def __init__(self, build, small=None, way="after-queue", shifted=False):
-        self.box = box = (ShiftedSandbox if shifted else Sandbox)(build, way, overrides=OVERRIDES, main_cf=MAIN_CF)
+        example, more, ends = WAYS[way]
+        self.way = way
+        self.box = box = (ShiftedSandbox if shifted else Sandbox)(build, example, overrides=OVERRIDES, main_cf=MAIN_CF + more)
         self.proxies, self.mounts, self.next_number, self.rows = [], [], 1, []
         self.ledger = Ledger(box.sink)
+        self.books = Books(self)
         try:
             for name, size in (small or {}).items():
                 self._mount(box.path(name), size)
-            front, inner = WAYS[way](box)
+            front, inner = ends(box)
             hop, back = box.path("run/hop"), box.path("run/back")
             reentry = box.path("queue/public/postsluice-reentry")
             text = box.config_file.read_text()
@@ -169,6 +203,7 @@ class Rig:
             self.wire, self.hop, self.back = ByteProxy(front, inner), HopProxy(hop, back), ByteProxy(back, reentry)
             self.proxies = [self.wire, self.hop, self.back]
             self.hop.lost = self._reply_lost
+            self.hop.taken = lambda content: self.ledger.taken.append((time.monotonic(), number_of(content)))
             box.sink.lost = lambda delivery: self.ledger.lost_replies.update(delivery.recipients)
             box.start()
         except BaseException:
@@ -189,8 +224,16 @@ class Rig:
             subprocess.run(["cp", "-a", f"{aside}/.", path], check=True)
 
     def _reply_lost(self, content):
-        number = re.search(rb"^Subject: number (\d+)\r$", content, re.MULTILINE)
-        self.ledger.lost_replies.update(self.ledger.messages[int(number.group(1))].recipients)
+        self.ledger.lost_replies.update(self.ledger.messages[number_of(content)].recipients)
+
+    @contextlib.contextmanager
+    def absent(self):
+        """The filter is gone, or stopped, in the meantime: what the next hop takes about then it may never hear of."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.ledger.absent.append((begin, time.monotonic()))
 
     def stop(self):
         for proxy in self.proxies:
@@ -218,12 +261,14 @@ class Rig:
             self.box.flush()
             time.sleep(0.5)
 
-    def run(self, name, fault, messages, patience=120, **kind):
-        """One fault, and messages of one kind (ledger.make); returns its row of the table."""
-        numbers = range(self.next_number, self.next_number + messages)
+    def run(self, name, fault, messages, patience=120, state=None, **kind):
+        """One fault, and messages of one kind (ledger.make); returns its row of the table. "wrong": what the state says otherwise than
+        the ledger (`state`: what Books.compare is to know)."""
+        numbers, begun = range(self.next_number, self.next_number + messages), time.monotonic()
         self.next_number += messages
         if fresh := getattr(fault, "fresh", None):  # connections that were opened before it would be spared
             getattr(self, fresh).drop()
+        before = self.books.read(LOGINS)
         load = Load(self, numbers, waits=getattr(fault, "comes_first", False), **kind)
         try:
             struck = fault(self, load)
@@ -238,13 +283,15 @@ class Rig:
         while time.monotonic() < deadline:
             self.ledger.read_sink()
             if kind.get("virus"):
-                self._read_quarantine()
+                self.books.read_quarantine()
             if not self.ledger.open(numbers):
                 break
             self.box.flush()
             time.sleep(0.5)
         self._let_the_queue_drain()
         row = {"fault": name, "struck": struck, **self.ledger.row(numbers), "refused": load.failed}
+        row["wrong"] = self.books.compare(before, load, **(state or {}))
+        row["seconds"] = round(time.monotonic() - begun, 1)
         self.rows.append(row)
         return row
 
@@ -269,7 +316,3 @@ class Rig:
     def complaints(self):
         """How often the logs speak of a full disk."""
         return self.told_of("no room|No space left|nsufficient system storage")
-
-    def _read_quarantine(self):
-        for entry in self.box.postsluice("quarantine", "list", json_output=True)["entries"]:
-            self.ledger.kept.update(str(r).strip("<>") for r in entry["recipients"])
