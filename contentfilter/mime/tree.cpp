@@ -2,6 +2,7 @@
 #include "contentfilter/mime/tree.hpp"
 
 #include "contentfilter/mime/decoders.hpp"
+#include "contentfilter/mime/letter.hpp"
 #include "contentfilter/mime/structure.hpp"
 #include "shared/core/text.hpp"
 
@@ -59,6 +60,7 @@ result<std::shared_ptr<const tree>> tree::build(const std::shared_ptr<const spoo
         if (!inner) return inner.error();
         if (auto done = finder.scan(*unpacked, *inner, i); !done) return done.error();
     }
+    mark_letter(made->parts_);
     return std::shared_ptr<const tree>{std::move(made)};
 }
 

@@ -23,12 +23,13 @@ struct part {
     unsigned depth = 0;                  ///< 0 for the root
     content_fields fields;               ///< type, charset, disposition, all file names
     bool container = false;              ///< a multipart or message/rfc822 whose content is further parts
+    bool letter = false;                 ///< shown to the reader as the letter or a piece of it (letter.hpp)
     std::shared_ptr<const spool> source; ///< where the content lies: the message, or what was decoded of it
     std::uint64_t begin = 0, end = 0;    ///< the encoded content there
 
     [[nodiscard]] bool is_text() const; ///< shown to a person as text, HTML too
     [[nodiscard]] bool is_html() const;
-    [[nodiscard]] bool is_attachment() const; ///< has a file name or says so
+    [[nodiscard]] bool is_attachment() const; ///< has a file name or says so; may be a piece of the letter all the same
     [[nodiscard]] std::string label() const;  ///< for evidence: "1.2 (invoice.pdf)"
 };
 
