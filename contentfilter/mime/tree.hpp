@@ -2,7 +2,8 @@
 // The parts of a message, read once from its spool and immutable after: all checks use one tree concurrently. No part
 // is kept in memory: a leaf is a range of the spool that decoded() and text() read in pieces. Structure is found by one
 // pass over the lines (structure.cpp) so that neither a long preamble nor a million parts cost memory; what header
-// fields mean is GMime's work (fields.cpp). Embedded messages are descended into, also those that were sent as base64.
+// fields mean is GMime's work (fields.cpp). Embedded messages are descended into, also those that were sent as base64;
+// files that a text encloses are parts of it (enclosed.hpp).
 // Over max_parts, max_part_depth, or the header bounds there is no tree: errc::too_large (the runner's finding
 // MIME_BOUND).
 #pragma once
@@ -45,6 +46,9 @@ public:
 private:
     std::vector<part> parts_;
 };
+
+/// The content of a part into a spool of its own, with its transfer encoding undone.
+[[nodiscard]] result<std::shared_ptr<const spool>> unpacked(const part& of, const config::filter_settings& bounds);
 
 using piece_visitor = std::function<bool(std::string_view)>;
 /// Visits up to `most` octets of the content with its transfer encoding undone; stops where `visit` returns false.
