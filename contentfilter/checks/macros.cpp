@@ -6,6 +6,7 @@
 //   MACRO_DANGEROUS     they run without a click, and start programs or load code: quarantine, virus
 //   EXTERNAL_TEMPLATE   a template is loaded from the web when the document is opened
 //   DOCUMENT_ENCRYPTED  cannot be read without a password
+//   DOCUMENT_DAMAGED    cannot be read as a whole, though an office may
 //   DOCUMENT_BOUND      more than is looked at
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/finding_list.hpp"
@@ -24,6 +25,7 @@ namespace {
 void judge(const worker::document& document, const std::string& label, finding_list& found) {
     const auto where = document.path.empty() ? label : label + ": " + printable(document.path, 200);
     if (document.macros) found.add("MACRO_DOCUMENT", 2, where);
+    if (document.damaged) found.add("DOCUMENT_DAMAGED", 1, where);
     if (!document.autorun.empty()) found.add("MACRO_AUTORUN", 3, where + ": " + document.autorun);
     if (!document.autorun.empty() && !document.calls.empty()) {
         auto& f = found.add("MACRO_DANGEROUS", 8, where + ": " + document.autorun + "; " + document.calls);
@@ -39,7 +41,7 @@ void judge(const worker::document_report& report, const std::string& label, find
     const auto why = report.detail.empty() ? label : label + ": " + printable(report.detail, 200);
     if (report.has(worker::encrypted)) found.add("DOCUMENT_ENCRYPTED", 1, why);
     constexpr std::uint64_t bounds =
-        worker::too_many | worker::too_large | worker::too_slow | worker::no_memory | worker::bomb;
+        worker::too_deep | worker::too_many | worker::too_large | worker::too_slow | worker::no_memory | worker::bomb;
     if ((report.flags & bounds) != 0) found.add("DOCUMENT_BOUND", 6, why);
 }
 
@@ -56,6 +58,17 @@ worker::unpack_bounds bounds_of(const config::settings& s, std::chrono::millisec
     return out;
 }
 
+/// Is there anything in the part to look into, at its beginning or behind something else?
+bool is_of_interest(const mime::part& part) {
+    const auto begins = [](std::string_view octets) {
+        return worker::is_compound(octets) || worker::is_archive(octets);
+    };
+    // Text that nobody is to save needs no look at the rest.
+    if (part.is_text() && !part.is_attachment()) return begins(beginning_of(part, scan_workers::looks_at));
+    const auto ends = ends_of(part);
+    return begins(ends.beginning) || ends.compound || worker::ends_as_zip(ends.end);
+}
+
 } // namespace
 
 boost::asio::awaitable<std::vector<finding>> macros(check_context context) {
@@ -63,9 +76,7 @@ boost::asio::awaitable<std::vector<finding>> macros(check_context context) {
     if (!context.mime) co_return found.take();
     const auto settings = context.message->settings;
     for (const auto& part : context.mime->parts()) {
-        if (part.container) continue;
-        const auto beginning = beginning_of(part, scan_workers::looks_at);
-        if (!worker::is_compound(beginning) && !worker::is_archive(beginning)) continue;
+        if (part.container || !is_of_interest(part)) continue;
         const auto workers = context.resources->workers;
         if (!workers) throw std::runtime_error{"no scan workers"};
         const auto file = copy_of(part, settings->contentfilter);

@@ -2,7 +2,9 @@
 #include "contentfilter/checks/part_file.hpp"
 
 #include "contentfilter/intake/digest.hpp"
+#include "contentfilter/worker/signatures.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
@@ -27,6 +29,13 @@ part_ends ends_of(const mime::part& part) {
                            if (out.beginning.size() < kept_beginning)
                                out.beginning.append(piece.substr(0, kept_beginning - out.beginning.size()));
                            out.end.append(piece);
+                           // The mark may lie across two pieces.
+                           const auto fresh =
+                               std::min(out.end.size(), piece.size() + worker::compound_magic.size() - 1);
+                           out.compound =
+                               out.compound ||
+                               std::string_view{out.end}.substr(out.end.size() - fresh).find(worker::compound_magic) !=
+                                   std::string_view::npos;
                            if (out.end.size() > 4 * kept_end) out.end.erase(0, out.end.size() - kept_end);
                            return true;
                        }),

@@ -13,6 +13,7 @@ namespace postsluice::contentfilter {
 struct part_ends {
     std::string beginning; ///< up to 64 KiB
     std::string end;       ///< at least the last 66 KiB, where there are as many
+    bool compound = false; ///< a compound file begins somewhere in it, or eight octets look like that
     std::uint64_t size = 0;
 };
 /// Throws std::runtime_error where the spool cannot be read.

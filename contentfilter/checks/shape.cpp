@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// shape (content): what a letter is made of, whatever it says. Files that go with it are not looked at.
+// shape (content): what a letter is made of, whatever it says. Files that only go with it are not looked at.
 // docs/checks/shape.md.
 //   HIDDEN_TEXT   letters in HTML that the reader cannot see: 1 to 3, by their share
 //   IMAGE_ONLY    HTML of images and next to no text
 //   URL_ONLY      a text that is URLs: 0 to 1.5, from content.url_only_share on
 //   URL_ONE_LINE  one line, with a URL in it, and nothing else
 //   RANDOM_WORDS  words that cannot be spoken
-//   TEXT_BOUND    a text with more octets or elements than are looked at
+//   CHARSET_UNKNOWN  in a charset that is none: what a reader makes of it nobody knows
+//   CHARSET_INVALID  octets that are no characters of the declared charset: 0.3, or 0.8 where it is a text of them
+//   TEXT_BOUND    a text with more octets, elements or rules of style than are looked at
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/code_points.hpp"
 #include "contentfilter/checks/finding_list.hpp"
@@ -21,6 +23,10 @@ namespace {
 constexpr std::size_t least_words = 20;                     // fewer say nothing about a text
 constexpr std::size_t shortest_word = 6, longest_word = 24; // digests and keys are longer
 constexpr std::size_t most_consonants = 5;                  // at a stretch; "Angstschweiss" has more, and is one word
+// Of a text's octets: a letter with a wrong label has a few in a hundred, where its language has accents. What is less
+// is a slip, and more is no text of such a language.
+constexpr double noticed_invalid = 0.005, many_invalid = 0.2;
+constexpr std::size_t short_of_many = 50; // octets: a short letter may have any share
 
 bool is_invisible(char32_t c) {
     return (c >= 0x200b && c <= 0x200f) || (c >= 0x2000 && c <= 0x200a) || c == 0xa0 || c == 0xad || c == 0x34f ||
@@ -123,6 +129,17 @@ void judge_text(std::string_view text, const std::string& where, const config::c
         out.add("RANDOM_WORDS", 1.5, std::to_string(std::lround(share * 100)) + " % of the words in " + where);
 }
 
+void judge_charset(const mime::body& body, const std::string& where, finding_list& out) {
+    const auto& faults = body.faults();
+    if (faults.unknown) out.add("CHARSET_UNKNOWN", 0.5, where + ": " + printable(body.of().fields.charset, 60));
+    if (faults.invalid == 0) return;
+    const auto share = static_cast<double>(faults.invalid) / static_cast<double>(faults.octets);
+    if (share < noticed_invalid) return;
+    const bool many = share > many_invalid && faults.invalid > short_of_many;
+    out.add("CHARSET_INVALID", many ? 0.8 : 0.3,
+            std::to_string(faults.invalid) + " octets of " + std::to_string(faults.octets) + " in " + where);
+}
+
 } // namespace
 
 boost::asio::awaitable<std::vector<finding>> shape(check_context context) {
@@ -133,6 +150,7 @@ boost::asio::awaitable<std::vector<finding>> shape(check_context context) {
         const auto where = "part " + body.of().path;
         if (body.page()) judge_page(*body.page(), where, bounds, out);
         judge_text(body.text(), where, bounds, out);
+        judge_charset(body, where, out);
     }
     for (const auto& bound : context.content->texts_beyond())
         out.add("TEXT_BOUND", 1, bound);

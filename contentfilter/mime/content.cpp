@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/mime/content.hpp"
 
-#include "contentfilter/mime/charset.hpp"
 #include "contentfilter/mime/cpu_time.hpp"
 #include "shared/core/text.hpp"
 
@@ -28,13 +27,21 @@ constexpr std::array trace_fields{"Received"sv,
                                   "In-Reply-To"sv,
                                   "Return-Path"sv,
                                   "Authentication-Results"sv};
-constexpr std::size_t longest_field = 8192;
+/// Of one field encoded words are undone so far; what comes then is read as it stands.
+constexpr std::size_t longest_decoded = 65536;
 /// Of one message: a part that comes after so much work on HTML is read without its layout.
 constexpr std::chrono::seconds max_html_time{2};
 
 bool is_trace(std::string_view name) {
     return std::any_of(trace_fields.begin(), trace_fields.end(),
                        [&](std::string_view one) { return iequals(one, name); });
+}
+
+/// Is a URL too long for its host to be seen: does what is before its path go on beyond what is read?
+bool hides_host(std::string_view text) {
+    if (text.size() <= url::max_length) return false;
+    const auto begin = text.find_first_not_of("/\\ \t\r\n", text.find(':') + 1);
+    return begin == std::string_view::npos || text.find_first_of("/\\?#", begin) >= url::max_length;
 }
 
 /// The content of a part with its transfer encoding undone.
@@ -95,10 +102,19 @@ private:
     void read_header() {
         for (const auto& field : message_.header.fields) {
             if (is_trace(field.name())) continue;
-            const auto value = field.value().substr(0, longest_field);
-            const bool coded = value.find("=?") != std::string_view::npos;
-            urls_in(coded ? decode_text(value) : field.unfolded().substr(0, longest_field), url_place::header,
-                    std::string{field.name()});
+            const std::string name{field.name()};
+            const auto value = field.value();
+            const auto coded = value.substr(0, longest_decoded).find("=?") != std::string_view::npos;
+            if (!coded) {
+                urls_in(field.unfolded(), url_place::header, name);
+            } else {
+                urls_in(decode_text(value.substr(0, longest_decoded)), url_place::header, name);
+                // A URL on the border is seen whole in one of the two.
+                if (value.size() > longest_decoded)
+                    urls_in(value.substr(longest_decoded - url::max_length), url_place::header, name);
+            }
+            if (value.size() > longest_decoded && value.find("=?", longest_decoded) != std::string_view::npos)
+                beyond(name + ": encoded words after " + std::to_string(longest_decoded / 1024) + " KiB of the field");
         }
     }
 
@@ -106,7 +122,8 @@ private:
         auto source = read_part(p, bounds_.max_text.value);
         if (source.cut) into_.texts_beyond.push_back("part " + p.path + ": text over " + to_string(bounds_.max_text));
         std::string converted;
-        const auto utf8 = to_utf8(source.all, p.fields.charset, converted);
+        charset_faults faults;
+        const auto utf8 = to_utf8(source.all, p.fields.charset, converted, faults);
         if (!converted.empty())
             into_.bodies.emplace_back(p, std::move(converted));
         else if (source.borrowed)
@@ -115,6 +132,7 @@ private:
             into_.bodies.emplace_back(p, std::move(source.owned));
         else
             into_.bodies.emplace_back(p, std::string{utf8});
+        into_.bodies.back().note(faults);
         urls_in(into_.bodies.back().text(), url_place::text, "part " + p.path);
     }
 
@@ -123,7 +141,8 @@ private:
         if (source.cut) into_.texts_beyond.push_back("part " + p.path + ": HTML over " + to_string(bounds_.max_html));
         std::string converted;
         const auto charset = p.fields.charset.empty() ? html_charset(source.all) : std::string_view{p.fields.charset};
-        auto page = shown(to_utf8(source.all, charset, converted));
+        charset_faults faults;
+        auto page = shown(to_utf8(source.all, charset, converted, faults));
         if (!page.beyond.empty()) into_.texts_beyond.push_back("part " + p.path + ": " + page.beyond);
         if (!page.links_beyond.empty()) beyond(page.links_beyond);
         const auto where = "part " + p.path;
@@ -132,6 +151,7 @@ private:
         for (auto& link : page.anchors)
             add_anchor(std::move(link), where);
         into_.bodies.emplace_back(p, std::move(page));
+        into_.bodies.back().note(faults);
         urls_in(into_.bodies.back().text(), url_place::html, where);
     }
 
@@ -162,9 +182,12 @@ private:
 
     /// False where no more are taken.
     bool add_url(std::string_view text, url_place place, const std::string& where) {
+        if (hides_host(text))
+            beyond("a URL with more than " + std::to_string(url::max_length) + " octets before its path, " + where);
         if (into_.urls.size() >= bounds_.max_urls) {
-            if (!known_.contains(std::string{text})) beyond("more than " + std::to_string(bounds_.max_urls) + " URLs");
-            return into_.links_beyond.empty();
+            const bool known = known_.contains(std::string{text});
+            if (!known) beyond("more than " + std::to_string(bounds_.max_urls) + " URLs");
+            return known;
         }
         if (auto to = read_url(text); to && known_.insert(to->text).second)
             into_.urls.push_back({std::move(*to), place, where});

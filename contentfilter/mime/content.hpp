@@ -7,6 +7,7 @@
 // Throws std::runtime_error where the spool cannot be read: the temporary error of the check that asks.
 #pragma once
 
+#include "contentfilter/mime/charset.hpp"
 #include "contentfilter/mime/html_text.hpp"
 #include "contentfilter/mime/tree.hpp"
 #include "contentfilter/mime/urls.hpp"
@@ -39,11 +40,15 @@ public:
     [[nodiscard]] std::string_view text() const noexcept { return text_; }
     /// What was found beside the text of HTML; null for other texts.
     [[nodiscard]] const html_text* page() const noexcept { return page_.get(); }
-    /// Is it a part of the letter, and not a file that goes with it?
-    [[nodiscard]] bool in_letter() const { return !of_->is_attachment(); }
+    /// Is it a part of the letter, and not only a file that goes with it?
+    [[nodiscard]] bool in_letter() const noexcept { return of_->letter; }
+    /// Where it is not what its charset says.
+    [[nodiscard]] const charset_faults& faults() const noexcept { return faults_; }
+    void note(const charset_faults& faults) noexcept { faults_ = faults; }
 
 private:
     const part* of_;
+    charset_faults faults_;
     std::unique_ptr<const std::string> owned_;
     std::unique_ptr<const html_text> page_;
     std::string_view text_;

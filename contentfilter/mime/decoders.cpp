@@ -6,6 +6,7 @@
 #include <gmime/gmime.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <iconv.h>
 
@@ -14,6 +15,26 @@ namespace postsluice::contentfilter::mime {
 namespace {
 
 void* const no_conversion = reinterpret_cast<void*>(-1); // what iconv_open() returns on failure
+
+/// Names that mailers and browsers know and iconv does not: "x-sjis", "cp-850", "windows-31j".
+std::string usual_name(std::string_view charset) {
+    struct alias {
+        std::string_view from, to;
+    };
+    constexpr std::array<alias, 6> others{{{"sjis", "shift_jis"},
+                                           {"windows-31j", "cp932"},
+                                           {"mac-roman", "macintosh"},
+                                           {"unicode-1-1-utf-7", "utf-7"},
+                                           {"unicode-2-0-utf-7", "utf-7"},
+                                           {"csunicode11utf7", "utf-7"}}};
+    auto name = to_lower(charset);
+    if (name.starts_with("x-")) name.erase(0, 2);
+    for (const auto& other : others)
+        if (name == other.from) return std::string{other.to};
+    for (const std::string_view page : {"cp-", "dos-", "ibm-"})
+        if (name.starts_with(page)) return "cp" + name.substr(page.size());
+    return name;
+}
 
 void* open_conversion(std::string_view charset) {
     const auto known = [](char c) {
@@ -25,9 +46,12 @@ void* open_conversion(std::string_view charset) {
         return no_conversion;
     for (const std::string_view same : {"utf-8", "utf8", "us-ascii", "ascii"})
         if (iequals(charset, same)) return no_conversion;
-    // GMime knows the names that mailers invented ("x-sjis", "cp-850").
-    const char* name = g_mime_charset_iconv_name(std::string{charset}.c_str());
-    return name ? iconv_open("UTF-8", name) : no_conversion;
+    for (const auto& spelling : {std::string{charset}, usual_name(charset)}) {
+        const char* name = g_mime_charset_iconv_name(spelling.c_str());
+        void* const opened = name ? iconv_open("UTF-8", name) : no_conversion;
+        if (opened != no_conversion) return opened;
+    }
+    return no_conversion;
 }
 
 } // namespace
@@ -35,6 +59,23 @@ void* open_conversion(std::string_view charset) {
 struct transfer_decoder::impl {
     GMimeEncoding state{};
     std::string out;
+    bool begun = true; // uuencode: the line that begins the data was seen
+    std::string line;  // what matters of the one at hand until then
+
+    /// What comes after the line that begins the data, which GMime leaves to its callers.
+    std::string_view after_begin(std::string_view encoded) {
+        constexpr std::string_view mark = "begin ";
+        while (!begun && !encoded.empty()) {
+            const auto newline = encoded.find('\n');
+            line.append(encoded.substr(0, std::min(newline, mark.size() - std::min(mark.size(), line.size()))));
+            encoded.remove_prefix(newline == std::string_view::npos ? encoded.size() : newline + 1);
+            if (newline == std::string_view::npos) break;
+            begun = line == mark;
+            line.clear();
+        }
+        if (begun) state.save |= GMIME_UUDECODE_STATE_BEGIN;
+        return encoded;
+    }
 };
 
 transfer_decoder::transfer_decoder(transfer_encoding encoding) {
@@ -54,6 +95,7 @@ transfer_decoder::transfer_decoder(transfer_encoding encoding) {
     if (known == GMIME_CONTENT_ENCODING_DEFAULT) return;
     impl_ = std::make_unique<impl>();
     g_mime_encoding_init_decode(&impl_->state, known);
+    impl_->begun = encoding != transfer_encoding::uuencode;
 }
 transfer_decoder::~transfer_decoder() = default;
 
@@ -65,10 +107,12 @@ std::string_view transfer_decoder::step(std::string_view encoded, bool last) {
     return std::string_view{impl_->out}.substr(0, size);
 }
 std::string_view transfer_decoder::feed(std::string_view encoded) {
-    return impl_ ? step(encoded, false) : encoded;
+    if (!impl_) return encoded;
+    if (!impl_->begun) encoded = impl_->after_begin(encoded);
+    return impl_->begun ? step(encoded, false) : std::string_view{};
 }
 std::string_view transfer_decoder::finish() {
-    return impl_ ? step("", true) : std::string_view{};
+    return impl_ && impl_->begun ? step("", true) : std::string_view{};
 }
 
 charset_decoder::charset_decoder(std::string_view charset)
@@ -108,6 +152,7 @@ std::string_view charset_decoder::feed(std::string_view octets) {
             if (why == E2BIG) continue;
         }
         out_[used++] = '?';
+        ++invalid_;
         ++in;
         --left;
     }

@@ -36,11 +36,14 @@ public:
     /// Whether it does anything at all.
     [[nodiscard]] bool converts() const noexcept;
     [[nodiscard]] std::string_view feed(std::string_view octets);
+    /// Octets so far that became '?'.
+    [[nodiscard]] std::size_t invalid() const noexcept { return invalid_; }
 
 private:
     void* handle_;     // iconv_t
     std::string rest_; // an incomplete character at the end of the last piece
     std::string out_;
+    std::size_t invalid_ = 0;
 };
 
 } // namespace postsluice::contentfilter::mime

@@ -16,7 +16,6 @@ namespace {
 constexpr double smallest_letters = 2; // pixels: nobody reads smaller ones
 constexpr double least_opacity = 0.1;
 constexpr int least_contrast = 12; // of 255, in any of the three
-constexpr std::size_t longest_style = 8192;
 
 struct named_colour {
     std::string_view name;
@@ -95,6 +94,13 @@ bool far_off(std::string_view value) {
     return number && *number <= -900;
 }
 
+/// A size of bounded length, since a rule for many selectors keeps it as often.
+std::string size_as_kept(std::string_view value) {
+    std::string_view unit;
+    const auto number = leading_number(value, unit);
+    return number ? std::to_string(*number).append(unit.substr(0, 8)) : std::string{value.substr(0, 32)};
+}
+
 std::optional<colour> background_of(std::string_view value) {
     if (value.find("url(") != std::string_view::npos || value.find("gradient") != std::string_view::npos)
         return colour{};
@@ -115,7 +121,7 @@ void declare(declarations& into, std::string_view name, std::string_view value) 
         std::string_view unit;
         if (const auto number = leading_number(value, unit)) into.opacity = unit == "%" ? *number / 100 : *number;
     } else if (name == "font-size")
-        into.font_size = value;
+        into.font_size = size_as_kept(value);
     else if (name == "color") {
         into.letters = read_colour(value);
         if (!into.letters && value != "transparent") into.letters = colour{};
@@ -127,6 +133,39 @@ void declare(declarations& into, std::string_view name, std::string_view value) 
         into.no_extent = into.no_extent || is_nothing(value);
     else if (name == "text-indent" || name == "left" || name == "top" || name == "margin-left" || name == "margin-top")
         into.aside = into.aside || far_off(value);
+}
+
+/// Where what begins at `at` ends in which a comment is none: a string, or url(...) without quotes; `at` if it is
+/// neither.
+std::size_t end_of_literal(std::string_view css, std::size_t at) {
+    if (css[at] == '"' || css[at] == '\'') {
+        const auto end = css.find_first_of(css[at] == '"' ? "\"\n" : "'\n", at + 1);
+        return end == std::string_view::npos ? css.size() : end + 1;
+    }
+    if (css[at] != '(' || at < 3 || !iequals(css.substr(at - 3, 3), "url")) return at;
+    const auto first = css.find_first_not_of(" \t\r\n", at + 1);
+    if (first == std::string_view::npos || css[first] == '"' || css[first] == '\'') return at;
+    const auto end = css.find(')', at);
+    return end == std::string_view::npos ? css.size() : end + 1;
+}
+
+/// A comment may stand between any two words, and parts them.
+std::string without_comments(std::string_view css) {
+    std::string out;
+    out.reserve(css.size());
+    for (std::size_t at = 0; at < css.size();) {
+        if (css.substr(at, 2) == "/*") {
+            const auto end = css.find("*/", at + 2);
+            if (end == std::string_view::npos) break;
+            out += ' ';
+            at = end + 2;
+            continue;
+        }
+        const auto end = std::max(end_of_literal(css, at), at + 1);
+        out += css.substr(at, end - at);
+        at = end;
+    }
+    return out;
 }
 
 double pixels(const std::string& size, double inherited) {
@@ -150,7 +189,7 @@ bool looks_like(const colour& a, const colour& b) noexcept {
 std::optional<colour> read_colour(std::string_view text) {
     text = trim(text);
     if (text.starts_with('#')) return hex_colour(text.substr(1));
-    const auto word = to_lower(text.substr(0, 64));
+    const auto word = to_lower(text);
     if (word.starts_with("rgb")) {
         const auto open = word.find('('), close = word.find(')');
         if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
@@ -179,7 +218,7 @@ void declarations::add(const declarations& later) {
 
 declarations read_declarations(std::string_view css) {
     declarations out;
-    const auto lower = to_lower(css.substr(0, longest_style));
+    const auto lower = to_lower(css.find("/*") == std::string_view::npos ? std::string{css} : without_comments(css));
     std::string_view rest = lower;
     while (!rest.empty()) {
         // A semicolon within url(data:...;...) ends nothing.
@@ -196,7 +235,9 @@ declarations read_declarations(std::string_view css) {
     return out;
 }
 
-void style_sheet::add(std::string_view css) {
+void style_sheet::add(std::string_view sheet) {
+    const auto text = without_comments(sheet);
+    std::string_view css = text;
     while (!css.empty()) {
         const auto open = css.find('{');
         if (open == std::string_view::npos) return;
@@ -206,8 +247,6 @@ void style_sheet::add(std::string_view css) {
             depth += css[end] == '{' ? 1 : css[end] == '}' ? -1 : 0;
         const auto inside = css.substr(open + 1, end - open - 2 + (end == css.size() && css[end - 1] != '}' ? 1U : 0U));
         css.remove_prefix(end);
-        while (const auto comment = selectors.find("*/") + 1)
-            selectors.remove_prefix(comment + 1);
         selectors = trim(selectors);
         if (selectors.starts_with("<!--")) selectors = trim(selectors.substr(4));
         if (const auto statement = selectors.rfind(';'); statement != std::string_view::npos)
@@ -219,9 +258,17 @@ void style_sheet::add(std::string_view css) {
 void style_sheet::add_rule(std::string_view selectors, const declarations& what) {
     for (auto one : split(selectors, ',')) {
         one = trim(one);
-        if (one.empty() || one.size() > 200 || one.find_first_of(" \t\r\n>+~:[*") != std::string_view::npos) continue;
-        if (rules_.size() >= max_rules) return;
-        rules_[to_lower(one)].add(what);
+        if (one.empty() || one.find_first_of(" \t\r\n>+~:[*") != std::string_view::npos) continue;
+        const auto name = to_lower(one);
+        auto at = rules_.find(name);
+        if (at == rules_.end()) {
+            if (rules_.size() >= max_rules) {
+                cut_ = true;
+                continue;
+            }
+            at = rules_.emplace(name, declarations{}).first;
+        }
+        at->second.add(what);
     }
 }
 
@@ -231,7 +278,7 @@ declarations style_sheet::of(std::string_view kind, std::string_view classes, st
         if (const auto at = rules_.find(selector); at != rules_.end()) out.add(at->second);
     };
     take(std::string{kind});
-    const auto lower = to_lower(classes.substr(0, 1024));
+    const auto lower = to_lower(classes);
     for (std::string_view rest = lower; !rest.empty();) {
         rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n\f"), rest.size()));
         const auto word = rest.substr(0, rest.find_first_of(" \t\r\n\f"));
@@ -240,7 +287,7 @@ declarations style_sheet::of(std::string_view kind, std::string_view classes, st
         take("." + std::string{word});
         take(std::string{kind} + "." + std::string{word});
     }
-    if (!id.empty()) take("#" + to_lower(id.substr(0, 200)));
+    if (!id.empty()) take("#" + to_lower(id));
     return out;
 }
 

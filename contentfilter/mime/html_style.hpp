@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // As much of CSS as decides whether a reader sees a text: the declarations of a style attribute, and style sheets with
 // simple selectors (an element's kind, a class, an id, or kind.class). Others, and those inside @-rules, are taken for
-// rules of another screen. Pure; any octets.
+// rules of another screen. All of it is read in linear time; only the rules that are kept are bounded. Pure; any
+// octets.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct colour {
 struct declarations {
     std::optional<bool> displayed, visible, clipped; ///< display, visibility, overflow:hidden
     std::optional<double> opacity;
-    std::optional<std::string> font_size; ///< as written
+    std::optional<std::string> font_size; ///< a number and its unit, or a word
     std::optional<colour> letters, behind;
     bool no_extent = false; ///< a height or width of nothing
     bool aside = false;     ///< moved off the screen
@@ -38,15 +39,18 @@ struct declarations {
 
 class style_sheet {
 public:
-    static constexpr std::size_t max_rules = 1000;
-    void add(std::string_view css);
+    /// Distinct selectors; no letter needs as many. What is beyond holds for nothing, and is told.
+    static constexpr std::size_t max_rules = 10'000;
+    void add(std::string_view sheet);
     [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
+    [[nodiscard]] bool cut() const noexcept { return cut_; }
     /// `classes`: the class attribute.
     [[nodiscard]] declarations of(std::string_view kind, std::string_view classes, std::string_view id) const;
 
 private:
     void add_rule(std::string_view selectors, const declarations& what);
     std::map<std::string, declarations, std::less<>> rules_; // by "p", ".class", "p.class", "#id"
+    bool cut_ = false;
 };
 
 /// What an element inherits, and what becomes of it with its declarations.

@@ -3,6 +3,7 @@
 
 #include "contentfilter/mime/html_style.hpp"
 #include "contentfilter/mime/html_tree.hpp"
+#include "contentfilter/mime/urls.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
@@ -82,6 +83,9 @@ public:
 
     void read(const GumboNode& root) {
         collect_styles(root);
+        if (sheet_.cut())
+            out_.beyond += (out_.beyond.empty() ? "more than " : ", more than ") +
+                           std::to_string(style_sheet::max_rules) + " rules of style";
         enter(root, {});
         while (!stack_.empty()) {
             auto& top = stack_.back();
@@ -232,7 +236,8 @@ private:
             out_.links_beyond = "more than " + std::to_string(bound) + " " + std::string{what};
     }
 
-    static constexpr std::size_t max_anchor_text = 1024, max_target = 2048;
+    // A target over url::max_length must show that it is.
+    static constexpr std::size_t max_anchor_text = 1024, max_target = url::max_length + 1;
     html_text& out_;
     const config::content_settings& bounds_;
     flow shown_, hidden_;

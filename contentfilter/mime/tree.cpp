@@ -2,27 +2,14 @@
 #include "contentfilter/mime/tree.hpp"
 
 #include "contentfilter/mime/decoders.hpp"
+#include "contentfilter/mime/enclosed.hpp"
+#include "contentfilter/mime/letter.hpp"
 #include "contentfilter/mime/structure.hpp"
 #include "shared/core/text.hpp"
 
 #include <algorithm>
 
 namespace postsluice::contentfilter::mime {
-
-namespace {
-
-/// The content of `of` into a spool of its own, decoded.
-result<std::shared_ptr<const spool>> unpack(const part& of, const config::filter_settings& bounds) {
-    auto unpacked = std::make_shared<spool>(bounds.spool_memory, bounds.spool_directory);
-    result<void> written;
-    auto read = decoded(of, ~std::uint64_t{0},
-                        [&](std::string_view piece) { return (written = unpacked->append(piece)).has_value(); });
-    if (!read) return read.error();
-    if (!written) return written.error();
-    return std::shared_ptr<const spool>{std::move(unpacked)};
-}
-
-} // namespace
 
 bool part::is_html() const {
     return fields.type == "text/html" || fields.type == "application/xhtml+xml";
@@ -50,16 +37,35 @@ result<std::shared_ptr<const tree>> tree::build(const std::shared_ptr<const spoo
     // ever.
     for (std::size_t i = 0; i < made->parts_.size(); ++i) {
         const auto& p = made->parts_[i];
-        if (p.container || !p.fields.type.starts_with("message/") || p.fields.encoding == transfer_encoding::identity)
+        if (p.container || p.fields.encoding == transfer_encoding::uuencode) continue;
+        if (p.fields.type == "text/plain") {
+            if (auto done = find_enclosed(made->parts_, i, bounds); !done) return done.error();
             continue;
+        }
+        if (is_tnef(p)) {
+            if (auto done = find_in_tnef(made->parts_, i, bounds); !done) return done.error();
+            continue;
+        }
+        if (p.fields.encoding == transfer_encoding::identity) continue;
         if (p.fields.type != "message/rfc822" && p.fields.type != "message/global") continue;
-        const auto unpacked = unpack(p, bounds);
-        if (!unpacked) return unpacked.error();
-        const auto inner = parse_header(**unpacked, bounds);
+        const auto inner_octets = unpacked(p, bounds);
+        if (!inner_octets) return inner_octets.error();
+        const auto inner = parse_header(**inner_octets, bounds);
         if (!inner) return inner.error();
-        if (auto done = finder.scan(*unpacked, *inner, i); !done) return done.error();
+        if (auto done = finder.scan(*inner_octets, *inner, i); !done) return done.error();
     }
+    mark_letter(made->parts_);
     return std::shared_ptr<const tree>{std::move(made)};
+}
+
+result<std::shared_ptr<const spool>> unpacked(const part& of, const config::filter_settings& bounds) {
+    auto out = std::make_shared<spool>(bounds.spool_memory, bounds.spool_directory);
+    result<void> written;
+    auto read = decoded(of, ~std::uint64_t{0},
+                        [&](std::string_view piece) { return (written = out->append(piece)).has_value(); });
+    if (!read) return read.error();
+    if (!written) return written.error();
+    return std::shared_ptr<const spool>{std::move(out)};
 }
 
 result<void> decoded(const part& of, std::uint64_t most, const piece_visitor& visit) {

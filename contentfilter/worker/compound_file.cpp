@@ -29,14 +29,21 @@ struct raw_entry { // [MS-CFB] section 2.6.1
     std::uint64_t size = 0;
 };
 
+/// A name's unit as UTF-8; half a surrogate pair is kept by itself, so that different names stay different.
+void add_unit(std::string& to, std::uint16_t unit) {
+    const auto octet = [&](unsigned value) { to += static_cast<char>(value); };
+    if (unit == '/') return octet('?'); // it parts the names of a path
+    if (unit < 0x80) return octet(unit);
+    if (unit < 0x800) return octet(0xC0U | unit >> 6U), octet(0x80U | (unit & 0x3FU));
+    octet(0xE0U | unit >> 12U);
+    octet(0x80U | (unit >> 6U & 0x3FU));
+    octet(0x80U | (unit & 0x3FU));
+}
+
 raw_entry parse_entry(std::string_view at) {
     raw_entry out;
     const auto length = std::min<std::size_t>(little_endian<std::uint16_t>(at, 64), 64);
-    for (std::size_t i = 0; i + 2 <= length; i += 2) {
-        const auto unit = little_endian<std::uint16_t>(at, i);
-        if (unit == 0) break;
-        out.name += unit < 0x80 && unit != '/' ? static_cast<char>(unit) : '?';
-    }
+    out.name = compound_name(at.substr(0, length));
     out.kind = static_cast<unsigned char>(at[66]);
     out.left = little_endian<std::uint32_t>(at, 68);
     out.right = little_endian<std::uint32_t>(at, 72);
@@ -47,6 +54,16 @@ raw_entry parse_entry(std::string_view at) {
 }
 
 } // namespace
+
+std::string compound_name(std::string_view utf16) {
+    std::string out;
+    for (std::size_t i = 0; i + 2 <= utf16.size(); i += 2) {
+        const auto unit = little_endian<std::uint16_t>(utf16, i);
+        if (unit == 0) break;
+        add_unit(out, unit);
+    }
+    return out;
+}
 
 result<compound_file> compound_file::open(std::string_view octets, std::size_t max_entries) {
     compound_file out{octets};
@@ -109,7 +126,11 @@ result<void> compound_file::read_directory(std::uint32_t start, std::size_t max_
     while (!waiting.empty()) {
         const auto now = std::move(waiting.back());
         waiting.pop_back();
-        if (now.which >= raw.size() || seen[now.which] || now.depth > max_depth) continue;
+        if (now.which >= raw.size() || seen[now.which]) continue;
+        if (now.depth > max_depth) {
+            too_deep_ = true;
+            continue;
+        }
         seen[now.which] = true;
         const auto& r = raw[now.which];
         waiting.push_back({r.left, now.parent, now.depth});

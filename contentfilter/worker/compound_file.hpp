@@ -13,19 +13,24 @@
 
 namespace postsluice::contentfilter::worker {
 
+/// A name, UTF-16 of the least octet first up to its end or a NUL, as UTF-8 (surrogates one by one); '/' becomes '?'.
+[[nodiscard]] std::string compound_name(std::string_view utf16);
+
 class compound_file {
 public:
     /// `octets` stay the caller's. errc::malformed; errc::too_large over `max_entries`.
     [[nodiscard]] static result<compound_file> open(std::string_view octets, std::size_t max_entries);
 
     struct entry {
-        std::string path; ///< "Macros/VBA/dir", names as UTF-8 where they are ASCII, '?' elsewhere
+        std::string path; ///< "Macros/VBA/dir", each name as compound_name() has it
         bool stream = false;
         std::uint32_t start = 0;
         std::uint64_t size = 0;
     };
     /// All that can be reached from the root.
     [[nodiscard]] const std::vector<entry>& entries() const noexcept { return entries_; }
+    /// Are there storages inside each other beyond what is followed?
+    [[nodiscard]] bool too_deep() const noexcept { return too_deep_; }
     /// Null where there is none; the case of letters does not matter.
     [[nodiscard]] const entry* find(std::string_view path) const;
     /// Up to `most` octets; fewer where the chain breaks off.
@@ -48,6 +53,7 @@ private:
     std::vector<std::uint32_t> table_;
     std::string mini_table_, mini_stream_;
     std::vector<entry> entries_;
+    bool too_deep_ = false;
 };
 
 } // namespace postsluice::contentfilter::worker

@@ -14,6 +14,7 @@ namespace postsluice::contentfilter::worker {
 struct document {
     std::string path;     ///< within the part; empty: the part itself
     bool macros = false;  ///< it holds macros (VBA, or sheets of Excel 4 macros)
+    bool damaged = false; ///< some of it cannot be read, and may hold anything
     std::string autorun;  ///< procedures that run without a click, "AutoOpen, Workbook_Open"
     std::string calls;    ///< words of the source that start programs or load code, "Shell, powershell"
     std::string external; ///< a template that is loaded from the web when the document is opened
@@ -35,6 +36,7 @@ struct document_report {
         out.number(documents.size());
         for (const auto& d : documents) {
             out.number(d.macros);
+            out.number(d.damaged);
             for (const auto* text : {&d.path, &d.autorun, &d.calls, &d.external})
                 out.text(*text);
         }
@@ -47,11 +49,12 @@ struct document_report {
         if (!in.number(out.flags) || !in.text(out.detail) || !in.number(count)) return std::nullopt;
         for (std::uint64_t i = 0; i < count; ++i) {
             document d;
-            std::uint64_t macros = 0;
-            if (!in.number(macros) || !in.text(d.path) || !in.text(d.autorun) || !in.text(d.calls) ||
-                !in.text(d.external))
+            std::uint64_t macros = 0, damaged = 0;
+            if (!in.number(macros) || !in.number(damaged) || !in.text(d.path) || !in.text(d.autorun) ||
+                !in.text(d.calls) || !in.text(d.external))
                 return std::nullopt;
             d.macros = macros != 0;
+            d.damaged = damaged != 0;
             out.documents.push_back(std::move(d));
         }
         if (!in.done()) return std::nullopt;

@@ -43,14 +43,15 @@ void decompress_chunk(std::string& out, std::string_view chunk, std::size_t most
 }
 
 struct module_place {
-    std::string stream;
+    std::string stream;       // in the project's code page
+    std::string unicode_name; // the same, as storages name it
     std::uint32_t offset = 0;
 };
 
 /// The modules of a dir stream ([MS-OVBA] section 2.3.4.2): records of id, size and content, but for one that lies
 /// about its size.
 std::vector<module_place> modules_of(std::string_view dir) {
-    constexpr std::uint16_t version = 0x0009, stream_name = 0x001A, text_offset = 0x0031;
+    constexpr std::uint16_t version = 0x0009, stream_name = 0x001A, unicode_name = 0x0032, text_offset = 0x0031;
     std::vector<module_place> out;
     for (std::size_t at = 0; at + 6 <= dir.size();) {
         const auto id = little_endian<std::uint16_t>(dir, at);
@@ -58,7 +59,8 @@ std::vector<module_place> modules_of(std::string_view dir) {
         at += 6;
         if (size > dir.size() - at) break;
         const auto content = dir.substr(at, size);
-        if (id == stream_name) out.push_back({std::string{content}, 0});
+        if (id == stream_name) out.push_back({std::string{content}, {}, 0});
+        if (id == unicode_name && !out.empty()) out.back().unicode_name = compound_name(content);
         if (id == text_offset && !out.empty()) out.back().offset = little_endian<std::uint32_t>(content, 0);
         at += size;
     }
@@ -130,30 +132,74 @@ std::string vba_decompress(std::string_view octets, std::size_t most) {
     return out;
 }
 
+namespace {
+
+class project_reader {
+public:
+    project_reader(const compound_file& from, std::size_t most)
+        : from_{from}
+        , most_{most}
+        , left_{4 * most} {}
+
+    /// `dir`: the entry of a project's dir stream.
+    void read(const compound_file::entry& dir) {
+        out_.present = true;
+        const auto list = vba_decompress(octets_of(dir, max_dir), max_dir);
+        out_.cut = out_.cut || list.size() >= max_dir;
+        const auto modules = modules_of(list);
+        out_.damaged = out_.damaged || modules.empty(); // a project has one module at least
+        const auto folder = dir.path.substr(0, dir.path.size() - 3);
+        for (const auto& m : modules) {
+            if (out_.text.size() >= most_ || left_ == 0) {
+                out_.cut = true;
+                return;
+            }
+            read(m, folder);
+        }
+    }
+    [[nodiscard]] vba_source take() { return std::move(out_); }
+
+private:
+    void read(const module_place& m, const std::string& folder) {
+        const auto* stream = from_.find(folder + m.unicode_name);
+        if (m.unicode_name.empty() || !stream) stream = from_.find(folder + m.stream);
+        if (!stream || !stream->stream) {
+            out_.damaged = true;
+            return;
+        }
+        const auto octets = octets_of(*stream, most_);
+        if (m.offset >= octets.size()) return; // no source: stomped
+        out_.text += vba_decompress(std::string_view{octets}.substr(m.offset), most_ - out_.text.size());
+        if (out_.text.size() >= most_) out_.cut = true;
+        out_.text += '\n';
+    }
+
+    std::string octets_of(const compound_file::entry& of, std::size_t most) {
+        most = std::min(most, left_);
+        auto octets = from_.read(of, most);
+        out_.cut = out_.cut || (of.size > most && octets.size() == most);
+        left_ -= octets.size();
+        return octets;
+    }
+
+    static constexpr std::size_t max_dir = 1U << 20U;
+    const compound_file& from_;
+    std::size_t most_, left_; // many streams may be the same octets over and over
+    vba_source out_;
+};
+
+} // namespace
+
 vba_source read_vba(const compound_file& from, std::size_t most) {
-    vba_source out;
     constexpr std::string_view suffix = "vba/dir";
-    constexpr std::size_t max_dir = 1U << 20U;
+    project_reader reader{from, most};
     for (const auto& e : from.entries()) {
         const auto path = lowered(e.path);
         if (!e.stream || !path.ends_with(suffix)) continue;
         if (path.size() > suffix.size() && path[path.size() - suffix.size() - 1] != '/') continue;
-        out.present = true;
-        const auto folder = e.path.substr(0, e.path.size() - 3);
-        for (const auto& m : modules_of(vba_decompress(from.read(e, max_dir), max_dir))) {
-            const auto* module_stream = from.find(folder + m.stream);
-            if (!module_stream || !module_stream->stream) continue;
-            const auto octets = from.read(*module_stream, most);
-            if (m.offset >= octets.size()) continue;
-            out.text += vba_decompress(std::string_view{octets}.substr(m.offset), most - out.text.size());
-            if (out.text.size() >= most) {
-                out.cut = true;
-                return out;
-            }
-            out.text += '\n';
-        }
+        reader.read(e);
     }
-    return out;
+    return reader.take();
 }
 
 std::string autorun_names(std::string_view source) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Macro source out of a VBA project ([MS-OVBA]), and what it does. Pure and bounded: no more than `most` octets are
-// unpacked. Source that was removed while the compiled code stayed ("stomped") yields no text; that there is a project
-// is then all that is known.
+// unpacked, of four times as many, and 1 MiB of a project's list of modules. Source that was removed while the compiled
+// code stayed ("stomped") yields no text; that there is a project is then all that is known.
 #pragma once
 
 #include "contentfilter/worker/compound_file.hpp"
@@ -16,7 +16,8 @@ namespace postsluice::contentfilter::worker {
 
 struct vba_source {
     bool present = false; ///< there is a project
-    bool cut = false;     ///< its source is longer than `most`
+    bool cut = false;     ///< its source is longer than `most`, or its list of modules than is read
+    bool damaged = false; ///< no module is listed, or one that is not there
     std::string text;     ///< all modules
 };
 /// Looks for a project anywhere in the file: Word, Excel and vbaProject.bin keep it in different storages.

@@ -4,6 +4,7 @@
 #include "contentfilter/worker/archive_reader.hpp"
 #include "contentfilter/worker/compound_file.hpp"
 #include "contentfilter/worker/document_inspection.hpp"
+#include "contentfilter/worker/legacy_office.hpp"
 #include "contentfilter/worker/vba.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -19,7 +20,8 @@ void as_compound_file(std::string_view input) {
     for (const auto& e : file->entries())
         fuzz::require(file->read(e, 100'000).size() <= std::min<std::size_t>(input.size(), 100'000),
                       "a stream holds no more than the file");
-    (void)read_vba(*file, 65536);
+    fuzz::require(read_vba(*file, 65536).text.size() <= 65536 + most, "source is bounded");
+    (void)read_legacy_office(*file, 100'000);
 }
 
 } // namespace

@@ -79,8 +79,9 @@ BOOST_AUTO_TEST_CASE(html_is_read_as_it_is_shown_and_files_are_not_read) {
     };
     BOOST_TEST(of("From: a@example.org\r\nContent-Type: text/html\r\n\r\n"
                   "<p>Log<b>in</b>: a@ex<i>ample</i>.org<p>Pass<span>word</span>: hunter2"));
-    BOOST_TEST(!of(with_attachment("Content-Type: text/plain; name=accounts.txt\r\n",
-                                   "login: a@example.org\r\nPassword: hunter2")));
+    BOOST_TEST(
+        !of(with_attachment("Content-Type: text/plain\r\nContent-Disposition: attachment; filename=accounts.txt\r\n",
+                            "login: a@example.org\r\nPassword: hunter2")));
 }
 
 BOOST_AUTO_TEST_CASE(the_evidence_holds_nothing_of_the_text) {
@@ -98,6 +99,20 @@ BOOST_AUTO_TEST_CASE(letters_are_folded_beyond_ascii) {
     BOOST_TEST(folded("\U0001F600\u4f8b") == "\U0001F600\u4f8b");
     BOOST_TEST(folded("a\xff") == "a\ufffd");
     BOOST_TEST(folded("\xe2\x82") == "\ufffd\ufffd");
+}
+
+BOOST_AUTO_TEST_CASE(a_name_takes_no_letter_out_of_sight) {
+    const auto found = [](const std::string& type) {
+        const auto all =
+            run_check("credentials",
+                      make_message("From: A <a@example.org>\r\nSubject: Re: quota\r\nContent-Type: " + type +
+                                   "\r\n\r\nE-mail: a@example.org\r\nPassword: hunter2\r\n"),
+                      shipped());
+        return find_symbol(all, "CREDENTIALS") != nullptr;
+    };
+    BOOST_TEST(found("text/plain; name=reply.txt"));
+    BOOST_TEST(found("text/plain\r\nContent-Disposition: attachment; filename=reply.txt")); // shown as the letter
+    BOOST_TEST(!found("application/octet-stream; name=reply.txt"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

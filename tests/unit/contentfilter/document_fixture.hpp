@@ -11,6 +11,21 @@
 
 namespace postsluice::contentfilter::testing {
 
+/// UTF-16, the least octet first, of UTF-8 within the basic plane.
+inline std::string utf16(std::string_view utf8) {
+    std::string out;
+    for (std::size_t at = 0; at < utf8.size();) {
+        const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(utf8[at + i]); };
+        const std::size_t size = octet(0) < 0x80 ? 1 : octet(0) < 0xE0 ? 2 : 3;
+        unsigned unit = octet(0);
+        if (size == 2) unit = (octet(0) & 0x1FU) << 6U | (octet(1) & 0x3FU);
+        if (size == 3) unit = (octet(0) & 0xFU) << 12U | (octet(1) & 0x3FU) << 6U | (octet(2) & 0x3FU);
+        out += le16(unit);
+        at += size;
+    }
+    return out;
+}
+
 /// A stream of a compound file, by its whole path: "Macros/VBA/dir".
 struct ole_stream {
     std::string path, content;
@@ -91,12 +106,11 @@ private:
     std::string directory() const {
         std::string out;
         for (const auto& n : nodes_) {
-            std::string name;
-            for (const char c : n.name)
-                name += std::string{c} + std::string(1, '\0');
+            auto name = utf16(n.name);
+            const auto used = name.size() + 2;
             name.resize(64);
-            out += name + le16(2 * n.name.size() + 2) + static_cast<char>(n.kind) + '\1' + le32(none) + le32(n.right) +
-                   le32(n.child) + std::string(16 + 4 + 16, '\0') + le32(n.start) + le32(n.content.size()) + le32(0);
+            out += name + le16(used) + static_cast<char>(n.kind) + '\1' + le32(none) + le32(n.right) + le32(n.child) +
+                   std::string(16 + 4 + 16, '\0') + le32(n.start) + le32(n.content.size()) + le32(0);
         }
         out.resize((out.size() + sector - 1) / sector * sector);
         return out;
@@ -187,15 +201,11 @@ inline std::string vba_compress(std::string_view text) {
     return out;
 }
 
-/// The streams of a VBA project of one module, below `storage` ("Macros/", "_VBA_PROJECT_CUR/", "").
-inline std::vector<ole_stream> vba_project(const std::string& storage, const std::string& source) {
-    const std::string name = "Module1";
-    const auto wide = [](const std::string& text) {
-        std::string out;
-        for (const char c : text)
-            out += std::string{c} + std::string(1, '\0');
-        return out;
-    };
+/// The streams of a VBA project of one module, below `storage` ("Macros/", "_VBA_PROJECT_CUR/", ""). `name`: the
+/// module's, UTF-8; `code_page_name`: the same in the project's code page.
+inline std::vector<ole_stream> vba_project(const std::string& storage, const std::string& source,
+                                           const std::string& name = "Module1",
+                                           const std::string& code_page_name = "Module1") {
     const auto record = [](unsigned id, const std::string& content) {
         return le16(id) + le32(content.size()) + content;
     };
@@ -204,14 +214,29 @@ inline std::vector<ole_stream> vba_project(const std::string& storage, const std
                      record(0x03, le16(1252)) + record(0x04, "Project") + record(0x05, "") + record(0x40, "") +
                      record(0x06, "") + record(0x3D, "") + record(0x07, le32(0)) + record(0x08, le32(0)) + le16(0x09) +
                      le32(4) + le32(1) + le16(1) + record(0x0C, "") + record(0x3C, "") + record(0x0F, le16(1)) +
-                     record(0x13, le16(0xFFFF)) + record(0x19, name) + record(0x47, wide(name)) + record(0x1A, name) +
-                     record(0x32, wide(name)) + record(0x1C, "") + record(0x48, "") +
+                     record(0x13, le16(0xFFFF)) + record(0x19, code_page_name) + record(0x47, utf16(name)) +
+                     record(0x1A, code_page_name) + record(0x32, utf16(name)) + record(0x1C, "") + record(0x48, "") +
                      record(0x31, le32(compiled.size())) + record(0x1E, le32(0)) + record(0x2C, le16(0xFFFF)) +
                      record(0x21, "") + record(0x2B, "") + record(0x10, "");
     return {{storage + "VBA/dir", vba_compress(dir)},
             {storage + "VBA/_VBA_PROJECT", std::string("\xCC\x61\xFF\xFF\0\0\0", 7)},
             {storage + "VBA/" + name, compiled + vba_compress("Attribute VB_Name = \"Module1\"\r\n" + source)},
             {storage + "PROJECT", "ID=\"{00000000-0000-0000-0000-000000000000}\"\r\nModule=Module1\r\n"}};
+}
+
+/// A record of Excel's binary format ([MS-XLS] section 2.1.4).
+inline std::string biff(unsigned id, const std::string& content) {
+    return le16(id) + le16(content.size()) + content;
+}
+/// BOUNDSHEET: `kind` 0 is a table, 1 a sheet of Excel 4 macros, 2 a chart.
+inline std::string biff_sheet(char kind, const std::string& name) {
+    return biff(0x85, le32(0) + '\0' + kind + static_cast<char>(name.size()) + '\0' + name);
+}
+/// The workbook's own records around `more`, and a sheet.
+inline std::string biff_workbook(const std::string& more) {
+    const auto begin = [](unsigned kind) { return biff(0x809, le16(0x600) + le16(kind) + std::string(12, '\0')); };
+    return begin(5) + biff(0x42, le16(1200)) + more + biff(0x0A, "") + begin(0x10) +
+           biff(0x200, std::string(14, '\0')) + biff(0x0A, "");
 }
 
 inline std::string word_document(const std::string& source) {
@@ -221,7 +246,7 @@ inline std::string word_document(const std::string& source) {
 }
 inline std::string excel_document(const std::string& source) {
     auto streams = vba_project("_VBA_PROJECT_CUR/", source);
-    streams.push_back({"Workbook", std::string(5000, 'X')});
+    streams.push_back({"Workbook", biff_workbook(biff_sheet(0, "Table"))});
     return ole_writer::write(streams);
 }
 inline std::string plain_document() {

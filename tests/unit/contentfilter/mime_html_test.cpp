@@ -25,6 +25,14 @@ std::string repeated(std::string_view piece, std::size_t octets) {
     return out;
 }
 
+/// "r0,r1,r2,"
+std::string numbered(const std::string& before, const std::string& after, int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i)
+        out += before + std::to_string(i) + after;
+    return out;
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(mime_html_test)
@@ -74,6 +82,10 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_seen_is_hidden) {
         "<style>.a{display:none}</style><p class='b a'>x</p>",
         "<p id=q>x</p><style>#q , p.z { font-size : 0 }</style>",
         "<style>/* c */ div{color:#fff}</style><div>x</div>",
+        "<p style='/* ; */ display:none'>x</p>",
+        "<p style='color:/**/white'>x</p>",
+        "<style>p/**/{/*}*/display:none}</style><p>x</p>",
+        "<style>p{background:url(/*);display:none}</style><p>x</p>",
     };
     for (const auto* html : hiding)
         BOOST_TEST_CONTEXT(html) {
@@ -188,6 +200,32 @@ BOOST_AUTO_TEST_CASE(each_bound_is_named_and_what_is_within_it_is_read) {
     BOOST_TEST(page.anchors.empty());
 }
 
+BOOST_AUTO_TEST_CASE(padding_shows_nothing_that_is_hidden) {
+    const auto rules = [](int count) { return numbered(".r", "{color:red}", count); };
+    const std::string hiding[] = {
+        "<p style='" + repeated("margin:0;", 20'000) + "display:none'>x</p>",
+        "<p style='display:" + std::string(20'000, ' ') + "none'>x</p>",
+        "<p style='color:rgb(" + std::string(200, ' ') + "255,255,255)'>x</p>",
+        "<p style='font-size:" + std::string(200, '0') + "px'>x</p>",
+        "<style>.h{" + repeated("margin:0;", 20'000) + "display:none}</style><p class=h>x</p>",
+        "<style>.h{display:none}</style><p class='" + repeated("a ", 20'000) + "h'>x</p>",
+        "<style>." + std::string(300, 'h') + "{display:none}</style><p class=" + std::string(300, 'h') + ">x</p>",
+        "<style>#" + std::string(300, 'h') + "{display:none}</style><p id=" + std::string(300, 'h') + ">x</p>",
+        "<style>" + rules(9'000) + ".h{display:none}</style><p class=h>x</p>",
+        "<style>/*" + std::string(20'000, '{') + "*/.h{display:none}</style><p class=h>x</p>",
+    };
+    for (const auto& html : hiding)
+        BOOST_TEST_CONTEXT(html.substr(0, 40)) {
+            const auto page = read(html);
+            BOOST_TEST(page.hidden == "x");
+            BOOST_TEST(page.beyond == "");
+        }
+    const auto page = read("<style>" + rules(11'000) + ".h{display:none}</style><p class=h>x</p>");
+    BOOST_TEST(page.beyond == "more than 10000 rules of style");
+    // The same rule again and again is one.
+    BOOST_TEST(read("<style>" + repeated(".r{color:red}", 200'000) + "</style><p>x</p>").beyond == "");
+}
+
 BOOST_AUTO_TEST_CASE(hostile_html_ends_in_time) {
     std::string attributes = "<a ";
     for (int i = 0; i < 100'000; ++i)
@@ -209,6 +247,14 @@ BOOST_AUTO_TEST_CASE(hostile_html_ends_in_time) {
         repeated("<select><option><template>", 1U << 20U),
         "<style>" + repeated("a{b:c}", 1U << 20U),
         "<style>" + repeated("{", 1U << 20U),
+        "<style>" + repeated("/*", 1U << 20U),
+        "<style>" + repeated("url(", 1U << 20U),
+        "<style>" + repeated("a'", 1U << 20U),
+        "<style>" + repeated("a,b,", 500'000) + "c{font-size:" + std::string(500'000, '1') + "}",
+        "<style>" + numbered(".r", ",", 50'000) + "c{font-size:" + std::string(200'000, 'x') + "}",
+        "<style>" + numbered(".r", "{display:none}", 50'000) + "</style><p class='" + numbered("r", " ", 100'000) +
+            "'>x",
+        "<p style='" + repeated("/**/", 1U << 20U) + "'>",
         "<p style='" + repeated("color:red;", 1U << 20U) + "'>",
         "<p class='" + repeated("a ", 1U << 20U) + "'><style>.a{display:none}</style>",
         repeated("<!--", 1U << 20U),

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files in the text of a letter itself, uuencoded ("begin 644 name" ... "end", POSIX uuencode): what mailers wrote
+// before MIME, and some readers still take out of the text and list as attachments. They are parts like others then,
+// below the text, with name and transfer encoding. A "begin" counts where a line of such data follows, so that prose is
+// none; a block without an end goes on to the next one or to the end of the text. And files in Outlook's winmail.dat
+// (tnef.cpp), which other readers open as well. Used by tree.cpp alone.
+#pragma once
+
+#include "contentfilter/mime/tree.hpp"
+
+namespace postsluice::contentfilter::mime {
+
+/// Appends to `parts` what the text `parts[which]` encloses. Fails as tree::build() does.
+[[nodiscard]] result<void> find_enclosed(std::vector<part>& parts, std::size_t which,
+                                         const config::filter_settings& bounds);
+
+/// Is the part Outlook's wrapping, by its type or by its name?
+[[nodiscard]] bool is_tnef(const part& of);
+/// Appends the attachments in it ([MS-OXTNEF]) with all names they have there. The text of the message in it is not
+/// read.
+[[nodiscard]] result<void> find_in_tnef(std::vector<part>& parts, std::size_t which,
+                                        const config::filter_settings& bounds);
+
+/// A file within `parts[which]`, the `number`th; names and place are the caller's to fill in. errc::too_large at a
+/// bound.
+[[nodiscard]] result<part> enclosed_file(const std::vector<part>& parts, std::size_t which, std::size_t number,
+                                         const config::filter_settings& bounds);
+
+} // namespace postsluice::contentfilter::mime
