@@ -35,14 +35,16 @@ void judge(const worker::document& document, const std::string& label, finding_l
     if (!document.external.empty()) found.add("EXTERNAL_TEMPLATE", 6, where + ": " + printable(document.external, 200));
 }
 
-void judge(const worker::document_report& report, const std::string& label, finding_list& found) {
+/// `told`: what lies deeper has its weight from archives already, which goes no deeper itself.
+void judge(const worker::document_report& report, const std::string& label, bool told, finding_list& found) {
     for (const auto& document : report.documents)
         judge(document, label, found);
     const auto why = report.detail.empty() ? label : label + ": " + printable(report.detail, 200);
     if (report.has(worker::encrypted)) found.add("DOCUMENT_ENCRYPTED", 1, why);
     constexpr std::uint64_t bounds =
         worker::too_deep | worker::too_many | worker::too_large | worker::too_slow | worker::no_memory | worker::bomb;
-    if ((report.flags & bounds) != 0) found.add("DOCUMENT_BOUND", 6, why);
+    const auto hit = report.flags & bounds;
+    if (hit != 0) found.add("DOCUMENT_BOUND", hit == worker::too_deep && told ? 3 : 6, why);
 }
 
 worker::unpack_bounds bounds_of(const config::settings& s, std::chrono::milliseconds timeout) {
@@ -89,7 +91,9 @@ boost::asio::awaitable<std::vector<finding>> macros(check_context context) {
         if (!answer) throw std::runtime_error{"part " + part.path + ": " + answer.error().message()};
         const auto report = worker::document_report::decode(*answer);
         if (!report) throw std::runtime_error{"part " + part.path + ": scan worker: garbage"};
-        judge(*report, part.label(), found);
+        const bool told = settings->archives.max_levels <= settings->macros.max_levels &&
+                          worker::is_archive(beginning_of(part, scan_workers::looks_at));
+        judge(*report, part.label(), told, found);
     }
     co_return found.take();
 }

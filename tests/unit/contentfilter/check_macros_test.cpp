@@ -267,8 +267,10 @@ BOOST_AUTO_TEST_CASE(documents_deeper_than_is_looked_are_a_finding) {
     };
     BOOST_TEST(symbols(found_in(nested(3))) == "MACRO_DOCUMENT");
     BOOST_TEST(symbols(found_in(nested(4))) == "DOCUMENT_BOUND");
+    BOOST_TEST(found_in(nested(4)).front().score == 3); // archives says the same, and both together are no bounce
     config::macro_settings one;
     one.max_levels = 1;
+    BOOST_TEST(found_in(nested(2), one).front().score == 6); // archives goes deeper, and says nothing
     BOOST_TEST(symbols(found_in(nested(1), one)) == "MACRO_DOCUMENT");
     BOOST_TEST(symbols(found_in(nested(2), one)) == "DOCUMENT_BOUND");
     BOOST_TEST(symbols(found_in(zip({{"a.txt", "not an archive"}}), one)) == "");
