@@ -179,6 +179,13 @@ class TheBooksThemselves(unittest.TestCase):
                 self.charges["alice@example.org"].add("late", 2)
                 self.assertEqual(len(self.use(used, exact=exact)), wrong)
 
+    def test_what_got_a_5xx_may_be_charged_also_where_4xx_is_given_back(self):
+        for used, wrong in (((2, 4), 0), ((1, 2), 0), ((3, 6), 1)):
+            with self.subTest(used):
+                self.setUp()
+                self.charges["alice@example.org"].add("told", 2)
+                self.assertEqual(len(self.use(used, exact=True)), wrong)
+
     def test_what_broke_off_before_the_content_is_given_back_in_the_end(self):
         self.charges["alice@example.org"].add("early", 2)
         self.assertEqual(self.use((2, 4)), [])

@@ -3,7 +3,7 @@
 
 Use is exact but for what a client tried in vain. Its reservation may stand until its lease is over, and where Postfix or a daemon died
 after DATA, nobody but Postfix knows whether the message was taken: then it stays charged. It is never too little. Before the queue
-a message that the filter put off costs nothing (`exact`), where filter and policyd were there to settle that.
+a message that the filter put off (4xx) costs nothing (`exact`), where filter and policyd were there to settle that.
 """
 
 import collections
@@ -22,9 +22,11 @@ LEASE = 30 + 10  # seconds: the lease of the rig's configuration, and the sweep
 @dataclasses.dataclass
 class Charges:
     """What a client's transactions of one fault may cost, as (messages, recipients): those that were taken, or refused for their
-    content; those that broke off in the content or after it; those that did before."""
+    content; those that got another 5xx at their end; those that broke off, or were put off, in the content or after it; those that
+    did before."""
 
     done: tuple = (0, 0)
+    told: tuple = (0, 0)
     late: tuple = (0, 0)
     early: tuple = (0, 0)
 
@@ -109,11 +111,11 @@ class Books:
             self.settled_at = time.monotonic() + LEASE
         for account, its in charges.items():
             if forgets:
-                self.least[account] = tuple(max(u - l - e, 0) for u, l, e in zip(self.use(account), its.late, its.early))
-                self.stays[account] = plus(its.late, its.early)
+                self.least[account] = tuple(max(u - t - l - e, 0) for u, t, l, e in zip(self.use(account), its.told, its.late, its.early))
+                self.stays[account] = plus(its.told, its.late, its.early)
                 continue
             self.least[account] = plus(self.least[account], its.done)
-            stays = (0, 0) if exact else plus(its.late, its.early if unsure else (0, 0))
+            stays = its.told if exact else plus(its.told, its.late, its.early if unsure else (0, 0))
             self.stays[account] = plus(self.stays[account], stays)
             most = plus(before[account], its.done, its.early, stays)
             deadline = time.monotonic() + 20

@@ -126,13 +126,13 @@ class Load:
             reached = "late"
             session.send(re.sub(rb"(?m)^\.", b"..", message.text) + b".\r\n")
             reply = session.getreply()
-            reached = "done" if reply[0] == 250 or (reply[0] == 550 and message.refused) else reached
-            if reached == "late":
+            reached = "done" if reply[0] == 250 or (reply[0] == 550 and message.refused) else "told" if reply[0] >= 500 else reached
+            if reached != "done":
                 return self._put_off(session, to, reply)
         finally:
             if taken:
                 charges.add(reached, len(taken))
-            if reached == "late":
+            if reached in ("told", "late"):
                 self.rig.ledger.sent_again.update(taken)
         self.rig.ledger.accepted.update(taken)
         if reply[0] == 550:
