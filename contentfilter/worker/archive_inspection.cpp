@@ -58,7 +58,11 @@ private:
     void look_at(archive_reader& reader, const archive_reader::entry& entry, const std::string& container,
                  std::uint64_t level) {
         const auto path = entry.path.empty() ? without_compression(container) : join_path(container, entry.path);
-        if (entry.encrypted) account_.note(encrypted, path);
+        if (entry.encrypted) { // what libarchive says of the content of several such entries makes no sense
+            account_.note(encrypted, path);
+            list({path, "", level});
+            return;
+        }
         const auto found = read_member(reader, path, account_, [&](std::string_view head) {
             if (!is_archive(head)) return false;
             if (level < account_.bounds().levels) return true;
