@@ -86,7 +86,7 @@ class Operator(QuarantineCase):
         self.assertIn("Released 1 of 2 messages.", run.stdout)
         self.assertIn(f"{bad['id']}: ", run.stderr)
         self.assertEqual(len(self.arrived("forced gtube")), 1)
-        self.assertEqual([entry["id"] for entry in self.quarantine(subject="forced")], [bad["id"]])
+        self.assertEqual([entry["id"] for entry in self.quarantine() if "forced" in entry["subject"]], [bad["id"]])
         self.assertIn(f"postsluice release {bad['id']} --force", self.box.postsluice("why", bad["id"]).stdout)
         self.assertEqual(self.box.postsluice("release", bad["id"], "--force").returncode, 0)
         self.assertIn(mails.EICAR, self.arrived("forced eicar")[0].text())
