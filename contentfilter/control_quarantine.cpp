@@ -114,6 +114,11 @@ answer show(service* s, control::request_context, arguments given) {
         {{"entry", entry(*found)}, {"header", std::move(header)}, {"file", s->of().kept.path(*id).string()}});
 }
 
+bool flag(const json& request, const char* key) {
+    const auto at = request.find(key);
+    return at != request.end() && at->is_boolean() && at->get<bool>();
+}
+
 asio::awaitable<std::vector<smtp::reply>> send_released(service* s, message_ptr what, std::string token) {
     const auto hop = s->hops()->of(what->sender.profile->next_hop);
     co_return co_await s->flow().hand_on(std::move(what), std::move(token),
@@ -139,8 +144,8 @@ result<act::quarantine::release_request> release_of(const json& request, std::st
             return failure{errc::malformed, wrong};
         out.redirect = mail_address::from_internal(*redirect);
     }
-    const auto keep = request.find("keep");
-    out.keep = keep != request.end() && keep->is_boolean() && keep->get<bool>();
+    out.keep = flag(request, "keep");
+    out.forced = flag(request, "force");
     return out;
 }
 
@@ -162,20 +167,23 @@ asio::awaitable<result<std::string>> teach(service* s, state::mail_class as, mes
     co_return std::string{to_string(done->front())};
 }
 
-/// What is delivered to whom it was for, because a person said so, is ham where bayes.learn_released says so.
-result<bool> teaches_ham(const json& request, const config::settings& settings) {
+/// What is delivered to whom it was for, because a person said so, is ham where bayes.learn_released says so. What was
+/// kept for a virus never is: whoever forces it out has his reasons, but that it is honest mail is none of them.
+result<bool> teaches_ham(const json& request, const state::quarantine_entry& entry, const config::settings& settings) {
     const auto asked = lesson_of(request, state::mail_class::ham);
     if (!asked) return asked.error();
-    return *asked || (settings.bayes.learn_released && !request.contains("redirect"));
+    if (entry.why != reason::virus) return *asked || (settings.bayes.learn_released && !request.contains("redirect"));
+    if (*asked) return failure{errc::denied, entry.id + " is kept for a virus, and is not learned as honest mail"};
+    return false;
 }
 
 /// The message that a release may teach, read before it is gone; null where nothing is to be learned.
 result<message_ptr> lesson_before_release(service& s, const json& request, const std::string& id) {
-    const auto wanted = teaches_ham(request, *s.settings());
-    if (!wanted) return wanted.error();
-    if (!*wanted) return message_ptr{};
     const auto entry = find_entry(s, id);
     if (!entry) return entry.error();
+    const auto wanted = teaches_ham(request, *entry, *s.settings());
+    if (!wanted) return wanted.error();
+    if (!*wanted) return message_ptr{};
     return s.of().kept.read(*entry, s.settings());
 }
 
@@ -198,11 +206,13 @@ answer release(service* s, control::request_context who, arguments given) {
     act::quarantine::sender send = [s](message_ptr what, std::string token) {
         return send_released(s, std::move(what), std::move(token));
     };
+    const bool forced = wanted->forced;
     const auto report = co_await s->of().kept.release(std::move(*wanted), s->settings(), std::move(send));
     if (!report) co_return report.error();
     log::info("quarantine: release")
         .kv("id", *id)
         .kv("actor", who.actor)
+        .kv("forced", forced)
         .kv("delivered", report->delivered.size())
         .kv("remaining", report->remaining.size());
     if (report->delivered.empty()) {

@@ -50,12 +50,13 @@
 //                                            message as received)
 // quarantine release  id, [recipients: [""], of the entry's; all], [redirect: an address in their place],
 //                     [keep=false: leaves the entry as it is], [learn="ham"; bayes.learn_released where it is missing
-//                     and no redirect is there]
+//                     and no redirect is there], [force=false: also what is kept for a virus]
 //                                            learned: the lesson's outcome, "" where there was none, "failed"; id,
 //                                            delivered [""], remaining [{recipient, reply}], kept: recipients that are
 //                                            still in quarantine, complete: true|false, false where somebody did not
 //                                            get it who should. Signed and handed to the next hop, not scanned again.
-//                                            Nothing delivered at all: {"ok": false}
+//                                            Nothing delivered at all: {"ok": false}. What is kept for a virus:
+//                                            denied without force, and never learned as ham
 // quarantine delete   id, [learn="spam"]     id, learned. What cannot be learned is not deleted.
 // quarantine keep     id                     id. Takes its timer off: it is released only by hand.
 // whois               token                  account, from: TIME, until: TIME | null: when the account had this

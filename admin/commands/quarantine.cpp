@@ -114,6 +114,7 @@ std::vector<command> quarantine_commands() {
                        {"--to", "only to this recipient of it; may be repeated", false, "ADDRESS..."},
                        {"--redirect", "to this address instead of its recipients", false, "ADDRESS"},
                        {"--keep", "keep it in quarantine as well", false, "FLAG"},
+                       {"--force", "also what is kept for a virus", false, "FLAG"},
                        {"--ham", "teach the filter that it is honest mail", false, "FLAG"},
                        yes}),
          "release", release_quarantined},

@@ -161,6 +161,7 @@ int release_quarantined(context& ctx, const arguments& given) {
     if (const auto to = given.all("--to"); !to.empty()) request["recipients"] = to;
     if (const auto redirect = given.get("--redirect")) request["redirect"] = *redirect;
     if (given.get("--keep")) request["keep"] = true;
+    if (given.get("--force")) request["force"] = true;
     if (given.get("--ham")) request["learn"] = "ham";
     return carry_out(ctx, given, {"Release", "Released", std::move(request), false, tell_release, [](const json& body) {
                                       return flag_of(body, "complete");

@@ -46,7 +46,8 @@ void print_message(context& ctx, const json& answer) {
     const json& entry = part_of(answer, "quarantined");
     if (entry.empty()) return;
     ctx.out << "The message is in quarantine.\n"
-            << "  To deliver it: postsluice release " << text_of(entry, "id") << '\n';
+            << "  To deliver it: postsluice release " << text_of(entry, "id")
+            << (text_of(entry, "reason") == "virus" ? " --force" : "") << '\n';
 }
 
 int why(context& ctx, const arguments& given) {

@@ -41,7 +41,7 @@ state::quarantine_entry entry_of(const message& what, quarantine::cause because,
     out.findings = std::move(because.findings);
     out.size = what.content->size();
     out.held = because.held;
-    out.release_at = because.release_at;
+    out.release_at = because.why == reason::virus ? instant{} : because.release_at;
     return out;
 }
 

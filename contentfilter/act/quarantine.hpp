@@ -48,7 +48,7 @@ public:
         std::vector<std::string> findings;
         std::string reference; ///< becomes the id
         bool held = false;
-        instant release_at{}; ///< instant{}: only by hand
+        instant release_at{}; ///< instant{}: only by hand, as whatever is kept for a virus
     };
     struct kept {
         std::string id;
@@ -81,6 +81,7 @@ public:
         std::optional<mail_address> redirect; ///< takes their place
         bool keep = false;                    ///< the entry stays as it is
         bool timed = false;                   ///< only where its time has come
+        bool forced = false;                  ///< also what is kept for a virus
     };
     /// Delivers a message: the reply for each recipient of its envelope, in order. `token` names the release for
     /// delivered_before.
@@ -90,7 +91,8 @@ public:
         std::vector<std::pair<std::string, smtp::reply>> remaining; ///< who should have got it, and did not
         std::size_t kept = 0;                                       ///< recipients that are still in quarantine
     };
-    /// errc::not_found: no such message, or it has no such recipient.
+    /// errc::not_found: no such message, or it has no such recipient. errc::denied: it is kept for a virus, and nobody
+    /// forced it.
     boost::asio::awaitable<result<release_report>> release(release_request wanted, config::settings_ptr settings,
                                                            sender send);
     /// Releases what is due, `most` at most; what cannot be delivered now is due again after release_retry, what was

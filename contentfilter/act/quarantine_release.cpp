@@ -90,6 +90,9 @@ asio::awaitable<result<quarantine::begun_ptr>> quarantine::begin_release(release
     auto taken = co_await take(wanted.id);
     if (!taken) co_return taken.error();
     auto& [mine, entry] = *taken;
+    if (entry.why == reason::virus && !wanted.forced)
+        co_return failure{errc::denied,
+                          wanted.id + " is kept for a virus: it leaves only where that is forced (--force)"};
     const bool is_due = entry.release_at != instant{} && entry.release_at <= clock_.now();
     if (wanted.timed && !is_due) co_return begun_ptr{};
     auto lines = chosen_lines(entry, wanted.recipients);

@@ -5,18 +5,22 @@
 //   ARCHIVE_DOUBLE_EXTENSION  such a file made up as a document: quarantine, virus, and a strike
 //   ARCHIVE_BIDI_NAME         a bidi override shows a name otherwise than it is: quarantine, virus
 //   ARCHIVE_HIDDEN_NAME       blanks, invisible or look-alike characters hide the extension of a program
+//   ARCHIVE_CONFUSABLE_NAME   a word of Latin letters has some of another script in it that look like them
 //   ARCHIVE_RISKY_NAME        a kind that often carries programs; weight by kind
 //   ARCHIVE_EXECUTABLE_FILE   a program by its content; under a name that does not say so: quarantine, virus, a strike
+//   ARCHIVE_TYPE_MISMATCH     an old office document under the name of another kind
 //   ARCHIVE_ENCRYPTED         content, or names as well, that cannot be seen without a password
 //   ARCHIVE_POLYGLOT          begins as something else and is an archive all the same
 //   ARCHIVE_BOMB              unpacks to so many times its size that it is meant to do harm: quarantine
 //   ARCHIVE_BOUND             more levels, files, octets, memory or time than is looked at
 //   ARCHIVE_BROKEN            damaged: what a more patient unpacker makes of it is not known
+// An extension of the rule files ([[extension]]) has its own symbol here too; RISKY_NAME is ARCHIVE_RISKY_NAME.
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/file_name_rules.hpp"
 #include "contentfilter/checks/file_type_rules.hpp"
 #include "contentfilter/checks/finding_list.hpp"
 #include "contentfilter/checks/part_file.hpp"
+#include "contentfilter/checks/rule_files.hpp"
 #include "contentfilter/checks/scan_workers.hpp"
 #include "contentfilter/worker/archive_report.hpp"
 #include "contentfilter/worker/signatures.hpp"
@@ -39,14 +43,27 @@ void quarantine(finding& f, reason why, std::optional<strike_kind> strike = {}) 
     f.strikes = strike;
 }
 
-void judge_member(const std::string& name, const std::string& type, const std::string& evidence, finding_list& found) {
+/// The operator's own extensions: under the symbol that they name, or as those that are known here.
+void judge_by_rules(const name_judgement& judged, const std::string& evidence, const rule_set& rules,
+                    finding_list& found) {
+    for (const auto& reading : judged.readings)
+        if (const auto* rule = rules.of_name(reading))
+            found.add(*rule, rule->symbol == "RISKY_NAME" ? "ARCHIVE_RISKY_NAME" : rule->symbol, evidence);
+}
+
+void judge_member(const std::string& name, const std::string& type, const std::string& evidence, const rule_set* rules,
+                  finding_list& found) {
     const auto judged = judge_name(name);
     if (judged.executable) quarantine(found.add("ARCHIVE_EXECUTABLE_NAME", 8, evidence), reason::forbidden_file);
     if (judged.twofold)
         quarantine(found.add("ARCHIVE_DOUBLE_EXTENSION", 10, evidence), reason::virus, strike_kind::virus);
     if (judged.overridden) quarantine(found.add("ARCHIVE_BIDI_NAME", 8, evidence), reason::virus);
     if (judged.hidden) found.add("ARCHIVE_HIDDEN_NAME", 4, evidence);
+    if (judged.confusable) found.add("ARCHIVE_CONFUSABLE_NAME", 4, evidence);
     if (judged.risk > 0) found.add("ARCHIVE_RISKY_NAME", judged.risk, evidence);
+    if (rules) judge_by_rules(judged, evidence, *rules, found);
+    if (contradicts(kind_found(type), content_kind::unknown, kind_named(judged.extension)))
+        found.add("ARCHIVE_TYPE_MISMATCH", 3, evidence + ", " + printable(type, 60));
     if (!is_program_type(type)) return;
     // An honest name makes it a file of a forbidden kind; another name makes it a trap.
     auto& f = found.add("ARCHIVE_EXECUTABLE_FILE", judged.executable ? 8 : 12, evidence + ", " + printable(type, 60));
@@ -86,10 +103,10 @@ std::string inner_name(const mime::part& part) {
     return dot == std::string::npos ? name : name.substr(0, dot);
 }
 
-void judge(const mime::part& part, const archive_report& report, finding_list& found) {
+void judge(const mime::part& part, const archive_report& report, const rule_set* rules, finding_list& found) {
     for (const auto& m : report.members) {
         const auto name = m.path.empty() ? inner_name(part) : m.path;
-        judge_member(name, m.type, part.label() + ": " + printable(name, 200), found);
+        judge_member(name, m.type, part.label() + ": " + printable(name, 200), rules, found);
     }
     judge_whole(report, part.label(), found);
 }
@@ -143,7 +160,7 @@ boost::asio::awaitable<std::vector<finding>> archives(check_context context) {
         // A letter may begin as an archive does; who attaches what cannot be unpacked is told so.
         if (!report->is_archive && !part.is_attachment()) continue;
         if (what == kind::polyglot) found.add("ARCHIVE_POLYGLOT", 6, part.label());
-        judge(part, *report, found);
+        judge(part, *report, context.resources->rules.get(), found);
     }
     co_return found.take();
 }

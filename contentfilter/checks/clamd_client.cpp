@@ -78,7 +78,10 @@ asio::awaitable<result<std::string>> clamd_client::command(std::string text, std
         if (!on) co_return on.error();
         const bool reused = on->reused();
         auto reply = co_await talk(*on, text, file);
-        if (reply || !reused || reply.error().code == errc::timed_out) co_return reply;
+        // What clamd says when it ends a session that was idle for its taste may come as the answer to the next
+        // command.
+        const bool answered = reply ? !clamd::ends_session(*reply) : reply.error().code == errc::timed_out;
+        if (answered || !reused) co_return reply;
     }
     co_return failure{errc::unavailable, "clamd"};
 }

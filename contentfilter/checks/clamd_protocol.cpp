@@ -43,6 +43,10 @@ result<answer> parse_scan(std::string_view reply) {
     return answer{answer::kind::found, std::string{text}};
 }
 
+bool ends_session(std::string_view reply) {
+    return without_number(reply).starts_with("COMMAND READ TIMED OUT");
+}
+
 result<std::string> parse_version(std::string_view reply) {
     const auto text = without_number(reply);
     if (!text.starts_with("ClamAV ")) return unexpected(reply);

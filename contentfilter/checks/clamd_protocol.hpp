@@ -29,6 +29,8 @@ struct answer {
 };
 /// `reply` without its NUL: "1: stream: Eicar FOUND". errc::protocol where it is anything else, "... ERROR" too.
 [[nodiscard]] result<answer> parse_scan(std::string_view reply);
+/// "COMMAND READ TIMED OUT": no answer, but the end of a session in which nothing was asked for long.
+[[nodiscard]] bool ends_session(std::string_view reply);
 /// "2: ClamAV 1.0.9/27500/..." without its number; errc::protocol where it is empty.
 [[nodiscard]] result<std::string> parse_version(std::string_view reply);
 

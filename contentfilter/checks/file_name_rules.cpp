@@ -15,28 +15,33 @@ namespace {
 using namespace std::string_view_literals;
 
 // What Windows and others run or install on opening.
-constexpr std::array programs{
-    "action"sv,     "ade"sv,     "adp"sv,     "apk"sv, "app"sv,    "appref-ms"sv, "appx"sv,
-    "appxbundle"sv, "bas"sv,     "bat"sv,     "chm"sv, "cmd"sv,    "com"sv,       "command"sv,
-    "cpl"sv,        "desktop"sv, "diagcab"sv, "dll"sv, "drv"sv,    "exe"sv,       "gadget"sv,
-    "hta"sv,        "ins"sv,     "isp"sv,     "jar"sv, "jnlp"sv,   "js"sv,        "jse"sv,
-    "lnk"sv,        "mde"sv,     "msc"sv,     "msh"sv, "msi"sv,    "msix"sv,      "msp"sv,
-    "mst"sv,        "ocx"sv,     "pif"sv,     "ps1"sv, "ps1xml"sv, "ps2"sv,       "psc1"sv,
-    "psd1"sv,       "psm1"sv,    "reg"sv,     "scf"sv, "scr"sv,    "sct"sv,       "settingcontent-ms"sv,
-    "shb"sv,        "shs"sv,     "sys"sv,     "udl"sv, "vb"sv,     "vbe"sv,       "vbs"sv,
-    "ws"sv,         "wsc"sv,     "wsf"sv,     "wsh"sv, "xbap"sv,   "xll"sv};
+constexpr std::string_view programs =
+    "action ade adp apk app appinstaller appref-ms appx appxbundle bas bat chm cmd com command cpl desktop "
+    "diagcab diagcfg diagpkg dll drv exe gadget hta ins isp jar jnlp js jse lnk mde msc msh msh1 msh1xml msh2 "
+    "msh2xml mshxml msi msix msixbundle msp mst msu ocx pif ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 psm1 "
+    "reg scf scr sct settingcontent-ms shb shs sys udl vb vbe vbs vxd wll ws wsc wsf wsh xbap xll";
 
-// What carries programs past other filters.
-constexpr std::array<std::pair<std::string_view, double>, 22> risky{
-    {{"ace", 4}, {"arj", 3}, {"crt", 1},  {"docm", 3}, {"dotm", 3}, {"hlp", 2},   {"img", 4}, {"inf", 2},
-     {"iso", 4}, {"one", 3}, {"potm", 3}, {"ppam", 3}, {"pptm", 3}, {"shtml", 2}, {"svg", 1}, {"url", 3},
-     {"uue", 3}, {"vhd", 4}, {"vhdx", 4}, {"xlam", 3}, {"xlsm", 3}, {"xz", 1}}};
+// What carries programs past other filters, or leads to them: the rest of what Gmail, Outlook and Rspamd name, and what
+// was used since. Not their "mat" (MATLAB's data) nor "tmp", which honest people send and nothing opens.
+constexpr std::array<std::pair<double, std::string_view>, 4> risky{{
+    {4, "ace application img iso library-ms search-ms searchconnector-ms vhd vhdx"},
+    {3, "accda accde arj dmg docm dotm dqy fxp iqy mda one onepkg oqy potm ppa ppam ppsm pptm pyw pyz pyzw "
+        "rdp rqy sldm slk url uue vsmacros website wiz xla xlam xlm xlsm xltm xnk"},
+    {2, "asx cab ex_ hlp htc inf its job mad maf mag mam maq mar mas mau mav maw mcf mdb mdt mdw mdz mjs "
+        "ops osd paf pcd prf printerexport pssc pyc pyo shtml theme themepack webpnp wsb"},
+    {1, "asp aspx bgi cer cnt crt csh der grp hpj ksh lib nsh pl plg prg pst py svg vbp vsw xz"},
+}};
 
 // What a reader takes for harmless when it stands before the real extension.
-constexpr std::array documents{"7z"sv,  "avi"sv, "bmp"sv,  "csv"sv,  "doc"sv,  "docm"sv, "docx"sv, "eml"sv,
-                               "gif"sv, "htm"sv, "html"sv, "jpeg"sv, "jpg"sv,  "mp3"sv,  "mp4"sv,  "odt"sv,
-                               "pdf"sv, "png"sv, "ppt"sv,  "pptx"sv, "rar"sv,  "rtf"sv,  "tif"sv,  "tiff"sv,
-                               "txt"sv, "wav"sv, "xls"sv,  "xlsm"sv, "xlsx"sv, "xml"sv,  "zip"sv};
+constexpr std::string_view documents =
+    "7z avi bmp csv doc docm docx eml gif heic htm html jpeg jpg mov mp3 mp4 msg odp ods odt pdf png ppt pptx "
+    "rar rtf svg tif tiff txt wav webp xls xlsm xlsx xml zip";
+
+// What is put around a file, whose own extension stays before theirs: "table.csv.xz" disguises nothing.
+constexpr std::string_view wrappers = "cab uue xz";
+
+// How much more a risky extension weighs behind a harmless one: "invoice.pdf.iso".
+constexpr double disguised = 1.5;
 
 // UTF-8 of characters that cannot be seen, or that look like a dot.
 constexpr std::array overrides{"\u202d"sv, "\u202e"sv};
@@ -45,9 +50,14 @@ constexpr std::array invisible{"\u00ad"sv, "\u061c"sv, "\u180e"sv, "\u200b"sv, "
                                "\u2066"sv, "\u2067"sv, "\u2068"sv, "\u2069"sv, "\ufeff"sv};
 constexpr std::array dots{"\u2024"sv, "\u3002"sv, "\ufe52"sv, "\uff0e"sv, "\uff61"sv};
 
-template <class List>
-bool is_in(const List& list, std::string_view word) {
-    return std::find(list.begin(), list.end(), word) != list.end();
+/// `list`: words, a blank between two.
+bool is_in(std::string_view list, std::string_view word) {
+    if (word.empty() || word.find(' ') != std::string_view::npos) return false;
+    for (auto at = list.find(word); at != std::string_view::npos; at = list.find(word, at + 1)) {
+        const auto end = at + word.size();
+        if ((at == 0 || list[at - 1] == ' ') && (end == list.size() || list[end] == ' ')) return true;
+    }
+    return false;
 }
 
 int hex(char c) {
@@ -105,21 +115,27 @@ bool runs(std::string_view extension) {
            (extension.size() == 38 && extension.front() == '{' && extension.back() == '}'); // a class id
 }
 
+double risk_of(std::string_view extension) {
+    for (const auto& [weight, words] : risky)
+        if (is_in(words, extension)) return weight;
+    return 0;
+}
+
 /// One reading of a name; what it finds is added to `judged`.
-bool judge_reading(std::string_view name, name_judgement& judged) {
+void judge_reading(std::string_view name, name_judgement& judged) {
     name = opened_as(name);
+    if (std::find(judged.readings.begin(), judged.readings.end(), name) != judged.readings.end()) return;
+    judged.readings.emplace_back(name);
     const auto extension = extension_of(name);
-    if (!runs(extension)) {
-        for (const auto& [word, weight] : risky)
-            if (word == extension) judged.risk = std::max(judged.risk, weight);
-        if (judged.extension.empty()) judged.extension = extension;
-        return false;
+    const bool made_up = is_in(documents, extension_of(opened_as(name.substr(0, name.rfind('.')))));
+    if (runs(extension)) {
+        judged.executable = true;
+        judged.extension = extension;
+        judged.twofold = judged.twofold || made_up;
+        return;
     }
-    const auto stem = opened_as(name.substr(0, name.rfind('.')));
-    judged.executable = true;
-    judged.extension = extension;
-    judged.twofold = judged.twofold || is_in(documents, extension_of(stem));
-    return true;
+    if (judged.extension.empty()) judged.extension = extension;
+    judged.risk = std::max(judged.risk, risk_of(extension) * (made_up && !is_in(wrappers, extension) ? disguised : 1));
 }
 
 /// "invоice.pdf" with a Cyrillic о: the letters of one word, between whatever is no letter.
@@ -157,8 +173,16 @@ name_judgement judge_name(std::string_view name) {
         decoded = std::move(next);
     }
     judged.hidden = judged.executable && !plain;
-    judged.confusable = mixes_words(as_sent);
+    judged.confusable = mixes_words(opened_as(as_sent));
     return judged;
+}
+
+std::vector<std::string_view> risky_extensions() {
+    std::vector<std::string_view> out;
+    for (const auto& [weight, words] : risky)
+        for (const auto word : split(words, ' '))
+            out.push_back(word);
+    return out;
 }
 
 } // namespace postsluice::contentfilter

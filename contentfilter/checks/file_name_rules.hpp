@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postsluice::contentfilter {
 
@@ -16,10 +17,14 @@ struct name_judgement {
     bool hidden =
         false; ///< executable only after %XX, trailing blanks, look-alike dots or invisible characters were undone
     bool confusable = false; ///< a word of it mixes letters of another script in that look like Latin ones
-    double risk =
-        0; ///< weight of an extension that is not a program but carries them (images of disks, macro documents)
+    double risk = 0; ///< weight of an extension that is no program but carries them (images of disks, macro documents),
+                     ///< half as much again where it is made up as a document: "invoice.pdf.iso"
     std::string extension; ///< lower case, without the dot
+    /// The name as it may be opened, without directories: as it was sent and with %XX undone; a few, distinct.
+    std::vector<std::string> readings;
 };
 [[nodiscard]] name_judgement judge_name(std::string_view name);
+/// All extensions that have a risk.
+[[nodiscard]] std::vector<std::string_view> risky_extensions();
 
 } // namespace postsluice::contentfilter

@@ -41,13 +41,8 @@ void judge(const std::string& name, const std::string& evidence, const rule_set*
     if (judged.confusable) out.add("CONFUSABLE_NAME", 4, evidence);
     if (judged.risk > 0) out.add("RISKY_NAME", judged.risk, evidence);
     if (!rules) return;
-    if (const auto rule = rules->extensions.find(judged.extension); rule != rules->extensions.end()) {
-        const auto& wanted = rule->second;
-        auto& f = out.add(wanted.symbol, wanted.score, evidence);
-        f.action = wanted.action;
-        f.why = wanted.why;
-        f.strikes = wanted.strikes;
-    }
+    for (const auto& reading : judged.readings)
+        if (const auto* rule = rules->of_name(reading)) out.add(*rule, rule->symbol, evidence);
 }
 
 } // namespace

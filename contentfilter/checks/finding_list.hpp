@@ -37,6 +37,14 @@ public:
         }
         return *at;
     }
+    /// What a rule of the operator's yields, under `symbol`: of several under one, the strictest action holds.
+    void add(const finding& rule, std::string_view symbol, std::string_view evidence) {
+        auto& f = add(symbol, rule.score, evidence);
+        if (f.action > rule.action) return;
+        f.action = rule.action;
+        f.why = rule.why;
+        f.strikes = rule.strikes;
+    }
     [[nodiscard]] std::vector<finding> take() { return std::move(found_); }
 
 private:

@@ -7,6 +7,7 @@
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <fstream>
 #include <sstream>
 
@@ -34,6 +35,7 @@ const config::word_rows<std::optional<strike_kind>> strikes = {
     {strike_kind::spam, "spam"}, {strike_kind::phish, "phish"}, {strike_kind::virus, "virus"}};
 
 constexpr std::size_t max_text = 4096; // of an expression or a word
+constexpr std::size_t max_extension = 64;
 
 /// A table of a rule file, whatever its kind.
 struct entry {
@@ -62,8 +64,10 @@ std::string flags_rule(std::string_view text) {
 }
 
 std::string extension_rule(std::string_view text) {
-    if (text.empty() || text.size() > 64) return "is no extension";
-    return text.find_first_of("./\\ ") == std::string_view::npos ? "" : "is no extension; write it without its dot";
+    if (text.starts_with('.')) return "is no extension; write it without its dot";
+    const bool good = !text.empty() && text.size() <= max_extension && !text.ends_with('.') &&
+                      text.find("..") == std::string_view::npos && text.find_first_of("/\\ ") == std::string_view::npos;
+    return good ? "" : "is no extension";
 }
 
 /// What every rule with a symbol may say.
@@ -176,8 +180,17 @@ void add_extensions(const node& table, entry read, rule_set& into, const report&
         into.extensions[to_lower(one)] = read.found;
 }
 
+bool is_list(std::string_view name) {
+    const auto& known = rule_set::list_names();
+    return std::find(known.begin(), known.end(), name) != known.end();
+}
+
 void add_list(const node& table, const entry& read, rule_set& into, const report& to) {
     if (!has_all(table, {"name", "words"}, to)) return;
+    if (!is_list(read.name)) {
+        to.at("name").add(*table.find("name"), config::not_one_of(read.name, rule_set::list_names()));
+        return;
+    }
     auto& list = into.lists[read.name];
     for (const auto& word : read.words)
         list.insert(folded(word));
@@ -236,10 +249,25 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& glob) {
 
 } // namespace
 
+const std::vector<std::string>& rule_set::list_names() {
+    static const std::vector<std::string> all = {"bad-domains", "password-words", "shorteners", "user-name-words"};
+    return all;
+}
+
 const word_list& rule_set::list(std::string_view name) const {
     static const word_list none;
+    assert(is_list(name));
     const auto at = lists.find(name);
     return at == lists.end() ? none : at->second;
+}
+
+const finding* rule_set::of_name(std::string_view name) const {
+    if (extensions.empty()) return nullptr;
+    if (name.size() > max_extension + 1) name.remove_prefix(name.size() - max_extension - 1);
+    for (auto dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1))
+        if (const auto at = extensions.find(to_lower(trim(name.substr(dot + 1)))); at != extensions.end())
+            return &at->second;
+    return nullptr;
 }
 
 void parse_rules(std::string_view text, const std::string& file, rule_set& rules, std::vector<std::string>& errors) {

@@ -48,8 +48,12 @@ struct rule_set {
     std::map<std::string, word_list, std::less<>>
         lists; ///< folded (case_fold.hpp); of one name from all files together
 
-    /// Empty where no file has such a list.
+    /// The lists that checks ask for: a file may name no other.
+    [[nodiscard]] static const std::vector<std::string>& list_names();
+    /// One of these; empty where no file has it.
     [[nodiscard]] const word_list& list(std::string_view name) const;
+    /// What the longest extension of a name that has a rule yields ("tar.gz" before "gz"); null: none has.
+    [[nodiscard]] const finding* of_name(std::string_view name) const;
 };
 
 /// Adds the rules of `text`; what is wrong with it goes to `errors`.

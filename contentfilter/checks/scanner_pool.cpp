@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/checks/scanner_pool.hpp"
 
-#include "shared/log/log.hpp"
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -69,21 +67,6 @@ asio::awaitable<result<scanner_pool::lease>> scanner_pool::take(bool fresh) {
         out.held_.emplace(connection{std::move(*made), 0, {}});
     }
     co_return out;
-}
-
-void scanner_pool::note(const result<void>& outcome) {
-    if (!outcome && !down_since_) {
-        down_since_ = steady::now();
-        log::error("scanner-down")
-            .kv("scanner", how_.name)
-            .kv("endpoint", how_.where.to_string())
-            .kv("detail", outcome.error().message());
-    }
-    if (outcome && down_since_) {
-        const auto silent = std::chrono::duration_cast<std::chrono::seconds>(steady::now() - *down_since_);
-        log::info("scanner-up").kv("scanner", how_.name).kv("after_seconds", silent.count());
-        down_since_.reset();
-    }
 }
 
 } // namespace postsluice::contentfilter

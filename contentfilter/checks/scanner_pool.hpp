@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections to one scanner outside (clamd, spamd, Rspamd): at most so many at a time, more wait; those that can be
 // used again are kept for a while. Everything runs on the executor of one single-threaded context. Whether the scanner
-// answers is an alarm of its own: the first failure is logged as "scanner-down" (error), the first success after it as
-// "scanner-up", so that the log tells when, and not a thousand times. Leases end before the pool does.
+// answers is an alarm of its own (scanner_alarm.hpp). Leases end before the pool does.
 #pragma once
 
+#include "contentfilter/checks/scanner_alarm.hpp"
 #include "shared/net/endpoint.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -28,7 +28,8 @@ public:
         std::chrono::milliseconds idle{0}; ///< how long one is kept; 0: each is used once
     };
     explicit scanner_pool(options how)
-        : how_{std::move(how)} {}
+        : how_{std::move(how)}
+        , alarm_{how_.name, how_.where.to_string()} {}
     ~scanner_pool();
     scanner_pool(const scanner_pool&) = delete;
 
@@ -65,7 +66,7 @@ public:
     /// errc::unavailable, errc::timed_out. `fresh`: not one that was used before.
     net::asio::awaitable<result<lease>> take(bool fresh);
     /// Tells how a request ended.
-    void note(const result<void>& outcome);
+    void note(const result<void>& outcome) { alarm_.note(outcome); }
     [[nodiscard]] std::size_t busy() const noexcept { return busy_; }
 
 private:
@@ -76,7 +77,7 @@ private:
     std::deque<connection> idle_;
     std::deque<net::asio::steady_timer*> waiting_;
     std::size_t busy_ = 0;
-    std::optional<steady::time_point> down_since_;
+    scanner_alarm alarm_;
 };
 
 } // namespace postsluice::contentfilter

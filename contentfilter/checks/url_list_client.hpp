@@ -5,10 +5,12 @@
 //
 // Lists answer 127.255.255.x where they do not want to answer (a public resolver, too many questions): that says
 // nothing about the domain, and is errc::unavailable. So is an answer outside of 127.0.0.0/8: somebody's resolver
-// makes up addresses for names that do not exist.
+// makes up addresses for names that do not exist. A list that answers nothing of what a message asks has an alarm of
+// its own (scanner_alarm.hpp).
 #pragma once
 
 #include "contentfilter/checks/digest_cache.hpp"
+#include "contentfilter/checks/scanner_alarm.hpp"
 #include "contentfilter/mime/urls.hpp"
 #include "shared/config/dns_list.hpp"
 #include "shared/config/settings.hpp"
@@ -41,6 +43,7 @@ private:
     using awaitable = boost::asio::awaitable<T>;
     static awaitable<result<std::vector<url_listing>>> serve(url_list_client* self, std::vector<std::string> domains);
     static awaitable<void> ask(url_list_client* self, std::shared_ptr<job> all, std::string domain, std::size_t list);
+    void note(job& all);
     void judge(job& all, const std::string& domain, std::size_t list, const addresses& said) const;
 
     boost::asio::any_io_executor executor_;
@@ -48,6 +51,7 @@ private:
     std::chrono::seconds timeout_;
     dns::resolver resolver_;
     digest_cache<addresses> remembered_;
+    std::vector<scanner_alarm> alarms_; ///< one a list
 };
 
 /// The domain that lists know for a URL: the organisational domain of its host; empty where the host is an address, has

@@ -19,22 +19,10 @@ public:
         , name_type_{name_type} {}
 
     void look_into(std::string_view octets, const std::string& container, std::uint64_t level) {
-        archive_reader reader{octets};
-        archive_reader::entry entry;
-        for (std::size_t entries = 0; !account_.stopped(); ++entries) {
-            const auto outcome = reader.next(entry);
-            // Asked of nothing else: libarchive 3.6 follows a wild pointer where the input is empty.
-            if (outcome == archive_reader::outcome::encrypted && reader.names_encrypted())
-                account_.note(names_encrypted, container);
-            if (outcome == archive_reader::outcome::encrypted) account_.note(encrypted, container);
-            if (outcome == archive_reader::outcome::no_memory) account_.note(no_memory, container);
-            if (outcome == archive_reader::outcome::broken && (entries > 0 || level == 1))
-                account_.note(damaged, (container.empty() ? "" : container + ": ") + reader.trouble());
-            if (outcome != archive_reader::outcome::good) break;
-            report_.is_archive = true;
-            if (!account_.charge_file()) break;
-            if (entry.file) look_at(reader, entry, container, level);
-        }
+        // Blank blocks are the end of a tar to libarchive, whatever comes behind them: what has no entries is looked at
+        // once more as the single file that unpackers make of it.
+        if (!look_through(archive_reader{octets}, container, level) && !account_.stopped())
+            look_through(archive_reader{octets, true}, container, level);
     }
 
     archive_report finish() {
@@ -47,10 +35,34 @@ public:
     unpacking& account() noexcept { return account_; }
 
 private:
+    /// False: it ended before its first entry.
+    bool look_through(archive_reader&& reader, const std::string& container, std::uint64_t level) {
+        archive_reader::entry entry;
+        for (std::size_t entries = 0; !account_.stopped(); ++entries) {
+            const auto outcome = reader.next(entry);
+            if (outcome == archive_reader::outcome::encrypted) { // and with the entry its name
+                account_.note(names_encrypted, container);
+                account_.note(encrypted, container);
+            }
+            if (outcome == archive_reader::outcome::no_memory) account_.note(no_memory, container);
+            if (outcome == archive_reader::outcome::broken && (entries > 0 || level == 1))
+                account_.note(damaged, (container.empty() ? "" : container + ": ") + reader.trouble());
+            if (outcome != archive_reader::outcome::good) return entries > 0 || outcome != archive_reader::outcome::end;
+            report_.is_archive = true;
+            if (!account_.charge_file()) break;
+            if (entry.file) look_at(reader, entry, container, level);
+        }
+        return true;
+    }
+
     void look_at(archive_reader& reader, const archive_reader::entry& entry, const std::string& container,
                  std::uint64_t level) {
         const auto path = entry.path.empty() ? without_compression(container) : join_path(container, entry.path);
-        if (entry.encrypted) account_.note(encrypted, path);
+        if (entry.encrypted) { // what libarchive says of the content of several such entries makes no sense
+            account_.note(encrypted, path);
+            list({path, "", level});
+            return;
+        }
         const auto found = read_member(reader, path, account_, [&](std::string_view head) {
             if (!is_archive(head)) return false;
             if (level < account_.bounds().levels) return true;

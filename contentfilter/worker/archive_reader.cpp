@@ -13,7 +13,7 @@ namespace postsluice::contentfilter::worker {
 
 struct archive_reader::impl {
     ::archive* handle = nullptr;
-    bool opened = false;
+    bool opened = false, plain = false;
 
     impl()
         : handle{archive_read_new()} {
@@ -27,14 +27,14 @@ struct archive_reader::impl {
         // There is no code for it; each format says it in its own words.
         const std::string_view why = archive_error_string(handle) ? archive_error_string(handle) : "";
         const auto says = [&](std::string_view word) { return why.find(word) != std::string_view::npos; };
-        return says("ncrypt") || says("assphrase") ? outcome::encrypted : outcome::broken;
+        return says("rypt") || says("assphrase") ? outcome::encrypted : outcome::broken;
     }
 };
 
 namespace {
 
 // Neither "all" nor "by code": some filters start programs (lrzip, grzip, lzop), and mtree reads the disk.
-void enable(::archive* a) {
+void enable_filters(::archive* a) {
     archive_read_support_filter_gzip(a);
     archive_read_support_filter_bzip2(a);
     archive_read_support_filter_compress(a);
@@ -43,6 +43,9 @@ void enable(::archive* a) {
     archive_read_support_filter_lzip(a);
     archive_read_support_filter_zstd(a);
     archive_read_support_filter_lz4(a);
+}
+
+void enable_formats(::archive* a) {
     archive_read_support_format_zip(a);
     archive_read_support_format_rar(a);
     archive_read_support_format_rar5(a);
@@ -53,7 +56,6 @@ void enable(::archive* a) {
     archive_read_support_format_lha(a);
     archive_read_support_format_cpio(a);
     archive_read_support_format_ar(a);
-    archive_read_support_format_raw(a);
 }
 
 std::string path_of(::archive_entry* entry) {
@@ -64,9 +66,12 @@ std::string path_of(::archive_entry* entry) {
 
 } // namespace
 
-archive_reader::archive_reader(std::string_view octets)
+archive_reader::archive_reader(std::string_view octets, bool plain)
     : impl_{std::make_unique<impl>()} {
-    enable(impl_->handle);
+    impl_->plain = plain;
+    enable_filters(impl_->handle);
+    if (!plain) enable_formats(impl_->handle);
+    archive_read_support_format_raw(impl_->handle);
     impl_->opened = archive_read_open_memory(impl_->handle, octets.data(), octets.size()) == ARCHIVE_OK;
 }
 
@@ -81,7 +86,7 @@ archive_reader::outcome archive_reader::next(entry& into) {
     if (status < ARCHIVE_WARN) return impl_->failed();
     const bool raw = archive_format(a) == ARCHIVE_FORMAT_RAW;
     // "raw" takes any octets: without a filter there is nothing to unpack.
-    if (raw && archive_filter_code(a, 0) == ARCHIVE_FILTER_NONE) return outcome::broken;
+    if (raw && archive_filter_code(a, 0) == ARCHIVE_FILTER_NONE) return impl_->plain ? outcome::end : outcome::broken;
     into.path = raw ? std::string{} : path_of(at);
     into.file = archive_entry_filetype(at) == AE_IFREG || archive_entry_filetype(at) == 0;
     into.encrypted = archive_entry_is_encrypted(at) > 0;
@@ -96,10 +101,6 @@ archive_reader::outcome archive_reader::read(char* into, std::size_t size, std::
         return outcome::good;
     }
     return n == 0 ? outcome::end : impl_->failed();
-}
-
-bool archive_reader::names_encrypted() const {
-    return archive_read_has_encrypted_entries(impl_->handle) > 0;
 }
 
 std::string archive_reader::trouble() const {

@@ -13,8 +13,9 @@ namespace postsluice::contentfilter::worker {
 
 class archive_reader {
 public:
-    /// `octets` stay the caller's.
-    explicit archive_reader(std::string_view octets);
+    /// `octets` stay the caller's. `plain`: only their compression is undone, whatever it holds; nothing where there is
+    /// none.
+    explicit archive_reader(std::string_view octets, bool plain = false);
     ~archive_reader();
     archive_reader(const archive_reader&) = delete;
 
@@ -29,7 +30,6 @@ public:
     [[nodiscard]] outcome next(entry& into);
     /// The next octets of the entry at hand, `got` of them.
     [[nodiscard]] outcome read(char* into, std::size_t size, std::size_t& got);
-    [[nodiscard]] bool names_encrypted() const;
     [[nodiscard]] std::string trouble() const;
 
     /// What libarchive would read later from the system is read now, since a confined process may not.

@@ -156,8 +156,8 @@ class Taught(BayesCase):
 
 
 class FromQuarantine(BayesCase):
-    def held(self, subject, seed):
-        text = letter(WORK, seed, subject).replace("\r\n\r\n", "\r\n\r\n" + mails.GTUBE + "\r\n", 1)
+    def held(self, subject, seed, mark=mails.GTUBE):
+        text = letter(WORK, seed, subject).replace("\r\n\r\n", "\r\n\r\n" + mark + "\r\n", 1)
         self.assertEqual(self.box.send("alice@example.org", ["friend@example.net"], text)[-1][1], 250)
         self.wait_until(lambda: self.quarantine(subject=subject), f"{subject} in quarantine")
         return self.quarantine(subject=subject)[0]["id"]
@@ -183,6 +183,11 @@ class ReleasedIsHam(FromQuarantine):
         self.assertEqual(self.box.postsluice("release", elsewhere, "--redirect", "desk@example.com").returncode, 0)
         self.assertEqual(self.status()["ham"], 0)
         self.assertEqual(self.box.postsluice("release", plain).returncode, 0)
+        self.assertEqual(self.status()["ham"], 1)
+        virus = self.held("sent 2", 2, mails.EICAR)
+        self.assertEqual(self.box.postsluice("release", virus, "--force", "--ham").returncode, 1)
+        run = self.box.postsluice("release", virus, "--force")
+        self.assertEqual((run.returncode, "Learned" in run.stdout), (0, False), run)
         self.assertEqual(self.status()["ham"], 1)
 
 

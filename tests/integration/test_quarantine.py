@@ -73,6 +73,25 @@ class Operator(QuarantineCase):
         self.wait_until(lambda: self.to_whom("elsewhere") == ["desk@example.com"] * 2, "the message")
         self.assertEqual(self.quarantine(subject="elsewhere"), [])
 
+    def test_a_virus_leaves_only_by_force(self):
+        bad = self.quarantined("mallory@example.org", "forced eicar", ["one@example.net"], mails.EICAR)
+        self.quarantined("news@example.org", "forced gtube", ["one@example.net"])
+        run = self.box.postsluice("release", bad["id"])
+        self.assertEqual(run.returncode, 1, run)
+        self.assertIn("is kept for a virus", run.stderr)
+        told = self.box.postsluice("--json", "release", bad["id"], "--redirect", "desk@example.com")
+        self.assertEqual((told.returncode, json.loads(told.stdout)["code"]), (1, "denied"))
+        run = self.box.postsluice("quarantine", "release", "--subject", "forced", "--yes")
+        self.assertEqual(run.returncode, 1, run)
+        self.assertIn("Released 1 of 2 messages.", run.stdout)
+        self.assertIn(f"{bad['id']}: ", run.stderr)
+        self.assertEqual(len(self.arrived("forced gtube")), 1)
+        self.assertEqual([entry["id"] for entry in self.quarantine() if "forced" in entry["subject"]], [bad["id"]])
+        self.assertIn(f"postsluice release {bad['id']} --force", self.box.postsluice("why", bad["id"]).stdout)
+        self.assertEqual(self.box.postsluice("release", bad["id"], "--force").returncode, 0)
+        self.assertIn(mails.EICAR, self.arrived("forced eicar")[0].text())
+        self.assertIn("forced=yes", self.box.daemon_log("contentfilter"))
+
     def test_many_at_once_are_not_released_or_deleted_unasked(self):
         for n in range(3):
             self.quarantined("dave@example.org", f"bulk {n}", ["one@example.net"])

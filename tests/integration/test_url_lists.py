@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """DNS lists of domains, in a zone that a real nsd serves on loopback."""
 
-from support import SandboxCase, mails
-from test_dns_rules import Nsd
+import ipaddress
+import socket
+import threading
+
+from support import Nsd, SandboxCase, mails
 
 PARALLEL = True
 
@@ -16,7 +19,7 @@ exempt.com.dbl.example. IN A 127.0.1.2
 """
 
 
-class UrlLists(SandboxCase):
+class ListedCase(SandboxCase):
     OVERRIDES = """
 [url_lists]
 lists  = ["dbl.example 127.0.1.2=DBL_SPAM:6.5", "multi.example &8=URL_PHISH:7.5 &64=URL_ABUSE:5"]
@@ -27,13 +30,17 @@ exempt = ["exempt.com"]
     def setUpClass(cls):
         super().setUpClass()
         try:
-            cls.nsd = Nsd(cls.box.path("nsd"), cls.box.address)
+            cls.nsd = cls.name_server()
             with open(cls.box.path("nsd/root.zone"), "a") as zone:
                 zone.write(LISTED)
             cls.nsd.start()
         except BaseException:
             super().tearDownClass()
             raise
+
+    @classmethod
+    def name_server(cls):
+        return Nsd(cls.box.path("nsd"), cls.box.address)
 
     @classmethod
     def tearDownClass(cls):
@@ -46,6 +53,8 @@ exempt = ["exempt.com"]
         body = "".join(f"see {link} now\r\n" for link in links)
         return self.judge(mails.plain("alice@example.org", "f@example.net", "links", body=body))
 
+
+class UrlLists(ListedCase):
     def test_answers_are_what_the_configuration_says(self):
         _, found = self.judged("http://www.evil.com/a")
         self.assertAlmostEqual(found["DBL_SPAM"]["score"], 6.5)
@@ -70,3 +79,92 @@ exempt = ["exempt.com"]
     def test_what_one_list_found_stands_beside_the_refusal_of_another(self):
         _, found = self.judged("http://refused.com/", "http://bits.com/")
         self.assertIn("URL_PHISH", found)
+
+    def test_a_list_that_refuses_is_an_alarm_until_it_answers(self):
+        lines = lambda: [line for line in self.box.daemon_log("contentfilter").splitlines() if "scanner-" in line and "endpoint=dbl.example" in line]
+        self.judged("http://fresh1.com/")  # it is up
+        before = len(lines())
+        for host in ("refused.com", "www.refused.com"):
+            self.judged(f"http://{host}/")
+        self.assertEqual(["scanner-down" in line for line in lines()[before:]], [True], lines())
+        self.judged("http://fresh2.com/")
+        self.assertEqual(["scanner-up" in line for line in lines()[before:]], [False, True], lines())
+
+
+class Recorder:
+    """Stands before a name server, hands on what it is asked, and remembers it."""
+
+    def __init__(self, listen, server):
+        self.asked, self.server = [], server
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(listen)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                question, client = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            self.asked.append(question)
+            threading.Thread(target=self.hand_on, args=(question, client), daemon=True).start()
+
+    def hand_on(self, question, client):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+            there.settimeout(30)
+            try:
+                there.sendto(question, self.server)
+                self.socket.sendto(there.recv(65535), client)
+            except OSError:
+                pass
+
+    def names(self):
+        """What was asked about, in lower case."""
+        out = set()
+        for question in self.asked:
+            labels, at = [], 12
+            while at < len(question) and question[at]:
+                labels.append(question[at + 1:at + 1 + question[at]])
+                at += 1 + question[at]
+            out.add(b".".join(labels).decode("latin-1").lower())
+        return out
+
+    def close(self):
+        self.socket.close()
+
+
+class Secret(ListedCase):
+    """Whose mail it is nobody outside learns: all that the daemons ask of the DNS goes through the recorder."""
+
+    CLIENT = "127.9.8.7"
+
+    @classmethod
+    def name_server(cls):
+        behind = str(ipaddress.IPv4Address(int(ipaddress.IPv4Address(cls.box.address)) ^ 0x00800000))
+        cls.recorder = Recorder((cls.box.address, 5353), (behind, 5353))
+        return Nsd(cls.box.path("nsd"), behind)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.recorder.close()
+        super().tearDownClass()
+
+    def test_no_question_holds_the_address_of_an_authenticated_client(self):
+        login = "alice@example.org"
+        text = mails.plain(login, "f@example.net", "secret", body=f"see http://evil.com/ and http://{self.CLIENT}/ now\r\n")
+        with self.session_from(self.CLIENT, login) as session:
+            session.sendmail(login, ["f@example.net"], text)
+        self.arrived("secret")
+        run = self.box.postsluice("message", "test", "-", "--as", login, "--client", "203.0.113.77", input=text.replace("evil", "bits"))
+        self.assertIn("URL_PHISH", run.stdout)
+        names = self.recorder.names()
+        self.assertLessEqual({"evil.com.dbl.example", "evil.com.multi.example", "bits.com.multi.example"}, names)
+        for address in (self.CLIENT, "203.0.113.77"):
+            packed = ipaddress.IPv4Address(address).packed
+            backwards = ".".join(reversed(address.split(".")))
+            for name in names:
+                self.assertNotIn(address, name)
+                self.assertNotIn(backwards, name)
+            for question in self.recorder.asked:  # nor anywhere else in it: no client subnet
+                self.assertNotIn(packed, question)
+                self.assertNotIn(packed[:3], question)

@@ -317,8 +317,8 @@ BOOST_AUTO_TEST_CASE(why_shows_the_message_and_the_lock_that_it_caused) {
                  {{"why", {{"kind", "message"}, {"event", event}, {"quarantined", entry}}}}};
     const auto o = daemons.run({"why", "k7qm2p4x"});
     BOOST_TEST(o.code == 0, o.err);
-    for (const char* part : {"The message carries malware", "EICAR(20) a.txt", "postsluice release K7QM2P4X", "2 virus",
-                             "postsluice unlock bob@example.org"})
+    for (const char* part : {"The message carries malware", "EICAR(20) a.txt", "postsluice release K7QM2P4X --force",
+                             "2 virus", "postsluice unlock bob@example.org"})
         BOOST_TEST(has(o.out, part), part << " is missing in\n" << o.out);
     BOOST_TEST(daemons.policyd.asked() == json({{"ref", "K7QM2P4X"}}));
     BOOST_TEST(daemons.filter.asked() == json({{"ref", "K7QM2P4X"}}));
@@ -468,6 +468,25 @@ BOOST_AUTO_TEST_CASE(a_release_that_leaves_recipients_behind_is_exit_1) {
     BOOST_TEST(gone.code == 3);
     BOOST_TEST(json::parse(gone.out).at("code") == "not-found");
     BOOST_TEST(has(gone.err, "quarantine delete failed"));
+}
+
+BOOST_AUTO_TEST_CASE(a_release_that_is_denied_is_exit_1_and_force_is_told_to_the_daemon) {
+    both daemons{{},
+                 {{"quarantine list", {{"entries", json::array({entry})}, {"total", 1}, {"next", ""}}},
+                  {"quarantine release", "denied"}}};
+    auto o = daemons.run({"release", "K7QM2P4X"});
+    BOOST_TEST(o.code == 1);
+    BOOST_TEST(has(o.err, "quarantine release failed"));
+    BOOST_TEST(daemons.filter.asked() == json({{"id", "K7QM2P4X"}}));
+    o = daemons.run({"quarantine", "release", "K7QM2P4X", "--force", "--json"});
+    BOOST_TEST(o.code == 1);
+    BOOST_TEST(json::parse(o.out).at("code") == "denied");
+    BOOST_TEST(json::parse(o.out).at("ok") == false);
+    BOOST_TEST(daemons.filter.asked() == json({{"id", "K7QM2P4X"}, {"force", true}}));
+    o = daemons.run({"quarantine", "release", "--reason", "virus", "--yes", "--json"});
+    BOOST_TEST(o.code == 1);
+    BOOST_TEST(json::parse(o.out).at("messages").at(0).at("code") == "denied");
+    BOOST_TEST(json::parse(o.out).at("done") == 0);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_looked_for_in_quarantine_is_told_to_the_daemon) {

@@ -59,7 +59,7 @@ struct box {
     result<act::quarantine::kept> keep(const std::string& text, const std::string& id,
                                        const std::string& queue_id = "Q1",
                                        const std::vector<std::string>& recipients = {"a@example.net"}) {
-        return run_awaitable(kept->keep(make(text, queue_id, recipients), {reason::virus, {"EICAR(20.0) x"}, id}));
+        return run_awaitable(kept->keep(make(text, queue_id, recipients), {reason::spam, {"GTUBE(20.0) x"}, id}));
     }
     result<act::quarantine::kept> hold(const std::string& text, const std::string& id, const std::string& queue_id,
                                        instant release_at,
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(what_is_kept_is_there_as_it_came_and_after_a_restart) {
     BOOST_TEST(entries[0].account == "bob@example.org");
     BOOST_TEST(entries[0].mail_line == "<bob@example.org> RET=HDRS");
     BOOST_TEST(entries[0].size == text.size());
-    BOOST_TEST((entries[0].why == reason::virus));
+    BOOST_TEST((entries[0].why == reason::spam));
     BOOST_TEST(b.kept->head("AAAAAAAA", 100000).value() == text);
     BOOST_TEST(b.kept->total().octets == text.size());
     BOOST_TEST(b.files() == (std::vector<std::string>{"AAAAAAAA.eml", "AAAAAAAA.env"}),

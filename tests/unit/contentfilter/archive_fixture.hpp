@@ -60,11 +60,12 @@ inline std::string zip(const std::vector<archived>& files) {
     return make_archive("zip", files);
 }
 
-inline std::string gzip(std::string_view content) {
+/// `filter`: as libarchive calls it ("gzip", "zstd", "compress").
+inline std::string compressed(const char* filter, std::string_view content) {
     std::string out(content.size() + 65536, '\0');
     std::size_t used = 0;
     auto* a = archive_write_new();
-    archive_write_add_filter_gzip(a);
+    if (archive_write_add_filter_by_name(a, filter) < ARCHIVE_WARN) throw std::runtime_error{archive_error_string(a)};
     archive_write_set_format_raw(a);
     archive_write_set_bytes_in_last_block(a, 1);
     archive_write_open_memory(a, out.data(), out.size(), &used);
@@ -76,6 +77,10 @@ inline std::string gzip(std::string_view content) {
     archive_write_free(a);
     out.resize(used);
     return out;
+}
+
+inline std::string gzip(std::string_view content) {
+    return compressed("gzip", content);
 }
 
 /// `value` in so many octets, the least first.
@@ -112,6 +117,79 @@ inline std::string rar(const archived& file) {
     return std::string("Rar!\x1a\x07\0", 7) +
            block(std::string(1, '\x73') + le16(0) + le16(13) + std::string(6, '\0')) + block(head) + file.content +
            block(std::string(1, '\x7b') + le16(0x4000) + le16(7));
+}
+
+/// RAR 4 with a password: of the file's content, or of all that follows the first block, names too.
+inline std::string encrypted_rar(const std::string& name, bool names) {
+    const auto block = [](const std::string& rest) { return le16(crc32(rest) & 0xFFFFU) + rest; };
+    const std::string start("Rar!\x1a\x07\0", 7), content(16, 'e');
+    if (names)
+        return start + block(std::string(1, '\x73') + le16(0x80) + le16(13) + std::string(6, '\0')) +
+               std::string(64, 'e');
+    const std::string head = std::string(1, '\x74') + le16(0x8004) + le16(32 + name.size()) + le32(content.size()) +
+                             le32(11) + std::string(1, '\2') + le32(0) + le32(0x5A210000) + "\x1d\x30" +
+                             le16(name.size()) + le32(0x20) + name;
+    return start + block(std::string(1, '\x73') + le16(0) + le16(13) + std::string(6, '\0')) + block(head) + content +
+           block(std::string(1, '\x7b') + le16(0x4000) + le16(7));
+}
+
+/// RAR 5: numbers of seven bits in each octet, the least first, and blocks of their CRC, their size and their fields.
+class rar5_writer {
+public:
+    static std::string number(std::uint64_t value) {
+        std::string out;
+        for (; value > 0x7F; value >>= 7U)
+            out += static_cast<char>(0x80U | (value & 0x7FU));
+        return out + static_cast<char>(value);
+    }
+    static std::string block(const std::string& fields) {
+        const auto rest = number(fields.size()) + fields;
+        return le32(crc32(rest)) + rest;
+    }
+    /// One stored file.
+    static std::string write(const archived& file) {
+        const auto size = number(file.content.size());
+        const auto head = number(2) + number(2) + size + number(4) + size + number(0644) + le32(crc32(file.content)) +
+                          number(0) + number(1) + number(file.name.size()) + file.name;
+        return start() + block(number(1) + number(0) + number(0)) + block(head) + file.content +
+               block(number(5) + number(0) + number(0));
+    }
+    /// The content is encrypted, the name is not.
+    static std::string encrypted_content(const std::string& name) {
+        const std::string content(16, 'e');
+        const auto record = number(1) + number(0) + number(0) + "\x0f" + std::string(32, 's');
+        const auto extra = number(record.size()) + record;
+        const auto head = number(2) + number(3) + number(extra.size()) + number(content.size()) + number(4) +
+                          number(11) + number(0644) + le32(0) + number(0) + number(1) + number(name.size()) + name +
+                          extra;
+        return start() + block(number(1) + number(0) + number(0)) + block(head) + content +
+               block(number(5) + number(0) + number(0));
+    }
+    /// All after the first block is encrypted, names too.
+    static std::string encrypted() {
+        return start() + block(number(4) + number(0) + number(0) + number(0) + "\x0f" + std::string(16, 's')) +
+               std::string(64, 'e');
+    }
+
+private:
+    static std::string start() { return {"Rar!\x1a\x07\1\0", 8}; }
+};
+
+/// LHA (level 0), one stored file; `lhasa t` finds it good.
+inline std::string lha(const archived& file) {
+    std::uint16_t crc = 0;
+    for (const char c : file.content) {
+        crc = static_cast<std::uint16_t>(crc ^ static_cast<unsigned char>(c));
+        for (int i = 0; i < 8; ++i)
+            crc = static_cast<std::uint16_t>(crc >> 1U ^ (crc & 1U ? 0xA001U : 0U));
+    }
+    const auto head = "-lh0-" + le32(file.content.size()) + le32(file.content.size()) + le32(0x5A210000) + "\x20" +
+                      std::string(1, '\0') + static_cast<char>(file.name.size()) + file.name + le16(crc);
+    std::uint8_t sum = 0;
+    for (const char c : head)
+        sum = static_cast<std::uint8_t>(sum + static_cast<unsigned char>(c));
+    return std::string{static_cast<char>(head.size()), static_cast<char>(sum)} + head + file.content +
+           std::string(1, '\0');
 }
 
 /// A cabinet of one folder with one stored file.

@@ -16,9 +16,12 @@ namespace {
 
 /// A clamd that finds "virus" in a stream.
 struct false_clamd {
+    std::string signature = "Bad.Thing"; ///< set before anybody asks
     std::atomic<int> streams{0}, versions{0};
     std::atomic<int> database{1};
-    std::atomic<int> refusals{0}; ///< commands after which it closes without an answer
+    std::atomic<int> refusals{0};                    ///< commands after which it closes without an answer
+    std::atomic<bool> impatient{false}, rude{false}; ///< ends each session after a stream; says so, or does not
+    std::atomic<int> late{0};                        ///< commands that it answers with the end of the session
     std::atomic<std::size_t> most{1U << 30U};
     false_scanner scanner{[this](false_scanner::peer& p) { serve(p); }};
 
@@ -32,6 +35,11 @@ struct false_clamd {
                 return;
             }
             const auto head = std::to_string(number) + ": ";
+            if (late > 0) {
+                --late;
+                p.say("COMMAND READ TIMED OUT ERROR\0"s);
+                return;
+            }
             if (command == "zVERSION\0"s) {
                 ++versions;
                 p.say_slowly(head + "ClamAV 1.0/" + std::to_string(database) + "\0"s);
@@ -52,8 +60,12 @@ struct false_clamd {
                 }
             }
             ++streams;
-            p.say_slowly(head + "stream: " + (content.find("virus") != std::string::npos ? "Bad.Thing FOUND" : "OK") +
-                         "\0"s);
+            p.say_slowly(
+                head + "stream: " + (content.find("virus") != std::string::npos ? signature + " FOUND" : "OK") + "\0"s);
+            if (impatient) {
+                if (!rude) p.say("COMMAND READ TIMED OUT\n");
+                return;
+            }
         }
     }
     config::settings settings() const {
@@ -84,6 +96,9 @@ BOOST_AUTO_TEST_CASE(answers_are_read_strictly) {
             BOOST_REQUIRE(!outcome);
             BOOST_TEST(outcome.error().code == errc::protocol);
         }
+    BOOST_TEST(clamd::ends_session("COMMAND READ TIMED OUT ERROR"));
+    BOOST_TEST(clamd::ends_session("3: COMMAND READ TIMED OUT"));
+    BOOST_TEST(!clamd::ends_session("1: stream: OK"));
     BOOST_TEST(clamd::parse_version("1: ClamAV 1.0/2/x").value() == "ClamAV 1.0/2/x");
     BOOST_TEST(!clamd::parse_version("1: "));
     BOOST_TEST((clamd::chunk_head(0x01020304) == "\1\2\3\4"));
@@ -179,6 +194,66 @@ BOOST_AUTO_TEST_CASE(a_session_that_clamd_ended_is_made_anew) {
     const auto found = run_check("clamd", message_with(bad, settings), resources);
     BOOST_TEST(found.size() == 1u);
     BOOST_TEST(clamd.scanner.connections() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_session_that_clamd_ended_between_two_files_is_made_anew) {
+    for (const bool rude : {false, true})
+        BOOST_TEST_CONTEXT((rude ? "without a word" : "and said so")) {
+            false_clamd clamd;
+            clamd.impatient = true;
+            clamd.rude = rude;
+            const auto settings = clamd.settings();
+            const auto resources = with_scanners(settings);
+            for (int i = 0; i < 5; ++i)
+                BOOST_TEST(run_check("clamd", message_with(bad + std::to_string(i), settings), resources).size() == 1u);
+            BOOST_TEST(clamd.streams == 5);
+        }
+    false_clamd clamd;
+    const auto settings = clamd.settings();
+    const auto resources = with_scanners(settings);
+    BOOST_TEST(run_check("clamd", message_with(good, settings), resources).empty());
+    clamd.late = 1; // its last word crosses our command
+    BOOST_TEST(run_check("clamd", message_with(bad, settings), resources).size() == 1u);
+    clamd.late = 2; // a new session is not tried a second time
+    BOOST_CHECK_THROW((void)run_check("clamd", message_with(bad + "2", settings), resources), std::runtime_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_phish_by_its_signatures_name_is_one) {
+    struct row {
+        const char* signature;
+        reason why;
+        strike_kind strikes;
+    };
+    const row rows[] = {{"Heuristics.Phishing.Email.SpoofedDomain", reason::phish, strike_kind::phish},
+                        {"Email.Phishing.VOF1-6297217-0", reason::phish, strike_kind::phish},
+                        {"Win.Test.EICAR_HDB-1", reason::virus, strike_kind::virus},
+                        {"Win.Worm.Philis-1", reason::virus, strike_kind::virus}};
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.signature) {
+            false_clamd clamd;
+            clamd.signature = r.signature;
+            const auto settings = clamd.settings();
+            const auto found = run_check("clamd", message_with(bad, settings), with_scanners(settings));
+            BOOST_REQUIRE(found.size() == 1u);
+            BOOST_TEST(found[0].symbol == "CLAMD_FOUND");
+            BOOST_TEST(found[0].score == 15);
+            BOOST_TEST((found[0].action == config::forced_verdict::quarantine));
+            BOOST_TEST(found[0].why == r.why);
+            BOOST_TEST((found[0].strikes == r.strikes));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_message_as_large_as_allowed_is_looked_at) {
+    const false_clamd clamd;
+    auto settings = clamd.settings();
+    settings.clamd.max_size = {bad.size()};
+    const auto resources = with_scanners(settings);
+    auto found = run_check("clamd", message_with(bad, settings), resources);
+    BOOST_REQUIRE(found.size() == 1u);
+    BOOST_TEST(found[0].symbol == "CLAMD_FOUND");
+    found = run_check("clamd", message_with(bad + "x", settings), resources);
+    BOOST_REQUIRE(found.size() == 1u);
+    BOOST_TEST(found[0].symbol == "CLAMD_TOO_LARGE");
 }
 
 BOOST_AUTO_TEST_CASE(a_dead_clamd_fails_the_check_with_one_alarm) {

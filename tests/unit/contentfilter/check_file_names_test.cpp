@@ -4,6 +4,11 @@
 
 #include "check_fixture.hpp"
 #include "contentfilter/checks/file_name_rules.hpp"
+#include "contentfilter/checks/rule_files.hpp"
+
+#include <fstream>
+#include <map>
+#include <sstream>
 
 using namespace postsluice;
 using namespace postsluice::contentfilter;
@@ -47,6 +52,14 @@ BOOST_AUTO_TEST_CASE(what_names_do) {
         {"dir.exe/letter.pdf", ""},
         {"setup.exe::$DATA", "eh"},
         {"a.{00020C01-0000-0000-C000-000000000046}", "e"},
+        {"invoice.heic.exe", "ed"},
+        {"offer.odp.scr", "ed"},
+        {"mail.msg.js", "ed"},
+        {"report.2024.docx", ""},
+        {"photo.jpg.zip", ""},
+        {"backup.tar.xz", "r"},
+        {"results.mat", ""}, // MATLAB's
+        {"update.msu", "e"},
         {"disk.iso", "r"},
         {"sheet.xlsm", "r"},
         {"100% sure.pdf", ""},
@@ -68,6 +81,119 @@ BOOST_AUTO_TEST_CASE(what_names_do) {
                                       (j.confusable ? "c" : "");
             BOOST_TEST(marks == r.marks);
         }
+}
+
+// The page is for people, and the lists are in the source: neither says what the other does not.
+BOOST_AUTO_TEST_CASE(the_manual_has_every_risky_extension_with_its_weight) {
+    std::ifstream page{"docs/checks/file_names.md"};
+    BOOST_REQUIRE(page.good());
+    std::map<std::string, double> listed;
+    for (std::string line; std::getline(page, line);) {
+        std::istringstream row{line};
+        std::string bar, word;
+        double weight = 0;
+        if (!(row >> bar >> weight >> word) || bar != "|" || word != "|") continue;
+        while (row >> word && word != "|")
+            listed[word] = weight;
+    }
+    BOOST_TEST(listed.size() > 100U);
+    for (const auto& [extension, weight] : listed)
+        BOOST_TEST_CONTEXT(extension) {
+            const auto alone = judge_name("letter." + extension);
+            BOOST_TEST(alone.risk == weight);
+            BOOST_TEST(!alone.executable);
+        }
+    const auto known = risky_extensions();
+    BOOST_TEST(known.size() == listed.size());
+    for (const auto extension : known)
+        BOOST_TEST(listed.contains(std::string{extension}), extension);
+}
+
+BOOST_AUTO_TEST_CASE(a_risky_file_made_up_as_a_document_weighs_more) {
+    struct row {
+        const char* name;
+        double risk;
+    };
+    const row rows[] = {{"invoice.iso", 4},         {"invoice.pdf.iso", 6},
+                        {"invoice.pdf .iso", 6},    {"invoice.pdf%2Eiso", 6},
+                        {"invoice.v2.iso", 4},      {"pdf.iso", 4},
+                        {"photo.heic.img", 6},      {"scan.webp.url", 4.5},
+                        {"offer.ods.slk", 4.5},     {"logo.png.svg", 1.5},
+                        {"invoice.docx.docm", 4.5}, {"table.csv.xz", 1}, // what xz(1) and others make of an honest name
+                        {"photo.jpg.uue", 3},       {"photos.jpg.cab", 2},
+                        {"report.2024.docx", 0},    {"archive.tar.gz", 0},
+                        {"photo.jpg.zip", 0},       {"invoice.iso.pdf", 0}};
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.name) {
+            BOOST_TEST(judge_name(r.name).risk == r.risk);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(the_operators_own_extensions_have_their_symbol_score_and_action) {
+    auto resources = std::make_shared<check_resources>();
+    auto rules = std::make_shared<rule_set>();
+    std::vector<std::string> errors;
+    parse_rules("[[extension]]\nextensions = ['FOO', 'bar']\nscore = 2.5\n"
+                "[[extension]]\nextensions = ['docx']\nsymbol = 'OWN_WORD'\nscore = 7\naction = 'hold'\n"
+                "reason = 'phish'\nstrike = 'phish'\n"
+                "[[extension]]\nextensions = ['tar.gz']\nsymbol = 'OWN_TARBALL'\nscore = 1\n"
+                "[[extension]]\nextensions = ['gz']\nsymbol = 'OWN_GZIP'\nscore = 1\n",
+                "x.toml", *rules, errors);
+    BOOST_REQUIRE(errors.empty());
+    resources->rules = std::move(rules);
+    const auto found = [&](const std::string& name) {
+        return run_check(
+            "file_names",
+            make_message(with_attachment("Content-Disposition: attachment; filename=\"" + name + "\"\r\n", "x")),
+            resources);
+    };
+    struct row {
+        const char *name, *symbol;
+        double score;
+    };
+    const row rows[] = {{"a.foo", "RISKY_NAME", 2.5},
+                        {"a.BAR", "RISKY_NAME", 2.5},
+                        {"a%2Efoo", "RISKY_NAME", 2.5},
+                        {"a.f\u200boo", "RISKY_NAME", 2.5},
+                        {"a.foo. ", "RISKY_NAME", 2.5},
+                        {"a.docx", "OWN_WORD", 7},
+                        {"src.tar.gz", "OWN_TARBALL", 1},
+                        {"src.1.2.tar.gz", "OWN_TARBALL", 1},
+                        {"table.gz", "OWN_GZIP", 1},
+                        {"star.gz", "OWN_GZIP", 1},
+                        {"a.foo.pdf", "", 0},
+                        {"foo", "", 0},
+                        {"a.food", "", 0},
+                        {"dir.foo/a.pdf", "", 0}};
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.name) {
+            const auto all = found(r.name);
+            BOOST_REQUIRE(all.size() == (*r.symbol ? 1U : 0U));
+            if (all.empty()) continue;
+            BOOST_TEST(all[0].symbol == r.symbol);
+            BOOST_TEST(all[0].score == r.score);
+        }
+    const auto held = found("a.docx");
+    BOOST_TEST((held[0].action == config::forced_verdict::hold));
+    BOOST_TEST(held[0].why == reason::phish);
+    BOOST_TEST((held[0].strikes == strike_kind::phish));
+}
+
+BOOST_AUTO_TEST_CASE(an_own_extension_does_not_make_a_finding_milder) {
+    auto resources = std::make_shared<check_resources>();
+    auto rules = std::make_shared<rule_set>();
+    std::vector<std::string> errors;
+    parse_rules("[[extension]]\nextensions = ['exe']\nsymbol = 'EXECUTABLE_NAME'\nscore = 1\n", "x.toml", *rules,
+                errors);
+    BOOST_REQUIRE(errors.empty());
+    resources->rules = std::move(rules);
+    const auto found =
+        run_check("file_names", make_message(with_attachment("Content-Type: application/x-y; name=setup.exe\r\n", "x")),
+                  resources);
+    BOOST_REQUIRE(found.size() == 1U);
+    BOOST_TEST(found[0].score == 8);
+    BOOST_TEST((found[0].action == config::forced_verdict::quarantine));
+    BOOST_TEST(found[0].why == reason::forbidden_file);
 }
 
 BOOST_AUTO_TEST_CASE(a_program_by_name_is_quarantined_without_a_strike) {

@@ -5,17 +5,20 @@
 #include "archive_fixture.hpp"
 #include "check_fixture.hpp"
 #include "contentfilter/checks/file_type_rules.hpp"
+#include "document_fixture.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
 using namespace postsluice;
 using namespace postsluice::contentfilter;
 using namespace postsluice::contentfilter::testing;
+using namespace std::string_literals;
 
 namespace {
 std::shared_ptr<const check_resources> with_workers() {
@@ -42,6 +45,32 @@ std::string file(const char* name) {
 std::string png() {
     return std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0", 29);
 }
+/// What an MS-DOS program begins with that has another one behind it.
+std::string dos_stub() {
+    std::string out("MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff\0\0\xb8", 17);
+    out.resize(0x80);
+    out[0x18] = 0x40;
+    out[0x3c] = char(0x80);
+    return out;
+}
+/// A compound file with the properties of a document ([MS-OLEPS] section 2.21): "creating application" is all of them.
+std::string with_properties() {
+    const std::string name("\x05SummaryInformation"), value = "Installer\0\0\0"s;
+    const std::string format("\xe0\x85\x9f\xf2\xf9\x4f\x68\x10\xab\x91\x08\x00\x2b\x27\xb3\xd9", 16);
+    const auto section =
+        le32(8 + 8 + 8 + value.size()) + le32(1) + le32(18) + le32(16) + le32(30) + le32(value.size()) + value;
+    return ole_writer::write({{name, le16(0xFFFE) + le16(0) + le32(0x00020005) + std::string(16, '\0') + le32(1) +
+                                         format + le32(48) + section}});
+}
+/// The same, of the class of installers.
+std::string windows_installer() {
+    auto out = with_properties();
+    std::uint32_t directory = 0;
+    std::memcpy(&directory, out.data() + 48, sizeof directory);
+    out.replace(512 + 512 * std::size_t{directory} + 80, 16,
+                std::string("\x84\x10\x0c\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", 16));
+    return out;
+}
 std::string a_zip() {
     return zip({{"a.txt", "x"}});
 }
@@ -57,6 +86,9 @@ BOOST_AUTO_TEST_CASE(programs_are_found_under_any_name) {
     const row rows[] = {
         {"Windows", windows_program()},
         {"MS-DOS", std::string("MZ\x50\0\2\0\0\0\4\0\x0f\0\xff\xff\0\0\xb8", 17) + std::string(200, '\0')},
+        {"OS/2, LX", dos_stub() + std::string("LX\0\0\0\0\0\0\1\0\1\0", 12) + std::string(400, '\0')},
+        {"OS/2, NE", dos_stub() + "NE" + std::string(0x34, '\0') + "\1" + std::string(400, '\0')},
+        {"a Windows installer", windows_installer()},
         {"ELF", file("/proc/self/exe").substr(0, 100000)},
         {"Mach-O", std::string("\xcf\xfa\xed\xfe\7\0\0\1\3\0\0\0\2\0\0\0\x10\0\0\0\x58\5\0\0\x85\0\x20\0\0\0\0\0", 32) +
                        std::string(400, '\0')},
@@ -85,6 +117,7 @@ BOOST_AUTO_TEST_CASE(harmless_files_yield_nothing) {
     BOOST_TEST(found_in("").empty());
     BOOST_TEST(found_in("#!/bin/sh\necho script\n").empty());
     BOOST_TEST(found_in(a_zip(), "application/zip").empty());
+    BOOST_TEST(found_in(with_properties(), "application/msword; name=letter.doc").empty());
 }
 
 BOOST_AUTO_TEST_CASE(what_is_another_kind_than_all_that_is_said_of_it_is_found) {

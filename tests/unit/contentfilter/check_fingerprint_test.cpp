@@ -211,6 +211,30 @@ BOOST_FIXTURE_TEST_CASE(what_an_operator_added_is_known_again, fixture) {
     BOOST_TEST(look(made(near, "a@example.org")) == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_file_of_what_an_operator_added_is_known_again, fixture) {
+    const auto with = [&](const std::string& content, std::size_t words) {
+        return with_attachment(
+                   "Content-Type: application/pdf; name=\"list.pdf\"\r\nContent-Transfer-Encoding: base64\r\n",
+                   base64(content)) +
+               joined(texts.words(words));
+    };
+    const std::string content = "%PDF-1.4 " + joined(texts.words(2000));
+    add_bad(with(content, 0));
+    const auto m = made(with(content, 20), "a@example.org");
+    auto resources = std::make_shared<check_resources>();
+    resources->accounts.bad = &book;
+    const auto found = run_check("fingerprint", m, resources);
+    BOOST_REQUIRE(found.size() == 1U);
+    BOOST_TEST(found[0].symbol == "KNOWN_FINGERPRINT");
+    BOOST_TEST(found[0].score == 15);
+    BOOST_TEST((found[0].action == config::forced_verdict::quarantine));
+    BOOST_TEST((found[0].strikes == strike_kind::spam));
+    BOOST_TEST(found[0].evidence == "1.2 (list.pdf) is that of BAD00001: the invoice");
+    auto other = content;
+    other.back() = '!'; // one octet
+    BOOST_TEST(look(made(with(other, 20), "a@example.org")) == "");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_layout_alone_is_not_the_message_that_was_added, fixture) {
     add_bad(page(table_row, 15, joined(texts.words(30))));
     BOOST_TEST(look(made(page(table_row, 15, joined(texts.words(30))), "a@example.org")) == "KNOWN_LAYOUT");

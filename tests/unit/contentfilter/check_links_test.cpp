@@ -129,15 +129,21 @@ BOOST_AUTO_TEST_CASE(many_urls_are_a_finding_and_a_few_less_are_none) {
     BOOST_TEST(symbols(html, how) == "");
     BOOST_TEST(symbols(html + "http://h9.example.net", how) == "MANY_URLS");
     how.content.max_urls = 10;
+    for (int i = 5; i < 10; ++i)
+        html += "http://g" + std::to_string(i) + ".example.net ";
+    BOOST_TEST(symbols(html, how) == "MANY_URLS");                           // as many as are looked at
+    BOOST_TEST(symbols(html + "http://h0.example.net", how) == "MANY_URLS"); // one of them again
+    BOOST_TEST(symbols(html + "http://one.example.net", how) == "MANY_URLS LINK_BOUND");
     for (int i = 10; i < 30; ++i)
         html += "http://h" + std::to_string(i) + ".example.net ";
     BOOST_TEST(symbols(html, how) == "MANY_URLS LINK_BOUND");
     how = {};
     how.content.max_anchors = 10;
     html.clear();
-    for (int i = 0; i < 11; ++i)
+    for (int i = 0; i < 10; ++i)
         html += anchor("http://a.example.net", "x");
-    BOOST_TEST(symbols(html, how) == "LINK_BOUND");
+    BOOST_TEST(symbols(html, how) == "");
+    BOOST_TEST(symbols(html + anchor("http://a.example.net", "x"), how) == "LINK_BOUND");
 }
 
 BOOST_AUTO_TEST_CASE(evidence_names_hosts_and_the_part) {

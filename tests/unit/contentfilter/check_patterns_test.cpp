@@ -160,15 +160,39 @@ BOOST_AUTO_TEST_CASE(what_html_shows_is_text_and_what_it_hides_is_not) {
 BOOST_AUTO_TEST_CASE(lists_of_one_name_are_one_and_extensions_are_in_lower_case) {
     rule_set read;
     std::vector<std::string> errors;
-    parse_rules("[[list]]\nname = 'a'\nwords = ['One', 'two']\n[[list]]\nname = 'a'\nwords = ['three']\n"
-                "[[extension]]\nextensions = ['ISO', 'img']\nscore = 2\n",
+    parse_rules("[[list]]\nname = 'shorteners'\nwords = ['One', 'two']\n"
+                "[[list]]\nname = 'shorteners'\nwords = ['three']\n"
+                "[[extension]]\nextensions = ['ISO', 'img', 'Tar.Gz']\nscore = 2\n",
                 "x.toml", read, errors);
     BOOST_TEST(errors.empty());
-    BOOST_TEST(read.list("a") == (word_list{"one", "three", "two"}), boost::test_tools::per_element());
-    BOOST_TEST(read.list("b").empty());
+    BOOST_TEST(read.list("shorteners") == (word_list{"one", "three", "two"}), boost::test_tools::per_element());
+    BOOST_TEST(read.list("bad-domains").empty());
     BOOST_REQUIRE(read.extensions.contains("iso"));
     BOOST_TEST(read.extensions.at("iso").symbol == "RISKY_NAME");
     BOOST_TEST(read.extensions.at("iso").score == 2);
+    BOOST_TEST(read.extensions.contains("tar.gz"));
+}
+
+BOOST_AUTO_TEST_CASE(a_list_that_no_check_asks_for_is_a_mistake) {
+    const auto told = [](const std::string& name) {
+        return mistakes("# own words\n[[list]]\nname = '" + name + "'\nwords = ['x']\n");
+    };
+    for (const auto& name : rule_set::list_names())
+        BOOST_TEST(told(name).empty(), name);
+    const std::vector<std::string> misspelt{
+        R"(x.toml:3: list.name: "shortners" is not known here; did you mean "shorteners"?)"};
+    BOOST_TEST(told("shortners") == misspelt, boost::test_tools::per_element());
+    const std::vector<std::string> unheard_of{
+        R"(x.toml:3: list.name: "animals" is not known here; use "bad-domains", "password-words", "shorteners" or "user-name-words")"};
+    BOOST_TEST(told("animals") == unheard_of, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(an_extension_may_have_a_dot_within_and_none_at_its_ends) {
+    for (const auto* good : {"gz", "tar.gz", "library-ms", "a.b.c"})
+        BOOST_TEST(mistakes("[[extension]]\nextensions = ['" + std::string{good} + "']\n").empty(), good);
+    for (const auto* bad : {"", ".", ".gz", "gz.", "tar..gz", "a/b", "a\\b", "a b"})
+        BOOST_TEST(mistakes("[[extension]]\nextensions = ['" + std::string{bad} + "']\n").size() == 1U, bad);
+    BOOST_TEST(mistakes("[[extension]]\nextensions = ['.gz']\n").front().find("without its dot") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(rules_of_one_symbol_count_once_with_the_highest_score) {
@@ -272,6 +296,13 @@ BOOST_AUTO_TEST_CASE(the_shipped_rules_find_the_test_strings_wherever_they_are) 
     BOOST_TEST((spam[0].strikes == strike_kind::spam));
     BOOST_TEST(spam[0].why == reason::spam);
     BOOST_TEST(symbols(run_check("patterns", make_message(in_attachment("harmless")), shipped)) == "");
+    for (const auto& whole : {eicar(), gtube()})
+        for (std::size_t at = 0; at < whole.size(); ++at) {
+            auto near = whole;
+            near[at] = near[at] == '_' ? '-' : '_';
+            BOOST_TEST(symbols(run_check("patterns", make_message("S: x\r\n\r\n" + near + "\r\n"), shipped)) == "",
+                       near);
+        }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

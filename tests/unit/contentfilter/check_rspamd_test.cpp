@@ -83,6 +83,29 @@ BOOST_AUTO_TEST_CASE(it_is_told_who_sends_to_whom_and_its_symbols_are_taken_over
     BOOST_TEST(find_symbol(found, "RSPAMD_R_ODD_NAME")->score == 12.8);
 }
 
+BOOST_AUTO_TEST_CASE(more_symbols_than_are_taken_and_a_message_at_its_bound) {
+    const false_scanner scanner{[&](false_scanner::peer& p) {
+        (void)p.until("\r\n\r\n");
+        (void)p.octets(text.size());
+        p.say(response(json));
+    }};
+    config::settings settings;
+    settings.rspamd.endpoint = scanner.endpoint();
+    settings.rspamd.max_symbols = 2;
+    settings.rspamd.max_size = {text.size()};
+    const auto cut = run_check("rspamd", message_with(text, settings), with_scanners(settings));
+    BOOST_REQUIRE(cut.size() == 3u);
+    BOOST_REQUIRE(find_symbol(cut, "RSPAMD_MORE_SYMBOLS"));
+    BOOST_TEST(find_symbol(cut, "RSPAMD_MORE_SYMBOLS")->score == 0);
+    settings.rspamd.max_symbols = 3; // as many as there are
+    const auto all = run_check("rspamd", message_with(text, settings), with_scanners(settings));
+    BOOST_TEST(all.size() == 3u);
+    BOOST_TEST(!find_symbol(all, "RSPAMD_MORE_SYMBOLS"));
+    const auto larger = run_check("rspamd", message_with(text + "x", settings), with_scanners(settings));
+    BOOST_REQUIRE(larger.size() == 1U);
+    BOOST_TEST(larger[0].symbol == "RSPAMD_TOO_LARGE");
+}
+
 BOOST_AUTO_TEST_CASE(off_too_large_dead_and_talkative) {
     config::settings settings;
     BOOST_TEST(run_check("rspamd", message_with(text, settings), with_scanners(settings)).empty());

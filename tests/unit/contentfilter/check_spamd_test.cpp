@@ -84,6 +84,48 @@ BOOST_AUTO_TEST_CASE(symbols_are_taken_over_with_the_factor) {
     BOOST_TEST(find_symbol(found, "SA_ALL_TRUSTED")->score < 0);
 }
 
+BOOST_AUTO_TEST_CASE(more_symbols_than_are_taken_and_a_report_without_a_table_have_symbols_of_their_own) {
+    std::atomic<bool> plain{false};
+    const false_scanner spamd{[&](false_scanner::peer& p) {
+        (void)p.until("\r\n\r\n");
+        (void)p.octets(text.size());
+        p.say(plain ? response("another template\r\n", "True ; 7.5 / 5.0") : response(report));
+    }};
+    config::settings settings;
+    settings.spamd.endpoint = spamd.endpoint();
+    settings.spamd.max_symbols = 2;
+    const auto found = run_check("spamd", message_with(text, settings), with_scanners(settings));
+    BOOST_REQUIRE(found.size() == 3u);
+    BOOST_REQUIRE(find_symbol(found, "SA_MORE_SYMBOLS"));
+    BOOST_TEST(find_symbol(found, "SA_MORE_SYMBOLS")->score == 0);
+    BOOST_TEST(!find_symbol(found, "SA_ALL_TRUSTED"));
+    settings.spamd.max_symbols = 3; // as many as there are
+    const auto all = run_check("spamd", message_with(text, settings), with_scanners(settings));
+    BOOST_TEST(all.size() == 3u);
+    BOOST_TEST(!find_symbol(all, "SA_MORE_SYMBOLS"));
+    plain = true;
+    settings.spamd.factor = 2;
+    const auto sum = run_check("spamd", message_with(text, settings), with_scanners(settings));
+    BOOST_REQUIRE(sum.size() == 1u);
+    BOOST_TEST(sum[0].symbol == "SA_SCORE");
+    BOOST_TEST(sum[0].score == 15);
+}
+
+BOOST_AUTO_TEST_CASE(a_message_as_large_as_allowed_is_asked_about) {
+    const false_scanner spamd{[&](false_scanner::peer& p) {
+        (void)p.until("\r\n\r\n");
+        (void)p.octets(text.size());
+        p.say(response(report));
+    }};
+    config::settings settings;
+    settings.spamd.endpoint = spamd.endpoint();
+    settings.spamd.max_size = {text.size()};
+    BOOST_TEST(find_symbol(run_check("spamd", message_with(text, settings), with_scanners(settings)), "SA_GTUBE"));
+    const auto larger = run_check("spamd", message_with(text + "x", settings), with_scanners(settings));
+    BOOST_REQUIRE(larger.size() == 1U);
+    BOOST_TEST(larger[0].symbol == "SA_TOO_LARGE");
+}
+
 BOOST_AUTO_TEST_CASE(off_too_large_and_dead) {
     config::settings settings;
     BOOST_TEST(run_check("spamd", message_with(text, settings), with_scanners(settings)).empty());

@@ -1,15 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
-// What needs no DNS; the rest is tested against nsd in tests/integration/test_url_lists.py.
+// Against a name server of the test's own; a real one, nsd, is asked in tests/integration/test_url_lists.py.
 #define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
 
 #include "contentfilter/checks/rule_files.hpp"
 #include "contentfilter/checks/url_list_client.hpp"
+#include "false_dns.hpp"
 #include "scanner_fixture.hpp"
+#include "shared/log/log.hpp"
 
 using namespace postsluice;
 using namespace postsluice::contentfilter;
 using namespace postsluice::contentfilter::testing;
+
+namespace {
+
+config::settings asking(const false_dns& dns) {
+    config::settings out;
+    out.url_lists.lists = {"dbl.example 127.0.1.2=DBL_SPAM:6", "multi.example &8=URL_PHISH:7.5"};
+    out.url_lists.timeout = seconds{30};
+    out.dns.servers = {dns.server()};
+    out.dns.timeout = seconds{20};
+    return out;
+}
+
+std::string links_to(const std::vector<std::string>& hosts) {
+    std::string out = "Subject: s\r\n\r\n";
+    for (const auto& host : hosts)
+        out += "see http://" + host + "/ now\r\n";
+    return out;
+}
+
+/// The lines of the log about what is down or up.
+class alarms {
+public:
+    alarms() {
+        log::capture([this](log::level, const std::string& line) {
+            const std::lock_guard guard{mutex_};
+            if (line.find("scanner-") != std::string::npos) lines_.push_back(line);
+        });
+    }
+    ~alarms() { log::capture({}); }
+    alarms(const alarms&) = delete;
+    std::vector<std::string> lines() {
+        const std::lock_guard guard{mutex_};
+        return lines_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<std::string> lines_;
+};
+
+} // namespace
 
 BOOST_AUTO_TEST_SUITE(check_url_lists_test)
 
@@ -80,6 +123,98 @@ BOOST_AUTO_TEST_CASE(what_the_sites_own_list_has_counts_also_where_the_dns_is_si
     const auto found = run_check("url_lists", message_with(text, settings), resources);
     BOOST_REQUIRE(found.size() == 1U);
     BOOST_TEST(found[0].symbol == "LISTED_DOMAIN");
+}
+
+BOOST_AUTO_TEST_CASE(answers_are_listings_and_over_the_bound_nobody_is_asked) {
+    const false_dns dns{[](const std::string& name) -> std::optional<std::string> {
+        if (name == "evil.com.dbl.example") return "127.0.1.2";
+        return std::nullopt;
+    }};
+    auto settings = asking(dns);
+    settings.url_lists.max_domains = 2;
+    const auto resources = with_scanners(settings);
+    auto found = run_check("url_lists", message_with(links_to({"www.evil.com", "good.com"}), settings), resources);
+    BOOST_REQUIRE(found.size() == 1U); // exactly as many domains as are asked about
+    BOOST_TEST(found[0].symbol == "DBL_SPAM");
+    BOOST_TEST(found[0].score == 6);
+    found = run_check("url_lists", message_with(links_to({"evil.com", "good.com", "www.good.com", "x.org"}), settings),
+                      resources);
+    BOOST_REQUIRE(found.size() == 2U);
+    const auto* bound = find_symbol(found, "URL_LISTS_BOUND");
+    BOOST_REQUIRE(bound);
+    BOOST_TEST(bound->score == 0);
+    BOOST_TEST(bound->evidence == "3 domains");
+    for (const auto& name : dns.asked())
+        BOOST_TEST(!name.starts_with("x.org."), name);
+}
+
+BOOST_AUTO_TEST_CASE(a_dead_list_has_one_alarm_and_its_recovery_another) {
+    std::atomic<bool> refuses{true};
+    const false_dns dns{[&](const std::string& name) -> std::optional<std::string> {
+        if (refuses && name.ends_with(".dbl.example")) return "127.255.255.254";
+        return std::nullopt;
+    }};
+    const auto settings = asking(dns);
+    const auto resources = with_scanners(settings);
+    alarms told;
+    // Each time about another domain, so that no memory answers.
+    const auto ask = [&](const std::string& domain) {
+        return run_check("url_lists", message_with(links_to({domain}), settings), resources);
+    };
+    for (const auto* domain : {"a.com", "b.com", "c.com"})
+        BOOST_CHECK_THROW((void)ask(domain), std::runtime_error);
+    BOOST_REQUIRE(told.lines().size() == 1U);
+    for (const auto* word : {"scanner-down", "scanner=url_lists", "endpoint=dbl.example", "refuses to answer"})
+        BOOST_TEST(told.lines()[0].find(word) != std::string::npos, told.lines()[0]);
+    refuses = false;
+    for (const auto* domain : {"d.com", "e.com"})
+        BOOST_TEST(ask(domain).empty());
+    BOOST_REQUIRE(told.lines().size() == 2U);
+    BOOST_TEST(told.lines()[1].find("scanner-up") != std::string::npos);
+    BOOST_TEST(told.lines()[1].find("endpoint=dbl.example") != std::string::npos);
+    refuses = true;
+    BOOST_CHECK_THROW((void)ask("f.com"), std::runtime_error);
+    BOOST_TEST(told.lines().size() == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(a_list_that_answers_one_question_of_a_message_is_not_dead) {
+    const false_dns dns{[](const std::string& name) -> std::optional<std::string> {
+        if (name == "odd.com.dbl.example") return "192.0.2.1";
+        return std::nullopt;
+    }};
+    const auto settings = asking(dns);
+    alarms told;
+    BOOST_CHECK_THROW((void)run_check("url_lists", message_with(links_to({"odd.com", "good.com"}), settings),
+                                      with_scanners(settings)),
+                      std::runtime_error); // what that one answer was worth is not known
+    BOOST_TEST(told.lines().empty());
+}
+
+BOOST_AUTO_TEST_CASE(silent_servers_are_an_alarm_for_each_list) {
+    config::settings settings;
+    settings.url_lists.lists = {"dbl.example 127.0.1.2=DBL_SPAM:6", "multi.example &8=URL_PHISH:7.5"};
+    settings.dns.servers = {"127.0.0.1@9"};
+    settings.dns.timeout = seconds{1};
+    settings.url_lists.timeout = seconds{1};
+    alarms told;
+    const auto resources = with_scanners(settings);
+    for (const auto* domain : {"a.com", "b.com"})
+        BOOST_CHECK_THROW((void)run_check("url_lists", message_with(links_to({domain}), settings), resources),
+                          std::runtime_error);
+    BOOST_TEST(told.lines().size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(the_clients_address_is_in_no_question) {
+    const false_dns dns{[](const std::string&) { return std::nullopt; }};
+    const auto settings = asking(dns);
+    auto m = std::make_shared<message>(*message_with(
+        "Received: from client.example.org ([203.0.113.77])\r\n" + links_to({"evil.com", "203.0.113.77"}), settings));
+    m->envelope.xforward = {{"ADDR", "203.0.113.77"}, {"NAME", "client.example.org"}, {"HELO", "[203.0.113.77]"}};
+    BOOST_TEST(run_check("url_lists", m, with_scanners(settings)).empty());
+    auto asked = dns.asked();
+    std::sort(asked.begin(), asked.end());
+    BOOST_TEST(asked == (std::vector<std::string>{"evil.com.dbl.example", "evil.com.multi.example"}),
+               boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(it_is_off_without_lists_and_asks_nothing_without_links) {

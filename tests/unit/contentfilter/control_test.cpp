@@ -34,8 +34,8 @@ struct controlled : filter {
     }
     json ask(json request) { return control::call(scratch.path / "control", request, seconds{20}).value(); }
     std::string quarantine_one(const std::string& queue_id, const std::string& subject,
-                               const std::vector<std::string>& to = {"f@example.net"}) {
-        find({spam});
+                               const std::vector<std::string>& to = {"f@example.net"}, const finding& what = spam) {
+        find({what});
         postfix p{socket()};
         const auto reply = p.send(queue_id, "eve@example.org", to,
                                   ticket("eve@example.org", queue_id) + plain("eve@example.org", subject))
@@ -141,6 +141,37 @@ BOOST_AUTO_TEST_CASE(a_release_that_fails_keeps_the_message_and_some_refused_kee
     BOOST_TEST(f.ask({{"verb", "quarantine delete"}, {"id", id}})["ok"] == true);
     BOOST_TEST(f.ask({{"verb", "quarantine delete"}, {"id", id}})["code"] == "not-found");
     BOOST_TEST(f.ask({{"verb", "quarantine delete"}, {"id", "../../etc/passwd"}})["code"] == "not-found");
+}
+
+BOOST_AUTO_TEST_CASE(a_virus_leaves_only_by_force_and_teaches_nothing) {
+    controlled f;
+    f.settings->bayes.learn_released = true;
+    f.start_all();
+    const auto eicar = found("EICAR", 20, config::forced_verdict::quarantine, reason::virus, strike_kind::virus);
+    const auto id = f.quarantine_one("Q1", "bad", {"a@example.net", "b@example.net"}, eicar);
+    for (const auto& more : {json::object(), json{{"force", false}}, json{{"force", "yes"}}, json{{"keep", true}},
+                             json{{"redirect", "desk@example.com"}}, json{{"recipients", {"a@example.net"}}}})
+        BOOST_TEST_CONTEXT(more.dump()) {
+            json request = {{"verb", "quarantine release"}, {"id", id}};
+            request.update(more);
+            const auto refused = f.ask(request);
+            BOOST_TEST(refused["ok"] == false);
+            BOOST_TEST(refused["code"] == "denied");
+            BOOST_TEST(refused["error"] == id + " is kept for a virus: it leaves only where that is forced (--force)");
+        }
+    const auto lesson = f.ask({{"verb", "quarantine release"}, {"id", id}, {"force", true}, {"learn", "ham"}});
+    BOOST_TEST(lesson["code"] == "denied");
+    BOOST_TEST(lesson["error"].get<std::string>().find("not learned") != std::string::npos);
+    BOOST_TEST(f.hop->deliveries().empty());
+    const auto forced = f.ask({{"verb", "quarantine release"}, {"id", id}, {"force", true}});
+    BOOST_TEST_REQUIRE(forced["ok"] == true, forced.dump());
+    BOOST_TEST(forced["complete"] == true);
+    BOOST_TEST(forced["learned"] == ""); // nothing was even tried
+    BOOST_TEST(f.hop->deliveries().size() == 1U);
+    BOOST_TEST(f.log.has("forced=yes"));
+    // Any other leaves as before, and is a lesson; there is nobody here who could learn it.
+    const auto other = f.quarantine_one("Q2", "held");
+    BOOST_TEST(f.ask({{"verb", "quarantine release"}, {"id", other}})["learned"] == "failed");
 }
 
 BOOST_AUTO_TEST_CASE(message_test_says_what_would_happen_and_leaves_no_trace) {

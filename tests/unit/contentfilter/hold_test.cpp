@@ -71,6 +71,25 @@ BOOST_AUTO_TEST_CASE(what_is_not_held_has_no_time) {
     BOOST_TEST((f.quarantined().at(0).release_at == instant{}));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_held_for_a_virus_never_leaves_in_its_time) {
+    filter f;
+    change_profile(f, [](auto& p) { p.hold_release = seconds{1}; });
+    f.start();
+    for (const auto why : {reason::virus, reason::phish}) {
+        f.find({found("MALWARE", 20, forced_verdict::hold, why)});
+        send_one(f, "Q" + std::to_string(static_cast<int>(why)));
+    }
+    for (const auto& entry : f.quarantined()) {
+        BOOST_TEST(entry.held);
+        BOOST_TEST((entry.release_at == instant{}) == (entry.why == reason::virus));
+    }
+    for (int i = 0; i < 3000 && release_due(f) == 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    BOOST_TEST(f.hop->deliveries().size() == 1U);
+    BOOST_TEST_REQUIRE(f.quarantined().size() == 1U);
+    BOOST_TEST(f.quarantined().at(0).why == reason::virus);
+}
+
 BOOST_AUTO_TEST_CASE(held_mail_of_an_account_that_was_locked_meanwhile_waits) {
     filter f;
     change_profile(f, [](auto& p) {
