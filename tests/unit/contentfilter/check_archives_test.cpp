@@ -286,6 +286,8 @@ BOOST_AUTO_TEST_CASE(encrypted_names_weigh_more_than_encrypted_content) {
             BOOST_TEST(f->score == r.score);
             BOOST_TEST((f->action == config::forced_verdict::none));
         }
+    // Of rar 5 the mark of encrypted content is passed over, as the manual says; its names are judged.
+    BOOST_TEST(symbols(found_in(rar5_writer::encrypted_content("run.exe"), "x")) == "ARCHIVE_EXECUTABLE_NAME");
     // The same without a password.
     BOOST_TEST(symbols(found_in(make_archive("7z", {{"letter.txt", "secret text"}}), "x")) == "");
     BOOST_TEST(symbols(found_in(rar({"letter.txt", "secret text"}), "x")) == "");
