@@ -121,10 +121,13 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
         co_return;
     }
     w->done = to_string(done);
-    if (stored->repeated)
+    bool told = false; // a kill may have come between the entry and its event
+    if (stored->repeated) {
         w->reference = stored->id;
-    else
-        record(*w, v, done, why);
+        const auto known = of_.events.find(stored->id);
+        told = !known || known->has_value();
+    }
+    if (!told) record(*w, v, done, why);
     // Once for all slices and tries of a message; it may be that none of them came as far before.
     if (!stored->repeated || w->what().queue_id != "-") co_await deal_strike(w, v);
     w->answer(act::quarantined(w->reference));

@@ -94,7 +94,7 @@ MATRIX = [
     ("sink: hangs up at the dot", sink("dot", None), False, {}),
     ("sink: reply to the dot lost", sink("dot", "lose"), False, {}),
     ("filter killed", killed("contentfilter"), True, {}),
-    ("filter killed, viruses", killed("contentfilter"), False, {"virus": True}),
+    ("filter killed, viruses", killed("contentfilter"), True, {"virus": True}),
     ("filter killed, refusals", killed("contentfilter"), False, {"refused": True, "told": True}),
     ("pipe: client killed", client_killed(signal.SIGKILL), True, {"ways": ("pipe",)}),
     ("pipe: client ended by a signal", client_killed(signal.SIGSEGV), False, {"ways": ("pipe",)}),

@@ -294,6 +294,23 @@ BOOST_AUTO_TEST_CASE(the_same_message_again_is_one_entry_one_strike_and_one_even
     BOOST_TEST(f.environments->accounts().history("eve@example.org", 10).value().strikes.size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(an_entry_whose_event_a_kill_prevented_gets_it_with_the_next_try) {
+    filter f;
+    f.find({virus});
+    f.start();
+    postfix p{f.socket()};
+    const auto content = f.ticket("bob@example.org", "Q1") + plain("bob@example.org", "x");
+    p.send("Q1", "bob@example.org", {"a@example.net"}, content);
+    BOOST_TEST_REQUIRE(f.events().size() == 1U);
+    const auto reference = f.events()[0].reference;
+    f.environments->events().forget_before(f.events()[0].at + seconds{1}, 100).value();
+    BOOST_TEST_REQUIRE(f.events().empty());
+    p.send("Q1", "bob@example.org", {"a@example.net"}, content);
+    BOOST_TEST_REQUIRE(f.events().size() == 1U);
+    BOOST_TEST(f.events()[0].reference == reference);
+    BOOST_TEST(f.quarantined().size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(the_same_bytes_after_a_lost_reply_go_to_the_others_only) {
     filter f;
     f.start();
