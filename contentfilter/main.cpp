@@ -226,8 +226,10 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
         .kv("state", settings->state.directory.string());
     work_on(context, filter.threads);
     log::info("stopped");
-    // A check that comes back now would find gone what it uses. What is written is whole at any moment.
+    // A check that comes back now, or a message that was not waited for, would find gone what it uses. What is written
+    // is whole at any moment.
     if (checks.stuck()) ::_exit(daemon::exit_failed);
+    if (connections->connections() > 0) ::_exit(0);
     return 0;
 }
 

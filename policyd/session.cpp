@@ -126,7 +126,10 @@ asio::awaitable<bool> session::until(asio::awaitable<bool> what, tick patience) 
 
 session::outcome session::read_at_once() {
     const auto room = input_.prepare();
-    const auto got = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    ssize_t got = 0;
+    do
+        got = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
     if (got < 0 && would_block(errno)) {
         readable_ = false;
         return outcome::nothing;

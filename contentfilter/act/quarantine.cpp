@@ -103,7 +103,7 @@ asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, 
     const auto mine = co_await turns::wait(turns_, key);
     const auto there = index_.find_key(key);
     if (!there) co_return there.error();
-    if (*there) co_return co_await do_merge(what, **there);
+    if (*there) co_return co_await do_merge(what, std::move(because), **there);
 
     const reservation room{*this, what->content->size()};
     if (auto made = co_await make_room(); !made) co_return made.error();
@@ -121,7 +121,8 @@ asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, 
 }
 
 // The message is here already. New recipients join it; those that are there were told 250, or their reply was lost.
-asio::awaitable<result<quarantine::kept>> quarantine::do_merge(message_ptr what, std::string id) {
+// What turns out to be a virus now is kept as one.
+asio::awaitable<result<quarantine::kept>> quarantine::do_merge(message_ptr what, cause because, std::string id) {
     auto found = index_.find(id);
     if (!found) co_return found.error();
     auto there = *found ? result<state::quarantine_entry>{std::move(**found)} : files_.read_envelope(id);
@@ -133,6 +134,14 @@ asio::awaitable<result<quarantine::kept>> quarantine::do_merge(message_ptr what,
             continue;
         entry.rcpt_lines.push_back(recipient.raw);
         entry.recipients.push_back(recipient.address.key());
+        changed = true;
+    }
+    if (because.why == reason::virus && entry.why != reason::virus) {
+        auto now = entry_of(*what, std::move(because), clock_.now());
+        entry.why = now.why;
+        entry.findings = std::move(now.findings);
+        entry.held = now.held;
+        entry.release_at = now.release_at;
         changed = true;
     }
     if (changed) {

@@ -129,7 +129,7 @@ private:
     boost::asio::awaitable<Value> on_own_thread(boost::asio::awaitable<Value> what);
     boost::asio::awaitable<result<void>> do_open(delivered_before asked);
     boost::asio::awaitable<result<kept>> do_keep(message_ptr what, cause because);
-    boost::asio::awaitable<result<kept>> do_merge(message_ptr what, std::string id);
+    boost::asio::awaitable<result<kept>> do_merge(message_ptr what, cause because, std::string id);
     boost::asio::awaitable<result<void>> do_remove(std::string id);
     boost::asio::awaitable<result<void>> do_erase(state::quarantine_entry entry);
     boost::asio::awaitable<result<void>> do_stop_timer(std::string id);

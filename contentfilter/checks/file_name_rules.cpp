@@ -35,7 +35,7 @@ constexpr std::array<std::pair<double, std::string_view>, 4> risky{{
 // What a reader takes for harmless when it stands before the real extension.
 constexpr std::string_view documents =
     "7z avi bmp csv doc docm docx eml gif heic htm html jpeg jpg mov mp3 mp4 msg odp ods odt pdf png ppt pptx "
-    "rar rtf svg tif tiff txt wav webp xls xlsm xlsx xml zip";
+    "rar rtf tif tiff txt wav webp xls xlsm xlsx xml zip";
 
 // What is put around a file, whose own extension stays before theirs: "table.csv.xz" disguises nothing.
 constexpr std::string_view wrappers = "cab uue xz";

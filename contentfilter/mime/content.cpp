@@ -40,7 +40,9 @@ bool is_trace(std::string_view name) {
 /// Is a URL too long for its host to be seen: does what is before its path go on beyond what is read?
 bool hides_host(std::string_view text) {
     if (text.size() <= url::max_length) return false;
-    const auto begin = text.find_first_not_of("/\\ \t\r\n", text.find(':') + 1);
+    const auto colon = text.find(':');
+    const bool scheme = colon < text.find_first_of("/\\?#");
+    const auto begin = text.find_first_not_of("/\\ \t\r\n", scheme ? colon + 1 : 0);
     return begin == std::string_view::npos || text.find_first_of("/\\?#", begin) >= url::max_length;
 }
 

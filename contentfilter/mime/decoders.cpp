@@ -21,7 +21,7 @@ std::string usual_name(std::string_view charset) {
     struct alias {
         std::string_view from, to;
     };
-    constexpr std::array<alias, 6> others{{{"sjis", "shift_jis"},
+    constexpr std::array<alias, 6> others{{{"sjis", "cp932"},
                                            {"windows-31j", "cp932"},
                                            {"mac-roman", "macintosh"},
                                            {"unicode-1-1-utf-7", "utf-7"},
@@ -36,6 +36,23 @@ std::string usual_name(std::string_view charset) {
     return name;
 }
 
+/// What programs mean by a name, and read: the sets that grew out of those that the names stand for (WHATWG Encoding).
+std::string_view grown_set(std::string_view charset) {
+    constexpr std::array<std::array<std::string_view, 2>, 10> sets{{{"gb2312", "gb18030"},
+                                                                    {"gb_2312-80", "gb18030"},
+                                                                    {"gbk", "gb18030"},
+                                                                    {"x-gbk", "gb18030"},
+                                                                    {"shift_jis", "cp932"},
+                                                                    {"sjis", "cp932"},
+                                                                    {"x-sjis", "cp932"},
+                                                                    {"euc-kr", "cp949"},
+                                                                    {"ks_c_5601-1987", "cp949"},
+                                                                    {"big5", "big5-hkscs"}}};
+    for (const auto& [name, grown] : sets)
+        if (iequals(charset, name)) return grown;
+    return charset;
+}
+
 void* open_conversion(std::string_view charset) {
     const auto known = [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
@@ -46,7 +63,7 @@ void* open_conversion(std::string_view charset) {
         return no_conversion;
     for (const std::string_view same : {"utf-8", "utf8", "us-ascii", "ascii"})
         if (iequals(charset, same)) return no_conversion;
-    for (const auto& spelling : {std::string{charset}, usual_name(charset)}) {
+    for (const auto& spelling : {std::string{grown_set(charset)}, std::string{charset}, usual_name(charset)}) {
         const char* name = g_mime_charset_iconv_name(spelling.c_str());
         void* const opened = name ? iconv_open("UTF-8", name) : no_conversion;
         if (opened != no_conversion) return opened;

@@ -135,18 +135,25 @@ void declare(declarations& into, std::string_view name, std::string_view value) 
         into.aside = into.aside || far_off(value);
 }
 
+/// Behind the first of `ends` from `at` on that no backslash stands before.
+std::size_t behind_first(std::string_view css, std::size_t at, std::string_view ends) {
+    for (; at < css.size(); ++at) {
+        if (css[at] == '\\')
+            ++at;
+        else if (ends.find(css[at]) != std::string_view::npos)
+            return at + 1;
+    }
+    return css.size();
+}
+
 /// Where what begins at `at` ends in which a comment is none: a string, or url(...) without quotes; `at` if it is
 /// neither.
 std::size_t end_of_literal(std::string_view css, std::size_t at) {
-    if (css[at] == '"' || css[at] == '\'') {
-        const auto end = css.find_first_of(css[at] == '"' ? "\"\n" : "'\n", at + 1);
-        return end == std::string_view::npos ? css.size() : end + 1;
-    }
+    if (css[at] == '"' || css[at] == '\'') return behind_first(css, at + 1, css[at] == '"' ? "\"\n" : "'\n");
     if (css[at] != '(' || at < 3 || !iequals(css.substr(at - 3, 3), "url")) return at;
     const auto first = css.find_first_not_of(" \t\r\n", at + 1);
     if (first == std::string_view::npos || css[first] == '"' || css[first] == '\'') return at;
-    const auto end = css.find(')', at);
-    return end == std::string_view::npos ? css.size() : end + 1;
+    return behind_first(css, at + 1, ")");
 }
 
 /// A comment may stand between any two words, and parts them.

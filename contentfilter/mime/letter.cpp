@@ -34,7 +34,9 @@ void mark_letter(std::span<part> parts) {
         by_path.emplace(p.path, &p);
         message_of.emplace(p.path, of);
         if (!p.is_text()) continue;
-        const bool alternative = !root && parent->fields.type == "multipart/alternative";
+        // Of a related the first part is what is shown; the others belong to it.
+        const bool first = !root && parent->fields.type == "multipart/related" && p.path.ends_with(".1");
+        const bool alternative = first || (!root && parent->fields.type == "multipart/alternative");
         const bool shown = is_always_shown(p);
         const bool attached = p.fields.disposition == "attachment";
         p.letter = shown ? !attached || root || alternative || !with_text.contains(of) : !p.is_attachment() || root;

@@ -4,6 +4,8 @@
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <initializer_list>
+#include <utility>
 
 namespace postsluice::contentfilter::mime {
 
@@ -34,11 +36,14 @@ void add_name(std::vector<std::string>& names, std::string_view octets, std::str
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
 }
 
-/// Names among the properties: PidTagAttachLongFilename, PidTagAttachFilename and PidTagDisplayName, of 8 or 16 bits a
-/// character. They are looked for and not parsed: a property before them that lies about its size hides none.
-void add_property_names(std::vector<std::string>& names, std::string_view of) {
+constexpr auto long_file_name = "\x07\x37"sv, file_name = "\x04\x37"sv, display_name = "\x01\x30"sv;
+
+/// Names among the properties, of 8 or 16 bits a character. They are looked for and not parsed: a property before them
+/// that lies about its size hides none.
+void add_property_names(std::vector<std::string>& names, std::string_view of,
+                        std::initializer_list<std::string_view> tags) {
     constexpr std::size_t most = 20;
-    for (const auto tag : {"\x07\x37"sv, "\x04\x37"sv, "\x01\x30"sv})
+    for (const auto tag : tags)
         for (const char kind : {'\x1e', '\x1f'}) {
             const auto wanted = std::string{kind} + '\0' + std::string{tag};
             std::size_t seen = 0;
@@ -50,6 +55,16 @@ void add_property_names(std::vector<std::string>& names, std::string_view of) {
                     add_name(names, of.substr(at + 12, size), kind == '\x1f' ? "utf-16le" : "");
             }
         }
+}
+
+/// Where a message that is attached begins among the properties: PidTagAttachDataObject with IID_IMessage; npos: none.
+std::size_t message_in(std::string_view in) {
+    constexpr auto object = "\x0d\0\x01\x37"sv;
+    constexpr auto message = "\x07\x03\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46"sv;
+    const auto at = in.find(object);
+    return at != std::string_view::npos && in.substr(std::min(at + 12, in.size())).starts_with(message)
+               ? at
+               : std::string_view::npos;
 }
 
 class tnef_reader {
@@ -130,24 +145,45 @@ private:
             made->source = source_;
             made->begin = made->end = begin_;
             file_ = parts_.size();
+            subjects_.clear();
             parts_.push_back(std::move(*made));
         }
         auto& file = parts_[file_];
+        auto& names = file.fields.names;
         if (id_ == content) {
             file.begin = begin_;
             file.end = offset_;
+            names.insert(names.end(), subjects_.begin(), subjects_.end()); // it is a file, too
+            subjects_.clear();
         } else if (id_ == properties) {
-            add_property_names(file.fields.names, buffer_);
+            add_names(file);
         } else {
             add_name(file.fields.names, buffer_, "");
         }
         return {};
     }
 
+    /// Of a message that is attached what it is called is its subject ("Your order at example.com"), and the names in
+    /// it are its recipients'.
+    void add_names(part& file) {
+        auto& names = file.fields.names;
+        const auto object = message_in(buffer_);
+        if (object == std::string_view::npos || file.begin != file.end) {
+            add_property_names(names, buffer_, {long_file_name, file_name, display_name});
+            return;
+        }
+        subjects_ = std::exchange(names, {});
+        const auto behind = std::min<std::uint64_t>(object + 12 + number(buffer_, object + 8), buffer_.size());
+        const std::string_view all{buffer_};
+        add_property_names(names, all.substr(0, object), {long_file_name, file_name});
+        add_property_names(names, all.substr(static_cast<std::size_t>(behind)), {long_file_name, file_name});
+    }
+
     std::vector<part>& parts_;
     std::size_t which_;
     std::shared_ptr<const spool> source_;
     const config::filter_settings& bounds_;
+    std::vector<std::string> subjects_; // that are no file names, if it is only a message
     place at_ = place::start;
     std::uint64_t left_ = stream_head, offset_ = 0, begin_ = 0;
     std::uint32_t id_ = 0;

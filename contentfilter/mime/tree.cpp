@@ -37,13 +37,14 @@ result<std::shared_ptr<const tree>> tree::build(const std::shared_ptr<const spoo
     // ever.
     for (std::size_t i = 0; i < made->parts_.size(); ++i) {
         const auto& p = made->parts_[i];
-        if (p.container || p.fields.encoding == transfer_encoding::uuencode) continue;
-        if (p.fields.type == "text/plain") {
-            if (auto done = find_enclosed(made->parts_, i, bounds); !done) return done.error();
-            continue;
-        }
+        if (p.container) continue;
         if (is_tnef(p)) {
             if (auto done = find_in_tnef(made->parts_, i, bounds); !done) return done.error();
+            continue;
+        }
+        if (p.fields.type == "text/plain") {
+            if (p.fields.encoding == transfer_encoding::uuencode) continue; // a file, whatever else is said
+            if (auto done = find_enclosed(made->parts_, i, bounds); !done) return done.error();
             continue;
         }
         if (p.fields.encoding == transfer_encoding::identity) continue;

@@ -214,7 +214,8 @@ outcome sum_up(connection& from, const std::vector<std::string>& recipients) {
     if (taken == 0) return {exit_refused, shown(why)};
     return {exit_refused, "Refused for " + std::to_string(refused) + " of " + std::to_string(recipients.size()) +
                               " recipients, " + shown(first).substr(0, longest_text / 3) +
-                              " first; the others have the message: " + shown(why).substr(0, longest_text / 3)};
+                              " first; the others were accepted, do not send to them again: " +
+                              shown(why).substr(0, longest_text / 3)};
 }
 
 } // namespace

@@ -161,6 +161,7 @@ public:
 
 private:
     void read(const module_place& m, const std::string& folder) {
+        left_ -= std::min(left_, module_cost);
         const auto* stream = from_.find(folder + m.unicode_name);
         if (m.unicode_name.empty() || !stream) stream = from_.find(folder + m.stream);
         if (!stream || !stream->stream) {
@@ -183,6 +184,7 @@ private:
     }
 
     static constexpr std::size_t max_dir = 1U << 20U;
+    static constexpr std::size_t module_cost = 256; // octets that looking for one is worth, also where it is not there
     const compound_file& from_;
     std::size_t most_, left_; // many streams may be the same octets over and over
     vba_source out_;

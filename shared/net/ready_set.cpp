@@ -126,7 +126,7 @@ void ready_set::member::ask_for(std::uint32_t events) const {
 }
 
 asio::awaitable<bool> ready_set::member::wait_for_room() {
-    ask_for(to_read | EPOLLOUT);
+    ask_for(EPOLLOUT | EPOLLET); // not for what waits to be read: that would be an event at once, again and again
     const bool happened = co_await wait();
     ask_for(to_read);
     co_return happened;

@@ -46,8 +46,8 @@ public:
         [[nodiscard]] bool take() noexcept { return std::exchange(happened_, false); }
         /// Until something has, and takes it. False: cancelled. One wait at a time.
         asio::awaitable<bool> wait();
-        /// The same, or room to write. Dearer, for the rare reader that is slow: a socket that has room says so again
-        /// each time the peer has read.
+        /// Until there is room to write, or the connection has ended. Dearer, for the rare reader that is slow: a
+        /// socket that has room says so again each time the peer has read.
         asio::awaitable<bool> wait_for_room();
         /// Ends the wait, not at once but in a later turn of the loop; nothing where there is none.
         void cancel();

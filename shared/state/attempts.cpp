@@ -40,48 +40,61 @@ result<void> write_at(int file, const void* what, std::size_t size, std::size_t 
 
 } // namespace
 
-attempts::attempts(descriptor file, std::string hash_secret, const clock& time)
-    : file_{std::move(file)}
-    , secret_{std::move(hash_secret)}
+attempts::attempts(const std::filesystem::path& file, std::string hash_secret, const clock& time)
+    : secret_{std::move(hash_secret)}
     , clock_{time}
     , process_{random_number()}
-    , marks_(most) {}
-
-result<std::unique_ptr<attempts>> attempts::open(const std::filesystem::path& file, std::string hash_secret,
-                                                 const clock& time) {
-    descriptor opened{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, file_mode)};
-    if (opened.get() < 0) return trouble(errno, "open");
-    std::unique_ptr<attempts> made{new attempts{std::move(opened), std::move(hash_secret), time}};
-    if (auto done = made->read(); !done) return done.error();
-    return made;
+    , marks_(most) {
+    if (const auto done = open(file); !done) {
+        log::error("messages over which the filter dies will not be known").kv("why", done.error().message());
+        file_.close();
+        std::fill(marks_.begin(), marks_.end(), mark{});
+    }
+    take_places();
 }
 
-result<void> attempts::read() {
+result<void> attempts::open(const std::filesystem::path& file) {
+    file_ = descriptor{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, file_mode)};
+    if (file_.get() < 0) return trouble(errno, "open");
+    return read() ? result<void>{} : begin_anew();
+}
+
+bool attempts::read() {
     std::array<char, place_size> head{};
     const auto size = marks_.size() * sizeof(mark);
     const auto got = ::pread(file_.get(), head.data(), head.size(), 0);
     const bool known = got == static_cast<ssize_t>(head.size()) &&
                        std::string_view{head.data(), head.size()}.starts_with(magic) &&
                        ::pread(file_.get(), marks_.data(), size, place_size) == static_cast<ssize_t>(size);
-    if (!known) {
-        if (got > 0) log::warning("what was marked as tried is forgotten: its file is damaged");
-        if (auto done = begin_anew(); !done) return done;
-    }
-    for (auto place = marks_.size(); place-- > 0;) {
-        if (marks_[place].key == key_octets{})
-            free_.push_back(place);
-        else
-            places_.emplace(marks_[place].key, place);
-    }
-    return {};
+    if (!known && got > 0) log::warning("what was marked as tried is forgotten: its file is damaged");
+    return known;
 }
 
 result<void> attempts::begin_anew() {
     std::fill(marks_.begin(), marks_.end(), mark{});
-    if (::ftruncate(file_.get(), 0) != 0) return trouble(errno, "cut");
-    const int error = ::posix_fallocate(file_.get(), 0, static_cast<off_t>(place_size + marks_.size() * sizeof(mark)));
+    const auto size = marks_.size() * sizeof(mark);
+    const int error = ::posix_fallocate(file_.get(), 0, static_cast<off_t>(place_size + size));
     if (error != 0) return trouble(error, "allocate");
+    if (auto done = write_at(file_.get(), marks_.data(), size, place_size); !done) return done;
     return write_at(file_.get(), magic.data(), magic.size(), 0);
+}
+
+// After a power failure a message may have two: the later one counts.
+void attempts::take_places() {
+    for (auto place = marks_.size(); place-- > 0;) {
+        auto& m = marks_[place];
+        if (m.key != key_octets{}) {
+            auto& known = places_.try_emplace(m.key, place).first->second;
+            if (known == place) continue;
+            const auto older = marks_[known].at < m.at ? std::exchange(known, place) : place;
+            marks_[older] = {};
+            if (const auto done = write(older); !done)
+                log::warning("an old mark stays").kv("why", done.error().message());
+            free_.push_back(older);
+            continue;
+        }
+        free_.push_back(place);
+    }
 }
 
 key_octets attempts::key_of(std::string_view queue_id, std::string_view digest) const {
@@ -89,6 +102,7 @@ key_octets attempts::key_of(std::string_view queue_id, std::string_view digest) 
 }
 
 result<void> attempts::write(std::size_t place) {
+    if (file_.get() < 0) return {}; // that was said
     return write_at(file_.get(), &marks_[place], sizeof(mark), place_size + place * sizeof(mark));
 }
 

@@ -31,12 +31,12 @@ class attempts {
 public:
     static constexpr std::size_t most = 4096; ///< marks
 
-    /// errc::denied, disk_full, unavailable. A file that is no list of marks is begun anew, and the log says so.
-    [[nodiscard]] static result<std::unique_ptr<attempts>> open(const std::filesystem::path& file,
-                                                                std::string hash_secret, const clock& time);
+    /// A file that is no list of marks is begun anew. Where it cannot be had the marks are in memory only, and help
+    /// nobody: mail goes on without. The log says either.
+    attempts(const std::filesystem::path& file, std::string hash_secret, const clock& time);
 
     /// Marks the message; returns how many processes died over it before. errc::unavailable: more than `most` messages
-    /// are looked at, or the file cannot be written.
+    /// are looked at; errc::disk_full, denied, unavailable: the file cannot be written.
     [[nodiscard]] result<std::uint32_t> begin(std::string_view queue_id, std::string_view digest);
     [[nodiscard]] result<void> end(std::string_view queue_id, std::string_view digest);
     /// Marks of messages that never came again.
@@ -54,8 +54,9 @@ private:
     };
     static_assert(sizeof(mark) == 64);
 
-    attempts(descriptor file, std::string hash_secret, const clock& time);
-    [[nodiscard]] result<void> read();
+    [[nodiscard]] result<void> open(const std::filesystem::path& file);
+    [[nodiscard]] bool read();
+    void take_places();
     [[nodiscard]] result<void> begin_anew();
     [[nodiscard]] result<void> write(std::size_t place);
     [[nodiscard]] result<void> free(std::size_t place);

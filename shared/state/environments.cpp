@@ -10,7 +10,7 @@
 namespace postsluice::state {
 namespace {
 
-constexpr std::uint32_t counters_schema = 2; // 1: windows were written one field after the other
+constexpr std::uint32_t counters_schema = 3; // 1: windows were written one field after the other; 2: with all slots
 constexpr std::uint32_t filter_schema = 1;
 constexpr std::uint32_t state_schema = 1;
 
@@ -63,9 +63,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
     self->overrides_ = std::make_unique<overrides>(*self->state_, *self->writer_, self->secret_);
     if (!policy) {
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
-        auto tries = attempts::open(options.directory / "tries", self->secret_, self->clock_);
-        if (!tries) return tries.error();
-        self->attempts_ = std::move(*tries);
+        self->attempts_ = std::make_unique<attempts>(options.directory / "tries", self->secret_, self->clock_);
         self->recipients_ = std::make_unique<recipient_memory>(self->hot(), self->secret_);
         self->learned_ = std::make_unique<token_statistics>(self->hot(), self->secret_, self->clock_);
         self->campaigns_ = std::make_unique<campaigns>(self->hot(), self->secret_);

@@ -129,7 +129,7 @@ class PipeClient(unittest.TestCase):
             ({"dot": "550 5.7.1 \x1b[2Jx"}, REFUSED, "5.7.1 ?[2Jx\n"),
             ({"dot": "451 4.3.0 Later"}, LATER, "4.3.0 the filter said: 451 4.3.0 Later\n"),
             ({"dot0": "550 5.7.1 No"}, REFUSED,
-             "5.7.1 Refused for 1 of 2 recipients, a@example.net first; the others have the message: No\n"),
+             "5.7.1 Refused for 1 of 2 recipients, a@example.net first; the others were accepted, do not send to them again: No\n"),
             ({"dot0": "550 5.7.1 No", "dot1": "451 4.3.0 Later"}, LATER, "4.3.0 the filter said: 451 4.3.0 Later\n"),
             ({"dot1": "451 4.3.0 Later", "dot": "550 5.7.1 No"}, LATER, None),
             ({"dot": "354 what"}, LATER, None),

@@ -58,8 +58,9 @@ struct box {
     }
     result<act::quarantine::kept> keep(const std::string& text, const std::string& id,
                                        const std::string& queue_id = "Q1",
-                                       const std::vector<std::string>& recipients = {"a@example.net"}) {
-        return run_awaitable(kept->keep(make(text, queue_id, recipients), {reason::spam, {"GTUBE(20.0) x"}, id}));
+                                       const std::vector<std::string>& recipients = {"a@example.net"},
+                                       reason why = reason::spam) {
+        return run_awaitable(kept->keep(make(text, queue_id, recipients), {why, {"GTUBE(20.0) x"}, id}));
     }
     result<act::quarantine::kept> hold(const std::string& text, const std::string& id, const std::string& queue_id,
                                        instant release_at,
@@ -442,6 +443,20 @@ BOOST_AUTO_TEST_CASE(a_held_message_leaves_in_its_time_over_a_restart_and_once) 
     BOOST_TEST_REQUIRE(b.entries().size() == 1U);
     BOOST_TEST(b.entries()[0].id == "BBBBBBBB");
     BOOST_TEST(b.entries()[0].held);
+}
+
+BOOST_AUTO_TEST_CASE(a_held_message_that_turns_out_to_be_a_virus_has_no_time) {
+    box b;
+    b.hold(text, "AAAAAAAA", "Q1", b.time.now() + seconds{3600}).value();
+    b.keep(text, "BBBBBBBB", "Q1", {"a@example.net"}, reason::virus).value();
+    BOOST_TEST_REQUIRE(b.entries().size() == 1U);
+    BOOST_TEST(b.entries()[0].id == "AAAAAAAA");
+    BOOST_TEST((b.entries()[0].why == reason::virus));
+    BOOST_TEST(!b.entries()[0].held);
+    b.time.advance(seconds{7200});
+    BOOST_TEST(b.release_due({ok}) == 0U);
+    b.hold(text, "CCCCCCCC", "Q1", b.time.now() + seconds{3600}).value(); // and stays one
+    BOOST_TEST((b.entries()[0].why == reason::virus));
 }
 
 BOOST_AUTO_TEST_CASE(a_timed_release_that_is_refused_for_good_or_stopped_is_left_to_a_person) {

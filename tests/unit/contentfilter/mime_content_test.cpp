@@ -120,6 +120,11 @@ BOOST_AUTO_TEST_CASE(the_letter_is_what_a_reader_sees_without_opening_a_file) {
          "1.1 1.2.1"},
         {"one that is a file in the message",
          "Content-Type: message/rfc822\r\n\r\n" + parts_of("mixed", {plain + attached, plain + attached}), "1.1.1"},
+        {"a related's own text that says it is attached",
+         parts_of("alternative",
+                  {plain, "Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\n" + html + attached +
+                              "\r\n\r\nx\r\n--r\r\n" + plain + attached + "\r\n\r\nx\r\n--r--"}),
+         "1.1 1.2.1"},
         {"a multipart without a boundary", "Content-Type: multipart/mixed; name=a\r\n\r\nx", "1"},
     };
     for (const auto& r : rows)
@@ -164,6 +169,10 @@ BOOST_AUTO_TEST_CASE(faults_of_a_charset_are_counted) {
         {"abc", "//evil", true, 0},
         {"abc", "unknown-8bit", false, 0},
         {"abc", "x-sjis", false, 0},
+        {"\xd6\xec\xe9\x46", "gb2312", false, 0}, // a name with a character of GBK
+        {"\x87\x40", "shift_jis", false, 0},      // a circled 1
+        {"\xb0\xa1\x81\x41", "euc-kr", false, 0}, // of UHC
+        {"\xff\xff", "gb2312", false, 2},
         {"abc", "CP-850", false, 0},
         {"+AGE-", "x-unicode-2-0-utf-7", false, 0},
     };
@@ -219,6 +228,7 @@ BOOST_AUTO_TEST_CASE(a_host_behind_more_than_is_read_of_a_url_is_told) {
     BOOST_TEST(beyond("<a href='http://click.example/" + much + "'>x</a>") == 0u);
     BOOST_TEST(beyond("<a href='http://click.example?" + much + "'>x</a>") == 0u);
     BOOST_TEST(beyond("<p>https://click.example/" + much) == 0u);
+    BOOST_TEST(beyond("<p>www.click.example/t?d=" + much + ":x") == 0u); // no scheme
 }
 
 BOOST_AUTO_TEST_CASE(a_text_in_memory_is_not_copied) {

@@ -166,6 +166,27 @@ BOOST_AUTO_TEST_CASE(names_and_content_of_enclosed_files_are_judged) {
     BOOST_TEST(symbols("file_types", wrapped(tnef(attached("letter.txt", "Dear all")))) == "");
 }
 
+BOOST_AUTO_TEST_CASE(a_message_in_a_winmail_dat_is_no_file_with_its_subject_for_a_name) {
+    const auto narrow = [](std::uint32_t tag, const std::string& text) {
+        return le32(tag << 16U | 0x1E) + le32(1) + le32(text.size() + 1) + text + '\0';
+    };
+    const std::string message("\x07\x03\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", 16);
+    const auto inner = message + narrow(0x3001, "joe@example.com");
+    const auto properties =
+        attribute(0x00069005, le32(2) + narrow(0x3001, "order at example.com") + le32(0x3701000D) + le32(1) +
+                                  le32(inner.size()) + inner + narrow(0x3707, "forwarded.msg"));
+    const std::string type = "Content-Type: application/ms-tnef";
+    const auto title = attribute(0x00018010, std::string("order at example.com") + '\0');
+    BOOST_TEST(files_in(tnef(begins + title + properties), type) == "1.1 [forwarded.msg] ");
+    // What has content is a file, whatever its properties say, before or behind it.
+    const auto content = attribute(0x0006800F, "x");
+    BOOST_TEST(files_in(tnef(begins + title + content + properties), type).starts_with("1.1 [order at example.com|"));
+    BOOST_TEST(files_in(tnef(begins + title + properties + content), type) ==
+               "1.1 [forwarded.msg|order at example.com] x");
+    // A winmail.dat that calls itself text, or is uuencoded.
+    BOOST_TEST(files_in(tnef(attached("a.doc", "x")), "Content-Type: text/plain; name=winmail.dat") == "1.1 [a.doc] x");
+}
+
 BOOST_AUTO_TEST_CASE(files_in_a_winmail_dat_are_parts_of_it) {
     const std::string type = "Content-Type: application/ms-tnef";
     const auto two =

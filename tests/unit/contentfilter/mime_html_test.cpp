@@ -212,6 +212,8 @@ BOOST_AUTO_TEST_CASE(padding_shows_nothing_that_is_hidden) {
         "<style>." + std::string(300, 'h') + "{display:none}</style><p class=" + std::string(300, 'h') + ">x</p>",
         "<style>#" + std::string(300, 'h') + "{display:none}</style><p id=" + std::string(300, 'h') + ">x</p>",
         "<style>" + rules(9'000) + ".h{display:none}</style><p class=h>x</p>",
+        R"(<style>a{content:"\"/*"}.h{display:none}b{content:"*/"}</style><p class=h>x</p>)",
+        R"(<style>a{background:url(a\)/*)}.h{display:none}b{content:"*/"}</style><p class=h>x</p>)",
         "<style>/*" + std::string(20'000, '{') + "*/.h{display:none}</style><p class=h>x</p>",
     };
     for (const auto& html : hiding)

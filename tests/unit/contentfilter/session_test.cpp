@@ -397,9 +397,8 @@ BOOST_AUTO_TEST_CASE(a_message_the_filter_died_over_too_often_is_looked_at_no_mo
             const auto digest = hash.hex();
             const auto& directory = f.settings->state.directory;
             for (int death = 0; death < 2; ++death) {
-                const auto other =
-                    state::attempts::open(directory / "tries", state::state_secret(directory).value(), f.boot).value();
-                other->begin("Q1", digest).value(); // and never ends
+                state::attempts other{directory / "tries", state::state_secret(directory).value(), f.boot};
+                other.begin("Q1", digest).value(); // and never ends
             }
             f.start();
             postfix p{f.socket()};

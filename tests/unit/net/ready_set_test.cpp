@@ -157,6 +157,28 @@ BOOST_FIXTURE_TEST_CASE(room_to_write_happens_where_it_is_waited_for_and_then_no
     BOOST_TEST(room == 11);
 }
 
+BOOST_FIXTURE_TEST_CASE(what_waits_to_be_read_does_not_end_a_wait_for_room, with_loop) {
+    pair_in_set one{set};
+    (void)one.in_set->take();
+    const std::string much(100'000, 'x');
+    while (::send(one.ours.get(), much.data(), much.size(), MSG_NOSIGNAL) > 0) {
+    }
+    one.say("unread");
+    bool room = false;
+    const auto write = [&]() -> asio::awaitable<void> {
+        room = co_await one.in_set->wait_for_room();
+        BOOST_TEST(co_await one.in_set->wait()); // now that is told
+    };
+    begin(write());
+    BOOST_TEST(!room);
+    std::string read(1'000'000, '\0');
+    while (::recv(one.theirs.get(), read.data(), read.size(), 0) > 0) {
+    }
+    turn();
+    BOOST_TEST(room);
+    BOOST_TEST(one.read() == "unread");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_member_may_end_others_of_the_same_moment, with_loop) {
     std::vector<std::unique_ptr<pair_in_set>> all;
     for (int i = 0; i < 8; ++i) {

@@ -19,7 +19,9 @@ struct processes {
     test::temp_directory scratch;
     manual_clock clock;
     [[nodiscard]] std::filesystem::path file() const { return scratch.path() / "tries"; }
-    [[nodiscard]] std::unique_ptr<attempts> start() const { return attempts::open(file(), "secret", clock).value(); }
+    [[nodiscard]] std::unique_ptr<attempts> start() const {
+        return std::make_unique<attempts>(file(), "secret", clock);
+    }
 };
 } // namespace
 
@@ -87,9 +89,30 @@ BOOST_FIXTURE_TEST_CASE(a_file_that_is_no_list_of_marks_is_begun_anew, processes
     BOOST_TEST(std::filesystem::file_size(file()) == 64 * (attempts::most + 1));
 }
 
-BOOST_FIXTURE_TEST_CASE(a_file_that_cannot_be_had_is_an_error, processes) {
+BOOST_FIXTURE_TEST_CASE(without_its_file_mail_goes_on_and_the_log_says_what_is_missing, processes) {
     std::filesystem::create_directory(file());
-    BOOST_TEST(!attempts::open(file(), "secret", clock).has_value());
+    test::log_lines log;
+    BOOST_TEST(start()->begin("Q1", "d").value() == 0U);
+    BOOST_TEST(start()->begin("Q1", "d").value() == 0U);
+    BOOST_TEST(log.contain("will not be known"));
+}
+
+BOOST_FIXTURE_TEST_CASE(of_two_marks_of_one_message_the_later_one_counts, processes) {
+    clock.advance(seconds{100});
+    start()->begin("Q1", "d").value();
+    start()->begin("Q1", "d").value();
+    {
+        std::fstream both{file(), std::ios::in | std::ios::out | std::ios::binary};
+        std::string first(64, '\0');
+        both.seekg(64).read(first.data(), 64);
+        first[20] = 0;                 // its tries, when it was written earlier
+        first.replace(32, 8, 8, '\0'); // its time
+        both.seekp(3 * 64).write(first.data(), 64);
+    }
+    auto one = start();
+    BOOST_TEST(one->begin("Q1", "d").value() == 2U);
+    one->end("Q1", "d").value();
+    BOOST_TEST(start()->begin("Q1", "d").value() == 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
