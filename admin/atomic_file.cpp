@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/atomic_file.hpp"
 
+#include "shared/core/descriptor.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -25,17 +27,6 @@ failure failed(const fs::path& file, int error) {
                                                                           : errc::unavailable;
     return failure{code, file.string() + ": " + std::strerror(error)};
 }
-
-struct descriptor {
-    int fd;
-    explicit descriptor(int from)
-        : fd{from} {}
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    ~descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-};
 
 /// 0, or errno.
 int write_all(int fd, std::string_view text) {
@@ -81,7 +72,7 @@ void backdate(int fd, std::chrono::seconds age) {
 
 int sync_directory(const fs::path& directory) {
     const descriptor at{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    return at.fd >= 0 && ::fsync(at.fd) == 0 ? 0 : errno;
+    return at.get() >= 0 && ::fsync(at.get()) == 0 ? 0 : errno;
 }
 
 } // namespace
@@ -92,9 +83,9 @@ result<void> write_file(const fs::path& name, std::string_view text, mode_t mode
     const auto& file = none ? name : canonical;
     auto beside = file.string() + std::string{temporary_mark} + "XXXXXX";
     const descriptor at{::mkostemp(beside.data(), O_CLOEXEC)};
-    if (at.fd < 0) return failed(file, errno);
-    int error = fill(at.fd, file, text, mode);
-    if (error == 0 && age.count() != 0) backdate(at.fd, age);
+    if (at.get() < 0) return failed(file, errno);
+    int error = fill(at.get(), file, text, mode);
+    if (error == 0 && age.count() != 0) backdate(at.get(), age);
     if (error == 0 && ::rename(beside.c_str(), file.c_str()) != 0) error = errno;
     if (error != 0) {
         ::unlink(beside.c_str());

@@ -61,12 +61,10 @@ public:
 
     result<void> scan(std::uint64_t begin, std::uint64_t end) {
         offset_ = line_begin_ = begin;
-        result<void> outcome;
-        auto read = source_->for_each(begin, [&](std::string_view piece) {
-            piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), end - offset_)));
-            return (outcome = feed(piece)).has_value() && offset_ < end;
+        auto outcome = for_range(*source_, begin, end, [&](std::string_view piece) -> result<bool> {
+            if (auto done = feed(piece); !done) return done.error();
+            return true;
         });
-        if (!read) return read;
         if (outcome && !line_.empty()) outcome = on_line();
         if (open_) parts_[*open_].end = end;
         return outcome;
@@ -129,6 +127,19 @@ private:
 };
 
 } // namespace
+
+result<void> for_range(const spool& of, std::uint64_t begin, std::uint64_t end,
+                       const std::function<result<bool>(std::string_view)>& visit) {
+    result<void> outcome;
+    auto read = of.for_each(begin, [&](std::string_view piece) {
+        piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), end - begin)));
+        begin += piece.size();
+        const auto more = visit(piece);
+        if (!more) outcome = more.error();
+        return more && *more && begin < end;
+    });
+    return read ? outcome : read;
+}
 
 result<part> enclosed_file(const std::vector<part>& parts, std::size_t which, std::size_t number,
                            const config::filter_settings& bounds) {

@@ -8,6 +8,8 @@
 
 #include "contentfilter/mime/tree.hpp"
 
+#include <functional>
+
 namespace postsluice::contentfilter::mime {
 
 /// Appends to `parts` what the text `parts[which]` encloses. Fails as tree::build() does.
@@ -20,6 +22,11 @@ namespace postsluice::contentfilter::mime {
 /// read.
 [[nodiscard]] result<void> find_in_tnef(std::vector<part>& parts, std::size_t which,
                                         const config::filter_settings& bounds);
+
+/// Visits the octets from `begin` to `end`, piece by piece, until `visit` returns false or an error, which is the
+/// answer.
+[[nodiscard]] result<void> for_range(const spool& of, std::uint64_t begin, std::uint64_t end,
+                                     const std::function<result<bool>(std::string_view)>& visit);
 
 /// A file within `parts[which]`, the `number`th; names and place are the caller's to fill in. errc::too_large at a
 /// bound.

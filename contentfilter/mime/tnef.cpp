@@ -78,12 +78,10 @@ public:
 
     result<void> scan(std::uint64_t begin, std::uint64_t end) {
         offset_ = begin;
-        result<void> outcome;
-        auto read = source_->for_each(begin, [&](std::string_view piece) {
-            piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), end - offset_)));
-            return (outcome = feed(piece)).has_value() && !ended_ && offset_ < end;
+        auto outcome = for_range(*source_, begin, end, [&](std::string_view piece) -> result<bool> {
+            if (auto done = feed(piece); !done) return done.error();
+            return !ended_;
         });
-        if (!read) return read;
         if (outcome && at_ == place::data) outcome = end_data(); // cut off: what there is counts
         return outcome;
     }

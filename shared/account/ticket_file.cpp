@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The key file of the tickets: "id created base64url-key" a line, newest first; created in seconds since 1970.
 #include "shared/account/ticket.hpp"
+
+#include "shared/core/descriptor.hpp"
 #include "shared/core/text.hpp"
 
 #include <fcntl.h>
@@ -16,13 +18,6 @@ namespace postsluice::account {
 namespace {
 
 constexpr std::size_t max_file = 256U << 10U; // over three times what max_keys need
-
-struct descriptor {
-    int fd = -1;
-    ~descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-};
 
 failure file_failure(const std::filesystem::path& file, int error, std::string_view doing) {
     const auto code = error == EACCES || error == EPERM ? errc::denied
@@ -81,15 +76,15 @@ result<std::vector<ticket_ring::key>> ticket_ring::read(const std::filesystem::p
     // The version is taken first: a file that is replaced in between is then read once more, never once too few.
     const auto before = version_of(file);
     const descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-    if (in.fd < 0 && errno == ENOENT) {
+    if (in.get() < 0 && errno == ENOENT) {
         seen = {};
         return std::vector<key>{};
     }
-    if (in.fd < 0) return file_failure(file, errno, "cannot be opened");
+    if (in.get() < 0) return file_failure(file, errno, "cannot be opened");
     std::string text(max_file + 1, '\0');
     std::size_t size = 0;
     while (size < text.size()) {
-        const auto got = ::read(in.fd, text.data() + size, text.size() - size);
+        const auto got = ::read(in.get(), text.data() + size, text.size() - size);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return file_failure(file, errno, "cannot be read");
         if (got == 0) break;
@@ -115,12 +110,12 @@ result<void> ticket_ring::write(const std::vector<key>& keys) const {
     constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
     {
         descriptor out{::open(aside.c_str(), flags, 0600)};
-        if (out.fd < 0 && errno == EEXIST) { // left by a writer that died
+        if (out.get() < 0 && errno == EEXIST) { // left by a writer that died
             ::unlink(aside.c_str());
-            out.fd = ::open(aside.c_str(), flags, 0600);
+            out = descriptor{::open(aside.c_str(), flags, 0600)};
         }
-        if (out.fd < 0) return file_failure(aside, errno, "cannot be made");
-        if (::fchmod(out.fd, 0640) != 0 || !write_all(out.fd, text) || ::fsync(out.fd) != 0) {
+        if (out.get() < 0) return file_failure(aside, errno, "cannot be made");
+        if (::fchmod(out.get(), 0640) != 0 || !write_all(out.get(), text) || ::fsync(out.get()) != 0) {
             const int error = errno;
             ::unlink(aside.c_str());
             return file_failure(aside, error, "cannot be written");
@@ -133,7 +128,7 @@ result<void> ticket_ring::write(const std::vector<key>& keys) const {
     }
     const auto parent = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path{"."};
     const descriptor directory{::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (directory.fd < 0 || ::fsync(directory.fd) != 0) return file_failure(parent, errno, "cannot be synced");
+    if (directory.get() < 0 || ::fsync(directory.get()) != 0) return file_failure(parent, errno, "cannot be synced");
     return {};
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/auth/dkim_key.hpp"
+
+#include "shared/core/descriptor.hpp"
 #include "shared/core/text.hpp"
 
 #include <openssl/crypto.h>
@@ -27,20 +29,13 @@ constexpr int max_rsa_bits = 4096;
 
 using bio_ptr = std::unique_ptr<BIO, openssl_delete<BIO_free_all>>;
 
-struct descriptor {
-    int fd = -1;
-    ~descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-};
-
 failure file_failure(const std::filesystem::path& file, errc code, const std::string& what) {
     return failure{code, file.string() + ": " + what};
 }
 
 result<std::string> read_private_file(const std::filesystem::path& file) {
     const descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
-    if (in.fd < 0) {
+    if (in.get() < 0) {
         const int error = errno;
         return file_failure(file,
                             error == ENOENT   ? errc::not_found
@@ -49,7 +44,7 @@ result<std::string> read_private_file(const std::filesystem::path& file) {
                             std::strerror(error));
     }
     struct stat info {};
-    if (::fstat(in.fd, &info) != 0) return file_failure(file, errc::unavailable, std::strerror(errno));
+    if (::fstat(in.get(), &info) != 0) return file_failure(file, errc::unavailable, std::strerror(errno));
     if (!S_ISREG(info.st_mode)) return file_failure(file, errc::malformed, "is not a file");
     if ((info.st_mode & 0037) != 0)
         return file_failure(file, errc::denied, "others can read or change this key; chmod it to 0600 or 0640");
@@ -58,7 +53,7 @@ result<std::string> read_private_file(const std::filesystem::path& file) {
     std::string text(max_key_file, '\0');
     std::size_t size = 0;
     while (size < text.size()) {
-        const auto got = ::read(in.fd, text.data() + size, text.size() - size);
+        const auto got = ::read(in.get(), text.data() + size, text.size() - size);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return file_failure(file, errc::unavailable, std::strerror(errno));
         if (got == 0) break;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/auth/secret_file.hpp"
 
+#include "shared/core/descriptor.hpp"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,13 +14,6 @@
 namespace postsluice::auth {
 
 namespace {
-
-struct descriptor {
-    int fd = -1;
-    ~descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-};
 
 failure file_failure(const std::filesystem::path& file, int error, std::string_view doing) {
     const auto code = error == EACCES || error == EPERM ? errc::denied
@@ -61,8 +56,8 @@ result<void> put_in_place(const std::filesystem::path& file, std::string_view te
     (void)::unlink(aside.c_str()); // left by one who died with our number
     {
         const descriptor out{::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
-        if (out.fd < 0) return file_failure(aside, errno, "cannot be made");
-        if (::fchmod(out.fd, 0600) != 0 || !write_all(out.fd, text) || ::fsync(out.fd) != 0) {
+        if (out.get() < 0) return file_failure(aside, errno, "cannot be made");
+        if (::fchmod(out.get(), 0600) != 0 || !write_all(out.get(), text) || ::fsync(out.get()) != 0) {
             const int error = errno;
             (void)::unlink(aside.c_str());
             return file_failure(aside, error, "cannot be written");
@@ -73,7 +68,7 @@ result<void> put_in_place(const std::filesystem::path& file, std::string_view te
     if (error != 0) return file_failure(file, error, "cannot be made");
     const auto parent = file.has_parent_path() ? file.parent_path() : std::filesystem::path{"."};
     const descriptor directory{::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (directory.fd < 0 || ::fsync(directory.fd) != 0) return file_failure(parent, errno, "cannot be synced");
+    if (directory.get() < 0 || ::fsync(directory.get()) != 0) return file_failure(parent, errno, "cannot be synced");
     return {};
 }
 
@@ -87,14 +82,14 @@ file_version version_of(const std::filesystem::path& file) noexcept {
 
 result<std::string> read_secret_file(const std::filesystem::path& file, std::size_t max_octets) {
     const descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-    if (in.fd < 0) return file_failure(file, errno, "cannot be opened");
+    if (in.get() < 0) return file_failure(file, errno, "cannot be opened");
     struct stat info {};
-    if (::fstat(in.fd, &info) != 0) return file_failure(file, errno, "cannot be read");
+    if (::fstat(in.get(), &info) != 0) return file_failure(file, errno, "cannot be read");
     if (auto safe = check_mode(info, file); !safe) return safe.error();
     std::string text(max_octets + 1, '\0');
     std::size_t size = 0;
     while (size < text.size()) {
-        const auto got = ::read(in.fd, text.data() + size, text.size() - size);
+        const auto got = ::read(in.get(), text.data() + size, text.size() - size);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return file_failure(file, errno, "cannot be read");
         if (got == 0) break;

@@ -2,6 +2,8 @@
 // The blocking end: plain system calls under one deadline, since the operator's command has nothing else to do.
 #include "shared/control/control.hpp"
 
+#include "shared/core/descriptor.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <poll.h>
@@ -21,21 +23,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t max_answer = 64U << 20U;
-
-class descriptor {
-public:
-    explicit descriptor(int fd)
-        : fd_{fd} {}
-    ~descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    [[nodiscard]] int get() const noexcept { return fd_; }
-
-private:
-    int fd_;
-};
 
 failure from_errno(int error, const std::string& detail) {
     const std::string text = detail + ": " + std::strerror(error); // NOLINT(concurrency-mt-unsafe)

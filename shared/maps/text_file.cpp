@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "shared/core/descriptor.hpp"
 #include "shared/core/text.hpp"
 #include "shared/maps/table.hpp"
 
@@ -11,17 +12,6 @@
 namespace postsluice::maps {
 
 namespace {
-
-struct descriptor {
-    int number;
-    explicit descriptor(const std::string& path)
-        : number{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)} {} // O_NONBLOCK: a FIFO must not hold us
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    ~descriptor() {
-        if (number >= 0) ::close(number);
-    }
-};
 
 bool is_blank_or_comment(std::string_view line) noexcept {
     for (const char c : line)
@@ -39,12 +29,12 @@ failure file_failure(const std::string& path, int number) {
 }
 
 result<std::string> read_whole(const std::string& path) {
-    const descriptor file{path};
-    if (file.number < 0) return file_failure(path, errno);
+    const descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)}; // a FIFO must not hold us
+    if (file.get() < 0) return file_failure(path, errno);
     std::string out;
     std::array<char, 65536> buffer{};
     for (;;) {
-        const auto n = ::read(file.number, buffer.data(), buffer.size());
+        const auto n = ::read(file.get(), buffer.data(), buffer.size());
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return file_failure(path, errno);
         if (n == 0) return out;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "shared/core/descriptor.hpp"
 #include "shared/core/text.hpp"
 #include "shared/net/activation.hpp"
 #include "shared/net/address.hpp"
@@ -16,25 +17,6 @@
 namespace postsluice::net {
 
 namespace {
-
-class descriptor {
-public:
-    explicit descriptor(int fd)
-        : fd_{fd} {}
-    descriptor(descriptor&& other) noexcept
-        : fd_{std::exchange(other.fd_, -1)} {}
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    descriptor& operator=(descriptor&&) = delete;
-    ~descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    [[nodiscard]] int get() const noexcept { return fd_; }
-    int release() noexcept { return std::exchange(fd_, -1); }
-
-private:
-    int fd_;
-};
 
 failure failed(const endpoint& where, std::string_view what, int number) {
     return {from_errno(number), where.to_string() + ": " + std::string{what} + ": " + std::strerror(number)};
