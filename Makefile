@@ -121,19 +121,37 @@ man: $(MAN_PAGES) ## the manual pages, in build/man/
 completion: $(BUILD)/completion/postsluice ## completion for bash
 sample: $(BUILD)/postsluice.toml ## the commented configuration
 
-$(BUILD)/%.o: %.cpp config.mk
-	@mkdir -p $(@D)
-	@echo "CXX $<"; $(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
+# What most files read of the standard library, and tests of Boost.Test, is read once (shared/precompiled.hpp). GCC takes the
+# .gch beside the header that -include names; where the flags differ it says so and reads the header. PRECOMPILED= does without.
+# -Wno-array-bounds: so says the library itself, by pragmas in its char_traits.h, and precompiled headers forget pragmas.
+# ccache keeps such objects only where it is told that it may (its manual, "Precompiled headers").
+PRECOMPILED ?= $(if $(findstring clang,$(CXX)),,yes)
+ifneq ($(PRECOMPILED),)
+export CCACHE_SLOPPINESS ?= pch_defines,time_macros
+PRECOMPILED_PROGRAMS := $(BUILD)/precompiled/programs.hpp
+PRECOMPILED_TESTS    := $(BUILD)/precompiled/tests.hpp
+endif
+$(BUILD)/precompiled/programs.hpp.gch: shared/precompiled.hpp
+$(BUILD)/precompiled/tests.hpp.gch: tests/unit/precompiled.hpp shared/precompiled.hpp
+$(BUILD)/precompiled/programs.hpp.gch $(BUILD)/precompiled/tests.hpp.gch: %.gch: config.mk
+	@mkdir -p $(@D); echo '#include "$(firstword $(filter %.hpp,$^))"' > $*
+	@echo "CXX $*"; $(CXX) $(ALL_CXXFLAGS) -x c++-header -o $@ $*
+
+compile = @mkdir -p $(@D); echo "CXX $<"; $(CXX) $(ALL_CXXFLAGS) $(1:%=-Winvalid-pch -Wno-array-bounds -include %) -MMD -MP -c -o $@ $<
+$(BUILD)/%.o: %.cpp config.mk | $(PRECOMPILED_PROGRAMS:%=%.gch)
+	$(call compile,$(PRECOMPILED_PROGRAMS))
+$(BUILD)/tests/unit/%.o: tests/unit/%.cpp config.mk | $(PRECOMPILED_TESTS:%=%.gch)
+	$(call compile,$(PRECOMPILED_TESTS))
 
 # Tests run once: the compiler's work on their own code would take longer than they do.
-$(BUILD)/tests/unit/%: TESTS_FLAGS ?= -Og
+$(BUILD)/tests/unit/% $(BUILD)/precompiled/tests.hpp.gch: private TESTS_FLAGS ?= -Og
 
 INSTALLED_FLAGS = -DPOSTSLUICE_LIBEXECDIR='"$(libexecdir)/postsluice"' -DPOSTSLUICE_DATADIR='"$(datadir)/postsluice"'
 # Where the programs will find each other and their rules; built anew where that changes.
 $(BUILD)/installed-in: FORCE
 	@mkdir -p $(@D); echo '$(libexecdir) $(datadir)' | cmp -s - $@ || echo '$(libexecdir) $(datadir)' > $@
 $(BUILD)/shared/config/installed.o: $(BUILD)/installed-in
-$(BUILD)/shared/config/installed.o: FILE_FLAGS = $(INSTALLED_FLAGS)
+$(BUILD)/shared/config/installed.o: private FILE_FLAGS = $(INSTALLED_FLAGS)
 .PHONY: FORCE
 FORCE:
 
@@ -148,10 +166,10 @@ $(BUILD)/admin/setup/examples.cpp: $(EXAMPLES) Makefile
 	       printf '        {"%s", "%s", R"example(' "$$(basename $$(dirname $$f))" "$$(basename $$f)"; cat $$f; echo ')example"},'; \
 	   done; echo '    };'; echo '    return all;'; echo '}'; echo '}'; } > $@.new && mv $@.new $@
 $(BUILD)/admin/setup/examples.o: $(BUILD)/admin/setup/examples.cpp config.mk
-	@echo "CXX $<"; $(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(call compile)
 
 # Headers of another subject than the code (asio's implementation, compiled once) answer to fewer warnings.
-$(BUILD)/shared/net/asio_impl.o: WARNINGS := -w
+$(BUILD)/shared/net/asio_impl.o: private WARNINGS := -w
 
 config.mk: configure config.mk.in config.h.in
 	@echo "configure"; ./configure --quiet
