@@ -62,6 +62,14 @@ class Hammer(threading.Thread):
         self.join(60)
 
 
+def somebody_listens(path):
+    """A socket file is there from bind(2) on; who connects before listen(2) is refused."""
+    accepts = 0x10000  # __SO_ACCEPTCON
+    with open("/proc/net/unix") as table:
+        lines = [line.split() for line in table][1:]
+    return any(line[-1] == path and int(line[3], 16) & accepts for line in lines)
+
+
 class SocketActivation(SandboxCase):
     OVERRIDES = '[profile.default]\nlimits = ["unlimited recipients per day"]\n'
     KEEP_PROFILE = False
@@ -163,7 +171,7 @@ class SocketActivation(SandboxCase):
                                        "--config", f"{folder}/etc/postsluice.toml"],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
-                self.wait_until(lambda: os.path.exists(f"{folder}/policyd"), "the socket")
+                self.wait_until(lambda: somebody_listens(f"{folder}/policyd"), "the socket")
                 self.assertFalse(os.path.exists(f"{folder}/run/policyd.sock"))
                 self.assertTrue(Hammer(f"{folder}/policyd").ask("1.1.0").startswith(b"action="))
                 self.assertTrue(os.path.exists(f"{folder}/run/policyd.sock"))
