@@ -121,7 +121,7 @@ man: $(MAN_PAGES) ## the manual pages, in build/man/
 completion: $(BUILD)/completion/postsluice ## completion for bash
 sample: $(BUILD)/postsluice.toml ## the commented configuration
 
-# What most files read of the standard library, and tests of Boost.Test, is read once (shared/precompiled.hpp). GCC takes the
+# What most files read of the standard library, and tests of Boost.Test, is read once (shared/core/precompiled.hpp). GCC takes the
 # .gch beside the header that -include names; where the flags differ it says so and reads the header. PRECOMPILED= does without.
 # -Wno-array-bounds: so says the library itself, by pragmas in its char_traits.h, and precompiled headers forget pragmas.
 # ccache keeps such objects only where it is told that it may (its manual, "Precompiled headers").
@@ -131,8 +131,8 @@ export CCACHE_SLOPPINESS ?= pch_defines,time_macros
 PRECOMPILED_PROGRAMS := $(BUILD)/precompiled/programs.hpp
 PRECOMPILED_TESTS    := $(BUILD)/precompiled/tests.hpp
 endif
-$(BUILD)/precompiled/programs.hpp.gch: shared/precompiled.hpp
-$(BUILD)/precompiled/tests.hpp.gch: tests/unit/precompiled.hpp shared/precompiled.hpp
+$(BUILD)/precompiled/programs.hpp.gch: shared/core/precompiled.hpp
+$(BUILD)/precompiled/tests.hpp.gch: tests/unit/precompiled.hpp shared/core/precompiled.hpp
 $(BUILD)/precompiled/programs.hpp.gch $(BUILD)/precompiled/tests.hpp.gch: %.gch: config.mk
 	@mkdir -p $(@D); echo '#include "$(firstword $(filter %.hpp,$^))"' > $*
 	@echo "CXX $*"; $(CXX) $(ALL_CXXFLAGS) -x c++-header -o $@ $*
