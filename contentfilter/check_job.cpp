@@ -4,14 +4,17 @@
 #include "contentfilter/mime/content.hpp"
 #include "shared/core/text.hpp"
 
+#include <algorithm>
+
 namespace postsluice::contentfilter {
 
 check_job::check_job(message_ptr what, std::shared_ptr<const check_resources> resources,
-                     std::vector<const check*> checks, steady::duration limit)
+                     std::vector<const check*> checks, steady::duration limit, steady::time_point begun_by)
     : message_{std::move(what)}
     , resources_{std::move(resources)}
     , checks_{std::move(checks)}
     , limit_{limit}
+    , begun_by_{begun_by}
     , steps_(checks_.size() + 1)
     , unfinished_{steps_.size()} {}
 
@@ -33,7 +36,8 @@ void check_job::plan(std::size_t first, std::size_t last) {
     const std::lock_guard lock{mutex_};
     for (auto i = first; i < last; ++i)
         steps_[i].lane_end = last;
-    if (first < last && steps_[first].state == step_state::waiting) steps_[first].due = steady::now() + limit_;
+    if (first < last && steps_[first].state == step_state::waiting)
+        steps_[first].due = std::max(begun_by_, steady::now() + limit_);
 }
 
 bool check_job::begin(std::size_t step) {
@@ -77,6 +81,14 @@ std::vector<std::pair<std::size_t, std::size_t>> check_job::give_up_overdue() {
         if (i + 1 < last) rest.emplace_back(i + 1, last);
     }
     return rest;
+}
+
+void check_job::lose_patience() {
+    const std::lock_guard lock{mutex_};
+    begun_by_ = {};
+    for (auto& s : steps_)
+        if (s.state == step_state::waiting && s.due != steady::time_point::max())
+            s.due = std::min(s.due, steady::now() + limit_);
 }
 
 bool check_job::finished() const {

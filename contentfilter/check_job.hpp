@@ -64,11 +64,12 @@ private:
 
 class check_job {
 public:
-    /// Step 0 is the MIME tree; the others are `checks`. `finish` is called once, by whichever thread reports the last
-    /// step.
+    /// Step 0 is the MIME tree; the others are `checks`. Each may take `limit` once it has begun, and waits for a
+    /// thread until `begun_by`, or for `limit` where that is later.
     check_job(message_ptr what, std::shared_ptr<const check_resources> resources, std::vector<const check*> checks,
-              steady::duration limit);
+              steady::duration limit, steady::time_point begun_by);
 
+    /// Called once, by whichever thread reports the last step.
     void on_finish(std::function<void()> finish) { finish_ = std::move(finish); }
     [[nodiscard]] std::size_t steps() const noexcept { return steps_.size(); }
     [[nodiscard]] const check& check_of(std::size_t step) const { return *checks_[step - 1]; }
@@ -85,6 +86,8 @@ public:
                            std::shared_ptr<const mime::tree> tree = nullptr);
     /// Gives up what is due. The answer are the steps [first, last) that need a lane now.
     [[nodiscard]] std::vector<std::pair<std::size_t, std::size_t>> give_up_overdue();
+    /// A thread is stuck: what waits for one waits no longer than `limit` from now on.
+    void lose_patience();
     [[nodiscard]] bool finished() const;
     /// All findings in the order of steps; once finished.
     [[nodiscard]] std::vector<finding> take();
@@ -104,6 +107,7 @@ private:
     std::shared_ptr<const check_resources> resources_;
     std::vector<const check*> checks_;
     steady::duration limit_;
+    steady::time_point begun_by_;
     std::function<void()> finish_;
     mutable std::mutex mutex_;
     std::vector<step_state> steps_;

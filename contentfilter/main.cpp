@@ -181,7 +181,7 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                  kept,
                  *tickets,
                  counts,
-                 [&](message_ptr what) { return checks.run(std::move(what)); },
+                 [&](message_ptr what, auto begun_by) { return checks.run(std::move(what), begun_by); },
                  [&](const config::settings& now) {
                      checks.swap_resources(load_resources(now, maps, accounts, &environments->learned()));
                  },

@@ -135,8 +135,9 @@ std::optional<verdict> pipeline::verdict_on_lock(const message& what, const std:
     return verdict_of(verdict_kind::quarantine, reason::account_locked, observes(what));
 }
 
-asio::awaitable<verdict> pipeline::judge(message_ptr what) {
-    auto found = co_await of_.checks(what);
+asio::awaitable<verdict> pipeline::judge(message_ptr what, steady::time_point deadline) {
+    const auto now = steady::now();
+    auto found = co_await of_.checks(what, now + (deadline - now) / 2);
     const auto& filter = what->settings->contentfilter;
     const verdict_policy policy{*what->sender.profile, filter.on_error, observes(*what), &filter.on_error_of,
                                 &what->at_least};
@@ -146,7 +147,7 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what) {
 // A temporary error is nobody's verdict: the next one tries anew.
 asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     const auto& what = w->what();
-    if (what.queue_id == "-") co_return co_await judge(w->j.what);
+    if (what.queue_id == "-") co_return co_await judge(w->j.what, w->j.deadline);
     const auto key = verdict_key(what);
     auto known = co_await verdicts_.ask(key, w->j.deadline);
     if (known) {
@@ -189,7 +190,7 @@ asio::awaitable<verdict> pipeline::try_to_judge(work_ptr w) {
                 log::error("try not unmarked").kv("queue_id", what.queue_id).kv("why", ended.error().message());
         }
     } at_the_end{of_.tries, what};
-    co_return co_await judge(w->j.what);
+    co_return co_await judge(w->j.what, w->j.deadline);
 }
 
 // Postfix keeps the IDENT of what it queues again, and nobody but Postfix can say one. The body is compared, since a

@@ -50,6 +50,10 @@ class batv_keys;
 
 namespace postsluice::contentfilter {
 
+/// runner::run()
+using run_checks =
+    std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr, std::chrono::steady_clock::time_point)>;
+
 class pipeline {
 public:
     struct parts {
@@ -59,8 +63,8 @@ public:
         state::passages& passed;
         state::attempts& tries;
         act::quarantine& kept;
-        std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr)> checks; ///< runner::run()
-        std::function<std::shared_ptr<act::next_hop>(const std::string& address)> hop;   ///< empty: the default one
+        run_checks checks;
+        std::function<std::shared_ptr<act::next_hop>(const std::string& address)> hop; ///< empty: the default one
         std::function<std::shared_ptr<const auth::key_table>()> keys;
         counters& counts;
         maps::map_set* maps = nullptr;                 ///< where profiles name sender maps
@@ -84,8 +88,9 @@ public:
     /// LMTP: one reply per recipient; SMTP: one.
     boost::asio::awaitable<std::vector<smtp::reply>> process(job j);
 
-    /// What would happen to the message: findings and verdict; nothing is counted or recorded.
-    boost::asio::awaitable<verdict> judge(message_ptr what);
+    /// What would happen to the message: findings and verdict; nothing is counted or recorded. Of the time until
+    /// `deadline` half may be spent waiting for a thread.
+    boost::asio::awaitable<verdict> judge(message_ptr what, std::chrono::steady_clock::time_point deadline);
     /// Signs and hands on a message that an operator released: the reply for each recipient. Who got it is remembered
     /// under `token` (act::quarantine).
     boost::asio::awaitable<std::vector<smtp::reply>> hand_on(message_ptr what, std::string token,

@@ -174,8 +174,10 @@ struct runner::impl {
             });
             const auto now = jobs;
             lock.unlock();
-            for (const auto& job : now)
+            for (const auto& job : now) {
+                if (stuck) job->lose_patience();
                 give_up(job);
+            }
             lock.lock();
         }
     }
@@ -217,7 +219,7 @@ void runner::swap_resources(std::shared_ptr<const check_resources> resources) {
     impl_->resources = std::move(resources);
 }
 
-asio::awaitable<std::vector<finding>> runner::run(message_ptr what) {
+asio::awaitable<std::vector<finding>> runner::run(message_ptr what, steady::time_point begun_by) {
     auto* self = impl_.get();
     std::vector<const check*> enabled;
     for (const auto& c : self->checks) {
@@ -227,7 +229,8 @@ asio::awaitable<std::vector<finding>> runner::run(message_ptr what) {
         if (!off) enabled.push_back(&c);
     }
     const auto limit = what->settings->contentfilter.check_timeout;
-    auto job = std::make_shared<check_job>(std::move(what), self->resources.load(), std::move(enabled), limit);
+    auto job =
+        std::make_shared<check_job>(std::move(what), self->resources.load(), std::move(enabled), limit, begun_by);
     const auto begin = [](auto handler, impl* owner, impl::job_ptr started) {
         // The handler runs on the caller's executor, whichever thread reports last.
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));

@@ -12,6 +12,7 @@
 
 #include "contentfilter/checks/check.hpp"
 
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -24,8 +25,9 @@ public:
            const std::vector<check>& checks = all_checks());
     ~runner();
     runner(const runner&) = delete;
-    /// Findings of all enabled checks, in the order of checks.def.
-    boost::asio::awaitable<std::vector<finding>> run(message_ptr what);
+    /// Findings of all enabled checks, in the order of checks.def. A check whose turn has not come by `begun_by` (but
+    /// after check_timeout at the earliest) has failed: where all threads have work, waiting is no fault of the check.
+    boost::asio::awaitable<std::vector<finding>> run(message_ptr what, std::chrono::steady_clock::time_point begun_by);
     void swap_resources(std::shared_ptr<const check_resources> resources);
     [[nodiscard]] bool stuck() const noexcept;
 

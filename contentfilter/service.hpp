@@ -37,7 +37,7 @@ public:
         act::quarantine& kept;
         account::ticket_ring& tickets;
         counters& counts;
-        std::function<boost::asio::awaitable<std::vector<finding>>(message_ptr)> checks;
+        run_checks checks;
         /// Loads the checks' resources for new settings; throws std::runtime_error naming file and line.
         std::function<void(const config::settings&)> reload_checks;
         std::function<bool()> stuck; ///< a check's thread hangs: the daemon is to end and be started again

@@ -101,7 +101,7 @@ Value wait_for(boost::asio::awaitable<Value> what) {
 
 void judge(runner& checks, const sample& one, bool trained) {
     const auto cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID), wall = seconds_of(CLOCK_MONOTONIC);
-    auto found = wait_for(checks.run(one.what));
+    auto found = wait_for(checks.run(one.what, {}));
     const auto& settings = *one.what->settings;
     const auto v = decide(std::move(found), {*one.what->sender.profile, settings.contentfilter.on_error, false,
                                              &settings.contentfilter.on_error_of});

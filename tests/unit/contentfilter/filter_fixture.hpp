@@ -129,7 +129,7 @@ public:
                           *kept,
                           *tickets,
                           counts,
-                          [this](message_ptr what) { return check(this, std::move(what)); },
+                          [this](message_ptr what, auto) { return check(this, std::move(what)); },
                           [](const config::settings&) {},
                           [] { return false; },
                           mail_owner,

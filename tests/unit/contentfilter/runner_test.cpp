@@ -88,7 +88,7 @@ boost::asio::awaitable<std::vector<finding>> meets(check_context) {
 }
 
 std::vector<finding> run_with(runner& r, message_ptr m) {
-    return run_awaitable(r.run(std::move(m)));
+    return run_awaitable(r.run(std::move(m), {}));
 }
 std::string symbols(const std::vector<finding>& found) {
     std::string text;
@@ -191,7 +191,35 @@ BOOST_AUTO_TEST_CASE(with_every_thread_taken_a_message_is_answered_in_time_all_t
     const auto found = run_with(r, make_message("S: x\r\n\r\nbody", limit_of_one_second()));
     BOOST_TEST(symbols(found) == "CHECK_FAILED CHECK_FAILED");
     BOOST_TEST(found[1].evidence == "a: no thread was free in time");
+    // With an hour to wait, but a thread that is stuck: it is not waited for.
+    const auto later = run_awaitable(r.run(make_message("S: x\r\n\r\nbody", limit_of_one_second()),
+                                           std::chrono::steady_clock::now() + 1h));
+    BOOST_TEST(symbols(later) == "CHECK_FAILED CHECK_FAILED CHECK_FAILED");
+    BOOST_TEST(later[0].evidence == "mime: no thread was free in time");
     BOOST_TEST(door.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_message_waits_for_a_thread_as_long_as_it_is_told) {
+    reset_door();
+    const std::vector<check> checks{{"held", "g", blocks}, {"a", "g", good}};
+    runner r{1, std::make_shared<check_resources>(), checks};
+    std::thread opens{[] {
+        {
+            std::unique_lock lock{door.mutex};
+            door.changed.wait_for(lock, 60s, [] { return door.inside > 0; });
+        }
+        std::this_thread::sleep_for(1500ms); // longer than the limit, shorter than what makes a thread stuck
+        BOOST_TEST(door.empty());
+    }};
+    const auto held = make_message("S: x\r\n\r\nbody", limit_of_one_second());
+    boost::asio::io_context context;
+    auto first = boost::asio::co_spawn(context, r.run(held, {}), boost::asio::use_future);
+    auto waiting =
+        boost::asio::co_spawn(context, r.run(held, std::chrono::steady_clock::now() + 60s), boost::asio::use_future);
+    context.run();
+    opens.join();
+    first.get();
+    BOOST_TEST(symbols(waiting.get()) == "TOO_LATE GOOD"); // the open door is in nobody's way
 }
 
 BOOST_AUTO_TEST_CASE(the_destructor_waits_for_what_was_left_behind) {
@@ -225,7 +253,7 @@ BOOST_AUTO_TEST_CASE(many_messages_at_once) {
     std::vector<std::future<std::vector<finding>>> all;
     for (int i = 0; i < 200; ++i)
         all.push_back(boost::asio::co_spawn(
-            context, r.run(make_message("S: x\r\n\r\n" + std::string(i % 10 ? 100 : 100000, 'x'))),
+            context, r.run(make_message("S: x\r\n\r\n" + std::string(i % 10 ? 100 : 100000, 'x')), {}),
             boost::asio::use_future));
     context.run();
     for (auto& one : all)
