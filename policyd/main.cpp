@@ -146,6 +146,7 @@ void run(const daemon::start& how, config::settings_ptr settings) {
     helpers.trends = trends.get();
     pipeline asks{context.get_executor(), {*accounts, locks, *tickets, time, helpers, &record}, settings};
     server connections{context, asks, settings->policyd};
+    accounts->commit_by(connections.end_of_turn());
     for (const int descriptor : listeners) {
         connections.listen(descriptor);
     }

@@ -31,6 +31,8 @@ public:
     void start();
     /// Answers what is there, closes, calls `done` once all sessions are over, at the latest after stop_timeout.
     void stop(std::function<void()> done);
+    /// net::ready_set::end_of_turn() of the connections.
+    [[nodiscard]] auto end_of_turn() const { return ready_.end_of_turn(); }
     [[nodiscard]] std::size_t connections() const noexcept { return sessions_.size(); }
     [[nodiscard]] std::size_t most() const noexcept { return most_; }
 

@@ -106,7 +106,9 @@ asio::awaitable<session::outcome> session::read() {
         readable_ = ready_->take();
         if (!readable_) {
             reading_ = true;
-            readable_ = co_await until(ready_->wait(), patience);
+            start_clock(patience);
+            readable_ = co_await ready_->wait();
+            stop_clock();
             reading_ = false;
         }
         if (!readable_ && (!stopping_ || expired_)) {
@@ -115,13 +117,14 @@ asio::awaitable<session::outcome> session::read() {
     }
 }
 
-/// Until something happens at the socket. False: it was ended, by stop() or the clock.
-asio::awaitable<bool> session::until(asio::awaitable<bool> what, tick patience) {
+/// look_at_clock() ends the wait that comes now, and that stop_clock() follows, after `patience`.
+void session::start_clock(tick patience) noexcept {
     deadline_ = now_ + patience;
     expired_ = false;
-    const bool happened = co_await std::move(what);
+}
+
+void session::stop_clock() noexcept {
     deadline_ = never;
-    co_return happened;
 }
 
 session::outcome session::read_at_once() {
@@ -157,7 +160,10 @@ session::outcome session::reply_at_once(std::string_view& wire) {
 asio::awaitable<session::outcome> session::reply_rest(std::string_view rest) {
     for (auto patience = within_.stalled; !rest.empty();) {
         const auto began = now_;
-        if (!co_await until(ready_->wait_for_room(), patience)) {
+        start_clock(patience);
+        const bool room = co_await ready_->wait_for_room();
+        stop_clock();
+        if (!room) {
             co_return late();
         }
         readable_ = true; // it may have been that

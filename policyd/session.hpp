@@ -42,7 +42,8 @@ private:
     enum class outcome : std::uint8_t { go_on, nothing, by_postfix, by_us };
     boost::asio::awaitable<ending> serve();
     boost::asio::awaitable<outcome> read();
-    boost::asio::awaitable<bool> until(boost::asio::awaitable<bool> what, tick patience);
+    void start_clock(tick patience) noexcept;
+    void stop_clock() noexcept;
     outcome read_at_once();
     outcome reply_at_once(std::string_view& wire);
     boost::asio::awaitable<outcome> reply_rest(std::string_view rest);

@@ -10,6 +10,7 @@
 #include <span>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <sys/epoll.h>
 
@@ -68,6 +69,8 @@ struct ready_set::core : std::enable_shared_from_this<ready_set::core> {
             if (event.data.ptr != nullptr) static_cast<member*>(event.data.ptr)->happened(event.events);
         }
         looking = false;
+        for (const auto& work : std::exchange(afterwards, {}))
+            work();
     }
     void forget(const member& m) {
         for (auto& event : under_way)
@@ -81,6 +84,7 @@ struct ready_set::core : std::enable_shared_from_this<ready_set::core> {
     asio::posix::stream_descriptor epoll;
     std::array<epoll_event, 256> events{};
     std::span<epoll_event> under_way; // not handed out yet
+    std::vector<std::function<void()>> afterwards;
     member* waiting = nullptr;
     bool listening = false, looking = false;
 };
@@ -90,6 +94,15 @@ ready_set::ready_set(const asio::any_io_executor& executor)
 
 ready_set::~ready_set() {
     core_->drop_all();
+}
+
+std::function<void(std::function<void()>)> ready_set::end_of_turn() const {
+    return [of = core_](std::function<void()> work) {
+        if (of->looking)
+            of->afterwards.push_back(std::move(work));
+        else
+            asio::post(of->epoll.get_executor(), std::move(work));
+    };
 }
 
 ready_set::member::member(ready_set& set, int fd)

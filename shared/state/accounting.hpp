@@ -36,6 +36,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -171,6 +172,11 @@ struct account_summary {
 class accounting {
 public:
     virtual ~accounting() = default;
+
+    /// What commits: does what it is given once everything that is ready in this turn of the event loop has run
+    /// (net::ready_set::end_of_turn()). Until it is set commits are posted to the loop, which costs a turn more.
+    using end_of_turn = std::function<void(std::function<void()>)>;
+    virtual void commit_by(end_of_turn) {}
 
     // ---- The verbs of a mail transaction. Each applies its change at once, without giving way to the event loop, and
     // its answer may be given to anybody only after committed(): most requests pass, and one wait is all they need.

@@ -57,6 +57,7 @@ accounting_lmdb::accounting_lmdb(store& where, asio::any_io_executor loop, std::
                                  accounting_options options)
     : store_{where}
     , loop_{std::move(loop)}
+    , end_of_turn_{[this](std::function<void()> commit) { asio::post(loop_, std::move(commit)); }}
     , secret_{std::move(hash_secret)}
     , clock_{time}
     , options_{options} {}
@@ -72,7 +73,7 @@ result<void> accounting_lmdb::begin_turn() {
     auto txn = store_.write();
     if (!txn) return txn.error();
     turn_.emplace(std::move(*txn));
-    asio::post(loop_, [this, alive = std::weak_ptr{alive_}] {
+    end_of_turn_([this, alive = std::weak_ptr{alive_}] {
         if (!alive.expired()) commit_turn();
     });
     return {};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The accounting verbs on the `counters` environment, inside one event loop of one thread.
 //
-// Group commit without locks: the first verb of a turn of the loop begins the write transaction and posts its commit to
-// the loop; each verb applies its change at once, and whoever asked waits (committed()); the commit handler runs after
-// everything that was ready in this turn and tells all of them its outcome. If a write fails half way, the whole turn
-// is rolled back and everybody in it gets the failure. Nothing else may write this environment from this thread: it
-// would wait for itself. The store, the clock and the executor's context must outlive it. Record layouts:
-// accounting_records.hpp.
+// Group commit without locks: the first verb of a turn of the loop begins the write transaction and has its commit done
+// at the end of the turn; each verb applies its change at once, and whoever asked waits (committed()); the commit
+// handler runs after everything that was ready in this turn and tells all of them its outcome. If a write fails half
+// way, the whole turn is rolled back and everybody in it gets the failure. Nothing else may write this environment from
+// this thread: it would wait for itself. The store, the clock and the executor's context must outlive it. Record
+// layouts: accounting_records.hpp.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -18,6 +18,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -36,6 +37,8 @@ public:
     ~accounting_lmdb() override;
     accounting_lmdb(const accounting_lmdb&) = delete;
     accounting_lmdb& operator=(const accounting_lmdb&) = delete;
+
+    void commit_by(end_of_turn how) override { end_of_turn_ = std::move(how); }
 
     result<admit_answer> admit_at_once(const admit_request& request) override;
     result<data_answer> data_at_once(const data_request& request) override;
@@ -87,6 +90,7 @@ private:
 
     store& store_;
     asio::any_io_executor loop_;
+    end_of_turn end_of_turn_;
     std::string secret_;
     const clock& clock_;
     accounting_options options_;

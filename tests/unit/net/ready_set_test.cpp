@@ -6,6 +6,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <array>
@@ -195,6 +196,33 @@ BOOST_FIXTURE_TEST_CASE(a_member_may_end_others_of_the_same_moment, with_loop) {
         begin(end_others(i));
     for (const auto& one : all)
         one->say("now");
+    turn();
+    BOOST_TEST(seen.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(work_for_the_end_of_a_turn_is_done_when_all_were_told_and_before_anything_that_was_posted,
+                        with_loop) {
+    pair_in_set one{set}, other{set};
+    (void)one.in_set->take();
+    (void)other.in_set->take();
+    const auto later = set.end_of_turn();
+    const auto works = [&](pair_in_set& mine) -> asio::awaitable<void> {
+        co_await mine.in_set->wait();
+        asio::post(context, [&] { seen.emplace_back("posted"); });
+        later([&] { seen.emplace_back("at the end"); });
+        seen.push_back(mine.read());
+    };
+    begin(works(one));
+    begin(works(other));
+    one.say("a");
+    other.say("a");
+    turn();
+    BOOST_TEST(seen == (std::vector<std::string>{"a", "a", "at the end", "at the end", "posted", "posted"}),
+               boost::test_tools::per_element());
+
+    seen.clear(); // outside of a turn: posted
+    later([&] { seen.emplace_back("posted"); });
+    BOOST_TEST(seen.empty());
     turn();
     BOOST_TEST(seen.size() == 1U);
 }
