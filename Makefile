@@ -29,7 +29,7 @@ endif
 # Its memory comes from `new`, where a process that gets none ends (shared/daemon/memory.hpp); aligned_alloc(3) would also
 # pass by glibc's caches.
 ASIO      := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED \
-             -DBOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC -DBOOST_ASIO_DISABLE_BOOST_ALIGN
+             -DBOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC -DBOOST_ASIO_DISABLE_BOOST_ALIGN -DBOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8
 ALL_CXXFLAGS = -std=c++20 $(WARNINGS) $(HARDENING) $(ASIO) -I. $(LIB_CFLAGS) $(CPPFLAGS) $(CXXFLAGS) $(FILE_FLAGS) $(TESTS_FLAGS) $(SAN_FLAGS)
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SAN_FLAGS) -pthread
 
@@ -219,7 +219,7 @@ $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/tes
     $(BUILD)/policyd/protocol.o $(BUILD)/policyd/request.o $(FUZZED_FILTER_OBJS) $(BUILD)/libpostsluice.a
 	@echo "LD  $@"; $(CXX) -o $@ $^ $(ALL_LDFLAGS) $(FUZZ_ENGINE) $(LIBS_contentfilter) $(LIBS_worker) $(LIBS_shared)
 # Make would take these for intermediate files, and build them anew each time.
-.SECONDARY: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%.o)
+.SECONDARY: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%.o) $(BUILD)/tests/fuzz/main.o $(BUILD)/tests/bench/policy-load.o $(BUILD)/tests/bench/mail-load.o
 
 .PHONY: fuzz fuzzers fuzz-run
 fuzzers: $(FUZZERS)

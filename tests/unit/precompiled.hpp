@@ -4,4 +4,5 @@
 
 #include "shared/core/precompiled.hpp"
 
+#define BOOST_TEST_DYN_LINK
 #include <boost/test/unit_test.hpp>
