@@ -84,7 +84,7 @@ class Corpus(SandboxCase):
         return replies
 
     def arrived(self, name):
-        return self.box.sink.wait(1, 60, lambda d: any(f"{name}@example.net" in r for r in d.recipients))[0].content
+        return self.box.sink.wait(1, match=lambda d: any(f"{name}@example.net" in r for r in d.recipients))[0].content
 
     def ours(self, tool, content):
         """Which of our keys verify, by this tool."""

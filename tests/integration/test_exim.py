@@ -48,7 +48,7 @@ login   = ["eve@example.org"]
 """
 
 # Run by an outsider: connects and prints the first line that it is told.
-KNOCK = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 10).recv(200).decode())"
+KNOCK = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 60).recv(200).decode())"
 
 
 def trust_any_login(text):
@@ -89,11 +89,11 @@ class MainJob(EximCase):
     def test_clean_mail_arrives_signed_and_its_sender_is_known_by_the_ticket(self):
         story = self.send("alice@example.org", ["friend@example.net", "other@example.net"], "clean")
         self.assertEqual(self.refusals(story), [])
+        self.assertEqual(self.usage("alice@example.org")["messages per minute"], 1)  # as long as the minute lasts
         arrived = self.arrived("clean")
         self.assertEqual([sorted(d.recipients) for d in arrived], [["friend@example.net", "other@example.net"]], self.box.log())
         self.assert_signed(arrived[0])
         self.filter_lines("account=alice@example.org", "proof=ticket", least=1)
-        self.assertEqual(self.usage("alice@example.org")["messages per minute"], 1)
         self.assertEqual(self.usage("alice@example.org")["recipients per hour"], 2)
 
     def test_the_limit_is_exact_and_what_is_aborted_is_given_back(self):
@@ -219,7 +219,7 @@ class BadDays(EximCase):
         self.assert_signed(self.arrived("waits")[0])
         self.box.wait_queue_empty()
         self.assertEqual(len(self.arrived("waits")), 1)
-        self.assertEqual(self.usage("eve@example.org")["messages per minute"], 1)
+        self.assertEqual(self.usage("eve@example.org")["recipients per hour"], 1)
 
     def test_without_its_functions_exim_defers(self):
         """postsluice.pl is missing: neither policyd can be asked, nor does the filter get in; nothing is lost by that."""
@@ -243,7 +243,7 @@ class Doors(EximCase):
 
     def knock(self, port, uid):
         run = subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", "/usr/bin/python3", "-c", KNOCK, self.box.address, str(port)],
-                             capture_output=True, text=True, timeout=30)
+                             capture_output=True, text=True, timeout=120)
         return run.stdout
 
     def test_nobody_gets_in_by_the_back_door(self):
@@ -274,13 +274,19 @@ class Doors(EximCase):
         return session
 
     def test_a_login_cannot_add_to_the_request(self):
-        for more in (b"\nsasl_username=alice@example.org", b"\n\nrequest=smtpd_access_policy", b"\rx"):
+        # What comes behind is a part of the login, as Exim spells it out; in the last two it is one of the domain, at which mallory is not.
+        for more, spelt, code in ((b"\nsasl_username=alice@example.org", r"\nsasl_username=alice@example.org", 250),
+                                  (b"\n\nrequest=smtpd_access_policy", r"\n\nrequest=smtpd_access_policy", 550), (b"\rx", r"\rx", 550)):
             with self.subTest(more), self.careless_session(b"mallory@example.org" + more) as session:
                 session.mail("mallory@example.org")
-                self.assertEqual(session.rcpt("friend@example.net")[0], 250)
+                got, text = session.rcpt("friend@example.net")
+                self.assertEqual(got, code, text)
                 # While the session lasts: at its end the recipient is given back, and an account without any use is not listed.
                 known = [account["account"] for account in self.box.postsluice("account", "list", json_output=True)["accounts"]]
-                self.assertTrue([name for name in known if name.startswith("mallory@example.org\\")], known)  # Exim spells it out
+                if code == 250:
+                    self.assertIn(f"mallory@example.org{spelt}", known)
+                else:
+                    self.assertIn(f"mallory@example.org{spelt} may send as", one_line(text.decode()))
                 self.assertNotIn("mallory@example.org", known)
         self.assertNotIn("refused: closing without a reply", self.box.daemon_log("policyd"))
 

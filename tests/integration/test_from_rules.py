@@ -314,7 +314,7 @@ login = ["carol@example.org"]
 class Socketmap(MapCase):
     CONFIG = """
 [policyd]
-map_timeout = "1 second"
+map_timeout = "3 seconds"
 map_cache_time = "0 seconds"
 [profile.default]
 limits = []
@@ -383,7 +383,7 @@ from = ["@plain.example", "socketmap:unix:{dir}/server:logins"]
     def test_one_slow_question_holds_up_nobody_else(self):
         file = self.box.path("etc/postsluice/conf.d/test.toml")
         usual = file.read_text()
-        file.write_text(usual.replace('map_timeout = "1 second"', 'map_timeout = "9 seconds"'))  # Postfix would wait for ten
+        file.write_text(usual.replace('map_timeout = "3 seconds"', 'map_timeout = "9 seconds"'))  # Postfix would wait for ten
         self.assertEqual(self.box.postsluice("config", "reload").returncode, 0)
         try:
             with self.box.submit_session("bob@example.org") as other:

@@ -15,7 +15,7 @@ def request(login, number, state="RCPT", instance=None):
 class Client:
     """Postfix's side of one connection."""
 
-    def __init__(self, box, timeout=15):
+    def __init__(self, box, timeout=60):
         self.socket = socket.socket(socket.AF_UNIX)
         try:  # waits like Postfix where others wait to be accepted; with a time-out it would fail at once (EAGAIN)
             self.socket.connect(str(box.path("queue/postsluice/policyd")))
