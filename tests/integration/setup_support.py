@@ -31,11 +31,15 @@ class SetupCase(SandboxCase):
     BARE_MAIN = ""
 
     @classmethod
-    def setUpClass(cls):
-        # What a killed setup leaves in /run is seen by all: one module of these at a time.
+    def wait_for_turn(cls):
+        """What a killed setup leaves in /run is seen by all: one class of these at a time."""
         turn = os.open("/run/lock", os.O_RDONLY | os.O_DIRECTORY)
         cls.addClassCleanup(os.close, turn)
         fcntl.flock(turn, fcntl.LOCK_EX)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.wait_for_turn()
         cls.box = Sandbox(BUILD, cls.EXAMPLE, overrides=cls.OVERRIDES, main_cf=cls.MAIN_CF)
         try:
             bare_postfix.make_bare(cls.box, cls.CHROOT, cls.BARE_MAIN)

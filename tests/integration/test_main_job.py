@@ -219,6 +219,8 @@ login   = ["mallory@example.org", "eve@example.org"]
         self.box.start_daemon("contentfilter")
         self.box.send(login, "v@example.net", mails.with_attachment(login, "v@example.net", "b.pdf", mails.EICAR.encode(), "locks"))
         self.wait_until(lambda: self.quarantine(account=login, reason="virus"), "the quarantine")
+        # The strike comes after the entry: what is let go before the lock would pass.
+        self.wait_until(lambda: self.box.postsluice("account", "show", login, json_output=True)["locked"], "the lock")
         subprocess.run(["postsuper", "-c", str(self.box.path("etc/postfix")), "-H", "ALL"], capture_output=True)
         self.box.flush()
         self.wait_until(lambda: self.quarantine(account=login, reason="account-locked"), "the queued message in quarantine")

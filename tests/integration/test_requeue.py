@@ -43,7 +43,7 @@ class Requeue(SandboxCase):
         self.assertIn("sign=already-signed", again[0])
         self.assertEqual(len(delivered[0].header("DKIM-Signature")), 2)
         self.assertEqual(self.quarantine(), [])
-        self.assertEqual(self.usage("alice@example.org")["messages per minute"], 1)
+        self.assertEqual(self.usage("alice@example.org")["recipients per hour"], 1)  # a minute may be over by now
 
     def test_before_the_filter_its_ticket_still_counts(self):
         self.box.stop_daemon("contentfilter")

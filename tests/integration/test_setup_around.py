@@ -42,6 +42,7 @@ class Ipv6Only(SetupCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.wait_for_turn()
         cls.box = box = Sandbox(BUILD, cls.EXAMPLE)
         try:
             bare_postfix.make_bare(box)

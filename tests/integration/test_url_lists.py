@@ -5,7 +5,7 @@ import ipaddress
 import socket
 import threading
 
-from support import Nsd, SandboxCase, mails
+from support import BUILD, Nsd, Sandbox, SandboxCase, mails
 
 PARALLEL = True
 
@@ -28,8 +28,10 @@ exempt = ["exempt.com"]
 
     @classmethod
     def setUpClass(cls):
-        super().setUpClass()
+        cls.box = Sandbox(BUILD, overrides=cls.OVERRIDES)
         try:
+            cls.box.patient_with_dns("4 seconds")  # of the five that url_lists.timeout has for all questions
+            cls.box.start()
             cls.nsd = cls.name_server()
             with open(cls.box.path("nsd/root.zone"), "a") as zone:
                 zone.write(LISTED)

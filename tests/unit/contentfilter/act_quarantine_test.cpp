@@ -28,10 +28,11 @@ struct box {
         open();
     }
     void open() {
-        environments =
-            state::environments::open({.directory = settings->state.directory, .map_size = byte_count{64U << 20U}},
-                                      state::user::contentfilter)
-                .value();
+        environments = state::environments::open({.directory = settings->state.directory,
+                                                  .map_size = byte_count{64U << 20U},
+                                                  .writer_timeout = seconds{60}}, // a busy disk takes its time
+                                                 state::user::contentfilter)
+                           .value();
         kept = std::make_unique<act::quarantine>(environments->quarantine(), time, settings->quarantine);
         const act::quarantine::delivered_before asked = [this](const std::string& token, const std::string& digest,
                                                                const std::vector<std::string>& lines) {

@@ -110,10 +110,11 @@ public:
     }
     void start(smtp::protocol speaks = smtp::protocol::lmtp, way in = way::after_queue) {
         configuration.emplace("", settings);
-        environments =
-            state::environments::open({.directory = settings->state.directory, .map_size = byte_count{64U << 20U}},
-                                      state::user::contentfilter)
-                .value();
+        environments = state::environments::open({.directory = settings->state.directory,
+                                                  .map_size = byte_count{64U << 20U},
+                                                  .writer_timeout = seconds{60}}, // a busy disk takes its time
+                                                 state::user::contentfilter)
+                           .value();
         tickets = account::ticket_ring::open(settings->state.directory / "ticket.keys").value();
         kept =
             std::make_unique<act::quarantine>(environments->quarantine(), environments->time(), settings->quarantine);

@@ -269,7 +269,7 @@ BOOST_AUTO_TEST_CASE(hostile_html_ends_in_time) {
             ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
             (void)read(html);
             ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-            BOOST_TEST(after.tv_sec - before.tv_sec < 5);
+            BOOST_TEST(after.tv_sec - before.tv_sec < 20); // what a check may take (check_timeout)
         }
 }
 

@@ -287,7 +287,7 @@ BOOST_AUTO_TEST_CASE(half_a_request_is_refused_at_its_deadline) {
 }
 
 BOOST_AUTO_TEST_CASE(a_handler_that_does_not_end_is_answered_at_its_deadline) {
-    const running_server s{{50ms, 64}};
+    const running_server s{{1s, 64}}; // which the request itself has, too
     raw client{s.socket};
     client.send("{\"verb\":\"never\"}\n{\"verb\":\"echo\",\"say\":\"next\"}\n");
     BOOST_TEST(client.answer().at("code") == "timed-out");

@@ -41,11 +41,19 @@ BOOST_FIXTURE_TEST_CASE(a_changed_file_is_seen_at_the_next_question, scratch) {
 
 BOOST_FIXTURE_TEST_CASE(a_change_within_one_tick_of_the_files_clock_is_seen_too, scratch) {
     map_set maps;
-    const auto file = put("t", "k one\n");
+    std::string name, file;
     struct stat about {};
-    BOOST_REQUIRE(::stat(file.c_str(), &about) == 0);
-    BOOST_TEST(shown(maps.get("texthash:" + file, "k")) == "one");
-    put("t", "k two\n"); // as long as before, and given the same time
+    for (int i = 0; i < 50; ++i) { // it is to be read while it is young: a busy machine may need another try
+        name = "t" + std::to_string(i);
+        file = put(name, "k one\n");
+        BOOST_REQUIRE(::stat(file.c_str(), &about) == 0);
+        BOOST_TEST(shown(maps.get("texthash:" + file, "k")) == "one");
+        timespec now{};
+        (void)::clock_gettime(CLOCK_REALTIME, &now);
+        const auto age = (now.tv_sec - about.st_mtim.tv_sec) * 1'000'000'000 + now.tv_nsec - about.st_mtim.tv_nsec;
+        if (age < 100'000'000) break;
+    }
+    put(name, "k two\n"); // as long as before, and given the same time
     const timespec times[] = {about.st_atim, about.st_mtim};
     BOOST_REQUIRE(::utimensat(AT_FDCWD, file.c_str(), times, 0) == 0);
     std::this_thread::sleep_for(std::chrono::milliseconds{150}); // the time itself is what is tested

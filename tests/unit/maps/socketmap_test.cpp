@@ -196,9 +196,10 @@ BOOST_FIXTURE_TEST_CASE(a_slow_server_is_timed_out, client) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_dead_server_is_an_error_at_once, client) {
+    how.timeout = seconds{60};
     const auto begin = std::chrono::steady_clock::now();
     BOOST_TEST(!run(context, maps.find(map, "k", how)));
-    BOOST_TEST((std::chrono::steady_clock::now() - begin < 1500ms)); // of the two seconds that an answer may take
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < 20s)); // of the minute that an answer may take
 }
 
 BOOST_FIXTURE_TEST_CASE(a_server_that_began_anew_is_asked_once_more, client) {

@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_SUITE(known_fingerprints_suite)
 BOOST_AUTO_TEST_CASE(what_operators_add_is_kept_until_they_delete_it) {
     const test::temp_directory scratch;
     const auto where = store::open({.directory = scratch.path() / "state", .map_size = byte_count{64U << 20U}}).value();
-    writer through{*where, seconds{2}};
+    writer through{*where, seconds{60}};
     known_fingerprints known{*where, through};
     known_fingerprint one;
     one.id = "AAAA1111";
