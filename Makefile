@@ -30,7 +30,7 @@ endif
 # pass by glibc's caches. A request takes four coroutine frames and gives them back; a thread keeps two for the next, here eight.
 ASIO      := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED \
              -DBOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC -DBOOST_ASIO_DISABLE_BOOST_ALIGN -DBOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8
-ALL_CXXFLAGS = -std=c++20 $(WARNINGS) $(HARDENING) $(ASIO) -I. $(LIB_CFLAGS) $(CPPFLAGS) $(CXXFLAGS) $(FILE_FLAGS) $(TESTS_FLAGS) $(SAN_FLAGS)
+ALL_CXXFLAGS = -std=c++20 $(WARNINGS) $(HARDENING) $(ASIO) -I. $(LIB_CFLAGS) $(CPPFLAGS) $(CXXFLAGS) $(FILE_FLAGS) $(SAN_FLAGS)
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SAN_FLAGS) -pthread
 
 prefix     ?= /usr/local
@@ -123,7 +123,7 @@ sample: $(BUILD)/postsluice.toml ## the commented configuration
 
 # What most files read of the standard library, and tests of Boost.Test, is read once (shared/core/precompiled.hpp). GCC takes the
 # .gch beside the header that -include names; where the flags differ it says so and reads the header. PRECOMPILED= does without.
-# -Wno-array-bounds: so says the library itself, by pragmas in its char_traits.h, and precompiled headers forget pragmas.
+# FORGOTTEN: what the library's own char_traits.h switches off for itself, by pragmas; a precompiled header forgets them.
 # ccache keeps such objects only where it is told that it may (its manual, "Precompiled headers").
 PRECOMPILED ?= $(if $(findstring clang,$(CXX)),,yes)
 ifneq ($(PRECOMPILED),)
@@ -133,18 +133,25 @@ PRECOMPILED_TESTS    := $(BUILD)/precompiled/tests.hpp
 endif
 $(BUILD)/precompiled/programs.hpp.gch: shared/core/precompiled.hpp
 $(BUILD)/precompiled/tests.hpp.gch: tests/unit/precompiled.hpp shared/core/precompiled.hpp
-$(BUILD)/precompiled/programs.hpp.gch $(BUILD)/precompiled/tests.hpp.gch: %.gch: config.mk
+$(BUILD)/precompiled/programs.hpp.gch $(BUILD)/precompiled/tests.hpp.gch: %.gch: $(BUILD)/compiled-with
 	@mkdir -p $(@D); echo '#include "$(firstword $(filter %.hpp,$^))"' > $*
-	@echo "CXX $*"; $(CXX) $(ALL_CXXFLAGS) -x c++-header -o $@ $*
+	@echo "CXX $*"; $(CXX) $(ALL_CXXFLAGS) -x c++-header -o $@.new $* && mv $@.new $@
 
-compile = @mkdir -p $(@D); echo "CXX $<"; $(CXX) $(ALL_CXXFLAGS) $(1:%=-Winvalid-pch -Wno-array-bounds -include %) -MMD -MP -c -o $@ $<
-$(BUILD)/%.o: %.cpp config.mk | $(PRECOMPILED_PROGRAMS:%=%.gch)
+FORGOTTEN := -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread
+compile = @mkdir -p $(@D); echo "CXX $<"; $(CXX) $(ALL_CXXFLAGS) $(1:%=-Winvalid-pch $(FORGOTTEN) -include %) -MMD -MP -c -o $@ $<
+$(BUILD)/%.o: %.cpp $(BUILD)/compiled-with | $(PRECOMPILED_PROGRAMS:%=%.gch)
 	$(call compile,$(PRECOMPILED_PROGRAMS))
-$(BUILD)/tests/unit/%.o: tests/unit/%.cpp config.mk | $(PRECOMPILED_TESTS:%=%.gch)
+$(BUILD)/tests/unit/%.o: tests/unit/%.cpp $(BUILD)/compiled-with | $(PRECOMPILED_TESTS:%=%.gch)
 	$(call compile,$(PRECOMPILED_TESTS))
 
 # Tests run once: the compiler's work on their own code would take longer than they do.
-$(BUILD)/tests/unit/% $(BUILD)/precompiled/tests.hpp.gch: private TESTS_FLAGS ?= -Og
+TESTS_FLAGS ?= -Og
+$(BUILD)/tests/unit/% $(BUILD)/precompiled/tests.hpp.gch: private FILE_FLAGS = $(TESTS_FLAGS)
+
+# All objects are of one kind (a macro of Asio's changes the layout of what they share): with other flags all are made anew.
+COMPILED_WITH = $(filter-out ccache,$(CXX)) $(ALL_CXXFLAGS) $(TESTS_FLAGS) $(PRECOMPILED:%=precompiled)
+$(BUILD)/compiled-with: FORCE
+	@mkdir -p $(@D); echo '$(subst ','\'',$(COMPILED_WITH))' | cmp -s - $@ || echo '$(subst ','\'',$(COMPILED_WITH))' > $@
 
 INSTALLED_FLAGS = -DPOSTSLUICE_LIBEXECDIR='"$(libexecdir)/postsluice"' -DPOSTSLUICE_DATADIR='"$(datadir)/postsluice"'
 # Where the programs will find each other and their rules; built anew where that changes.
@@ -165,7 +172,7 @@ $(BUILD)/admin/setup/examples.cpp: $(EXAMPLES) Makefile
 	   for f in $(EXAMPLES); do \
 	       printf '        {"%s", "%s", R"example(' "$$(basename $$(dirname $$f))" "$$(basename $$f)"; cat $$f; echo ')example"},'; \
 	   done; echo '    };'; echo '    return all;'; echo '}'; echo '}'; } > $@.new && mv $@.new $@
-$(BUILD)/admin/setup/examples.o: $(BUILD)/admin/setup/examples.cpp config.mk
+$(BUILD)/admin/setup/examples.o: $(BUILD)/admin/setup/examples.cpp $(BUILD)/compiled-with
 	$(call compile)
 
 # Headers of another subject than the code (asio's implementation, compiled once) answer to fewer warnings.

@@ -68,6 +68,12 @@ void check_job::report(step_state& step, std::vector<finding> found, std::unique
     finish_();
 }
 
+void check_job::give_up_waiting(std::size_t step) {
+    std::unique_lock lock{mutex_};
+    auto& s = steps_[step];
+    if (s.state == step_state::waiting) report(s, {failed(step, "no thread was free in time")}, lock);
+}
+
 std::vector<std::pair<std::size_t, std::size_t>> check_job::give_up_overdue() {
     std::vector<std::pair<std::size_t, std::size_t>> rest;
     const auto now = steady::now();
@@ -78,7 +84,10 @@ std::vector<std::pair<std::size_t, std::size_t>> check_job::give_up_overdue() {
         const bool began = s.state == step_state::running;
         const auto last = s.lane_end;
         report(s, {failed(i, began ? "did not finish in time" : "no thread was free in time")}, lock);
-        if (i + 1 < last) rest.emplace_back(i + 1, last);
+        if (lock) lock.unlock();
+        if (began && i + 1 < last) rest.emplace_back(i + 1, last);
+        for (auto behind = i + 1; !began && behind < last; ++behind) // they wait for the same thread
+            give_up_waiting(behind);
     }
     return rest;
 }

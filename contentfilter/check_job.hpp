@@ -101,6 +101,7 @@ private:
         std::size_t lane_end = 0;
         std::vector<finding> found;
     };
+    void give_up_waiting(std::size_t step);
     void report(step_state& step, std::vector<finding> found, std::unique_lock<std::mutex>& lock);
 
     message_ptr message_;

@@ -78,7 +78,7 @@ answer test(service* s, control::request_context, arguments given) {
     const auto made = message_of(*s, *given);
     if (!made) co_return made.error();
     const message_ptr what = *made;
-    const auto until = std::chrono::steady_clock::now() + what->settings->contentfilter.deadline_before_queue;
+    const auto until = std::chrono::steady_clock::now() + what->settings->contentfilter.check_timeout * 2;
     const auto v = co_await s->flow().judge(what, until);
 
     const auto now = s->of().time.now();

@@ -27,6 +27,7 @@ public:
     runner(const runner&) = delete;
     /// Findings of all enabled checks, in the order of checks.def. A check whose turn has not come by `begun_by` (but
     /// after check_timeout at the earliest) has failed: where all threads have work, waiting is no fault of the check.
+    /// One that asked a server waits for a thread once more, when the answer is there: that is in its check_timeout.
     boost::asio::awaitable<std::vector<finding>> run(message_ptr what, std::chrono::steady_clock::time_point begun_by);
     void swap_resources(std::shared_ptr<const check_resources> resources);
     [[nodiscard]] bool stuck() const noexcept;

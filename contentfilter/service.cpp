@@ -32,16 +32,22 @@ service::service(parts of)
     , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks,
              [this](const std::string& address) { return hops()->of(address); }, [this] { return keys(); }, of_.counts,
              of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns}} {
-    load_keys(*settings());
+    load_keys(settings());
 }
 
-std::vector<std::string> service::load_keys(const config::settings& settings) {
+std::vector<std::string> service::load_keys(config::settings_ptr by) {
+    const std::lock_guard alone{loading_keys_};
+    keys_by_ = std::move(by);
+    return load_keys_again();
+}
+
+std::vector<std::string> service::load_keys_again() {
     const auto before = keys();
-    auto loaded = auth::key_table::load(settings.dkim, before.get());
+    auto loaded = auth::key_table::load(keys_by_->dkim, before.get());
     for (const auto& one : loaded.errors)
         log::error("dkim key").kv("error", one);
     log::info("dkim keys loaded").kv("keys", loaded.table->all().size()).kv("errors", loaded.errors.size());
-    published_.watch(*loaded.table, settings.dkim);
+    published_.watch(*loaded.table, keys_by_->dkim);
     keys_ = std::move(loaded.table);
     keys_watched_ = of_.time.now();
     const std::lock_guard guard{mutex_};
@@ -50,14 +56,19 @@ std::vector<std::string> service::load_keys(const config::settings& settings) {
 }
 
 void service::watch_keys() {
-    if (of_.time.now() >= keys_watched_.load() + settings()->dkim.watch_interval) look_at_keys();
+    if (of_.time.now() < keys_watched_.load() + settings()->dkim.watch_interval) return;
+    const std::unique_lock alone{loading_keys_, std::try_to_lock};
+    if (alone) load_changed_keys(); // else others are looking
 }
 
 void service::look_at_keys() {
-    const std::unique_lock alone{reloading_, std::try_to_lock};
-    if (!alone) return; // a reload loads them
+    const std::lock_guard alone{loading_keys_};
+    load_changed_keys();
+}
+
+void service::load_changed_keys() {
     keys_watched_ = of_.time.now();
-    if (keys()->changed_on_disk()) load_keys(*settings());
+    if (keys()->changed_on_disk()) (void)load_keys_again();
 }
 
 std::vector<std::string> service::key_errors() const {
@@ -98,7 +109,7 @@ service::reload_outcome service::reload() {
         log::error("configuration not reloaded: the old one stays in force").kv("errors", out.errors.size());
         return out;
     }
-    out.key_errors = load_keys(*now);
+    out.key_errors = load_keys(now);
     of_.kept.use(now->quarantine);
     if (now->contentfilter.listen != before->contentfilter.listen)
         log::warning("contentfilter.listen takes effect at the next start");

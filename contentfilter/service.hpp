@@ -72,7 +72,7 @@ public:
     [[nodiscard]] std::shared_ptr<act::next_hop> hop() const { return hops()->standard(); }
     [[nodiscard]] std::shared_ptr<const auth::key_table> keys() const { return keys_.load(); }
     [[nodiscard]] std::vector<std::string> key_errors() const;
-    /// Loads the keys anew where their files changed; waits for nobody, and does nothing during a reload.
+    /// Loads the keys anew where their files changed. Waits while others load them: who asks sees what is on disk now.
     void look_at_keys();
     [[nodiscard]] act::key_publication& published() noexcept { return published_; }
     [[nodiscard]] act::refunds& refunds() noexcept { return refunds_; }
@@ -84,8 +84,10 @@ public:
     boost::asio::awaitable<void> release_held();
 
 private:
-    std::vector<std::string> load_keys(const config::settings& settings);
-    void watch_keys(); ///< loads them anew where their files changed
+    std::vector<std::string> load_keys(config::settings_ptr by);
+    std::vector<std::string> load_keys_again(); ///< loading_keys_ is held
+    void load_changed_keys();                   ///< so it is
+    void watch_keys();                          ///< loads them anew where their files changed
     boost::asio::awaitable<void> tend_quarantine();
     boost::asio::awaitable<void> ask_about_keys();   ///< until the context stops
     boost::asio::awaitable<void> give_memory_back(); ///< at rest; until the context stops
@@ -96,6 +98,8 @@ private:
     std::atomic<std::shared_ptr<const auth::key_table>> keys_;
     std::atomic<instant> keys_watched_{};
     std::mutex reloading_; ///< one reload at a time
+    std::mutex loading_keys_;
+    config::settings_ptr keys_by_; ///< under loading_keys_; a reload may fail after the settings changed
     mutable std::mutex mutex_;
     std::vector<std::string> key_errors_;
     act::key_publication published_;

@@ -9,6 +9,9 @@
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 
+#include <atomic>
+#include <thread>
+
 using namespace postsluice;
 using namespace postsluice::contentfilter;
 using namespace postsluice::contentfilter::testing;
@@ -225,6 +228,19 @@ BOOST_AUTO_TEST_CASE(base64_of_every_kind_is_read_and_lines_become_crlf) {
     BOOST_TEST(control_json::crlf_lines("") == "");
 }
 
+BOOST_AUTO_TEST_CASE(checks_may_wait_for_a_thread_for_half_the_time_that_a_message_has) {
+    controlled f;
+    f.settings->contentfilter.deadline = seconds{400};
+    f.start_all();
+    const auto before = std::chrono::steady_clock::now();
+    {
+        postfix p{f.socket()};
+        p.send("Q1", "bob@example.com", {"f@example.net"}, plain("bob@example.com", "good"));
+    }
+    BOOST_TEST((f.begun_by.load() >= before + seconds{200}));
+    BOOST_TEST((f.begun_by.load() <= std::chrono::steady_clock::now() + seconds{200}));
+}
+
 BOOST_AUTO_TEST_CASE(a_reload_takes_new_keys_or_keeps_everything) {
     controlled f;
     const auto file = f.scratch.path / "postsluice.toml";
@@ -246,6 +262,26 @@ BOOST_AUTO_TEST_CASE(a_reload_takes_new_keys_or_keeps_everything) {
     BOOST_TEST(failed["reloaded"] == false);
     BOOST_TEST(failed["errors"].size() >= 1U);
     BOOST_TEST(f.configuration->get()->contentfilter.next_hop == "unix:" + (f.scratch.path / "hop").string());
+}
+
+BOOST_AUTO_TEST_CASE(a_question_about_keys_is_answered_from_what_is_on_disk_also_while_others_load_them) {
+    controlled f;
+    const auto keys = f.settings->dkim.directory / "example.org";
+    make_key(f.settings->dkim.directory, "example.org", "s0", EVP_PKEY_ED25519, f.dns);
+    f.start_all();
+    std::atomic<bool> done{false};
+    std::thread other{[&] {
+        while (!done) {
+            f.all->look_at_keys();
+            std::this_thread::yield();
+        }
+    }};
+    for (std::size_t i = 1; i < 30; ++i) {
+        std::filesystem::copy_file(keys / "s0.pem", keys / ("s" + std::to_string(i) + ".pem"));
+        BOOST_TEST(f.ask({{"verb", "dkim list"}})["keys"].size() == i + 1);
+    }
+    done = true;
+    other.join();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

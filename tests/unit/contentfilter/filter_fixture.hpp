@@ -15,6 +15,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include <atomic>
+#include <chrono>
 #include <fstream>
 #include <future>
 #include <sys/stat.h>
@@ -130,7 +132,7 @@ public:
                           *kept,
                           *tickets,
                           counts,
-                          [this](message_ptr what, auto) { return check(this, std::move(what)); },
+                          [this](message_ptr what, auto by) { return begun_by = by, check(this, std::move(what)); },
                           [](const config::settings&) {},
                           [] { return false; },
                           mail_owner,
@@ -207,8 +209,9 @@ public:
     std::vector<std::thread> threads;
     std::mutex mutex;
     std::vector<finding> findings;
-    std::function<void(const message&)> on_check; ///< may throw
-    act::key_publication::txt_lookup look_up;     ///< absent: the DNS
+    std::function<void(const message&)> on_check;                  ///< may throw
+    act::key_publication::txt_lookup look_up;                      ///< absent: the DNS
+    std::atomic<std::chrono::steady_clock::time_point> begun_by{}; ///< of the last message's checks
     bool running = false;
 
 private:

@@ -6,6 +6,7 @@
 
 #include "shared/state/accounting_lmdb.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
 using namespace postsluice;
@@ -85,6 +86,37 @@ struct desk {
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(accounting_test)
+
+BOOST_FIXTURE_TEST_CASE(the_commit_is_done_by_whom_it_was_given_to, desk) {
+    std::vector<std::function<void()>> given;
+    books->commit_by([&](std::function<void()> commit) { given.push_back(std::move(commit)); });
+    std::size_t answered = 0;
+    const auto ask = [&](const std::string& recipient) {
+        boost::asio::co_spawn(io,
+                              admit_committed(*books, {id("1.1"), connection, alice, recipient, limits, false, false}),
+                              [&](std::exception_ptr e, const result<admit_answer>& a) {
+                                  answered += !e && a.has_value() && !a->breach ? 1 : 0;
+                              });
+        io.restart();
+        io.poll();
+    };
+    ask("a@x.example");
+    ask("b@x.example");
+    BOOST_TEST(answered == 0U);
+    BOOST_REQUIRE(given.size() == 1U); // of the turn
+    given[0]();
+    io.restart();
+    io.poll();
+    BOOST_TEST(answered == 2U);
+    ask("c@x.example");
+    BOOST_REQUIRE(given.size() == 2U); // of the next
+    given[1]();
+    io.restart();
+    io.poll();
+    BOOST_TEST(answered == 3U);
+    books.reset();
+    given[1](); // may come late
+}
 
 BOOST_AUTO_TEST_CASE(the_recipient_after_the_limit_is_refused_with_use_and_time) {
     desk d;
