@@ -175,6 +175,7 @@ rule_context pipeline::context_of(const request& what, speaker& from, std::strin
 
 // What was answered, once nothing can change it.
 void pipeline::take_note(const request& what, speaker& from, const decision& out) {
+    from.current.held = from.current.held || (what.at == stage::rcpt && out.kind == decision_kind::hold);
     if (what.at == stage::rcpt && from.client.ours()) {
         counts_.accepted += out.refuses() ? 0 : 1;
         totals_.recipient(from.client.who().account, with_.time.now(), out.refuses(), from.asked.reported);
@@ -346,7 +347,9 @@ asio::awaitable<decision> pipeline::at_data(const request& what, speaker& from) 
     round so_far{{}, to_abuse(context.settings, what.recipient), from.asked.reported};
     auto answer = co_await when_safe(std::move(*from.asked.said), from.current);
     const bool over = co_await weigh(context, "limits", std::move(answer), so_far);
-    if (over) {
+    // One action is all that Postfix takes. What is on hold already wants the ticket; else the limit's word stands.
+    const bool to_hold = so_far.verdict.kind == decision_kind::hold && !from.current.held;
+    if (over || to_hold) {
         co_return std::move(so_far.verdict);
     }
     co_return ticket_of_ours(what, from);

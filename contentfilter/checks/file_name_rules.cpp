@@ -153,11 +153,11 @@ bool mixes_words(std::string_view name) {
     return false;
 }
 
-} // namespace
+constexpr std::size_t longest_name = 4096; // octets; no file system has longer ones
 
-name_judgement judge_name(std::string_view name) {
-    name_judgement judged;
-    std::string as_sent{name.substr(0, 4096)}; // longer than any file system's
+/// All of a name that is no longer than that.
+void judge_piece(std::string_view name, name_judgement& judged) {
+    std::string as_sent{name};
     // Untrimmed: a blank or dot at the end hides the extension from those who compare it as it is.
     const bool plain = runs(to_lower(as_sent.substr(as_sent.rfind('.') + 1)));
     std::string decoded = as_sent;
@@ -172,8 +172,18 @@ name_judgement judge_name(std::string_view name) {
         if (next == decoded) break;
         decoded = std::move(next);
     }
-    judged.hidden = judged.executable && !plain;
-    judged.confusable = mixes_words(opened_as(as_sent));
+    judged.hidden = judged.hidden || (judged.executable && !plain);
+    judged.confusable = judged.confusable || mixes_words(opened_as(as_sent));
+}
+
+} // namespace
+
+// Of a longer one the end, with the extension, and the beginning, which some open up to a NUL.
+name_judgement judge_name(std::string_view name) {
+    name_judgement judged;
+    judged.hidden = name.size() > longest_name;
+    judge_piece(name.substr(name.size() - std::min(name.size(), longest_name)), judged);
+    if (judged.hidden) judge_piece(name.substr(0, longest_name), judged);
     return judged;
 }
 

@@ -14,8 +14,8 @@ struct name_judgement {
     bool executable = false; ///< opening it runs a program
     bool twofold = false;    ///< executable and made up as a document: "invoice.pdf.exe"
     bool overridden = false; ///< holds a bidi override: it is shown otherwise than it is
-    bool hidden =
-        false; ///< executable only after %XX, trailing blanks, look-alike dots or invisible characters were undone
+    bool hidden = false; ///< executable only after %XX, trailing blanks, look-alike dots or invisible characters were
+                         ///< undone; or longer than a name can be
     bool confusable = false; ///< a word of it mixes letters of another script in that look like Latin ones
     double risk = 0; ///< weight of an extension that is no program but carries them (images of disks, macro documents),
                      ///< half as much again where it is made up as a document: "invoice.pdf.iso"

@@ -13,7 +13,7 @@ namespace {
 using config::profile;
 using config::settings_entry;
 
-constexpr std::size_t longest_value = 2000; // octets of a header field that are compared
+constexpr std::size_t longest_value = 65536; // octets of a header field that are compared
 
 enum class match { none, some, all };
 

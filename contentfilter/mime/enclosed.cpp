@@ -10,7 +10,8 @@ namespace postsluice::contentfilter::mime {
 
 namespace {
 
-constexpr std::size_t kept_of_line = 1024; // a line of data has 61 characters; the rest may be a long name
+constexpr std::size_t kept_of_line =
+    8192; // a line of data has 61 characters; the rest may be a name, longer than any can be
 constexpr std::string_view mark = "\nbegin ";
 
 /// A cheap look: does any line begin as such a file does?

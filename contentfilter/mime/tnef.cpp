@@ -15,7 +15,7 @@ using namespace std::string_view_literals;
 
 constexpr std::uint32_t signature = 0x223E9F78;
 constexpr std::size_t stream_head = 6, attribute_head = 9, checksum = 2;
-constexpr std::size_t kept = 65536, longest_name = 4096; // of an attribute that is read; others are stepped over
+constexpr std::size_t kept = 65536; // of an attribute that is read; others are stepped over
 constexpr std::size_t most_names = 20;
 
 // [MS-OXTNEF] section 2.1.3.1: what begins an attachment, and what has its names and its content.
@@ -31,7 +31,7 @@ std::uint32_t number(std::string_view from, std::size_t at, std::size_t octets =
 
 void add_name(std::vector<std::string>& names, std::string_view octets, std::string_view charset) {
     std::string storage;
-    std::string name{to_utf8(octets.substr(0, longest_name), charset, storage)};
+    std::string name{to_utf8(octets, charset, storage)};
     name.erase(std::min(name.find('\0'), name.size()));
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
 }

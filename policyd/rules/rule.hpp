@@ -61,6 +61,7 @@ struct charge_requests {
 struct transaction {
     state::transaction_id id;
     struct hook* seen_by = nullptr; ///< the place in Postfix's configuration it comes from (pipeline)
+    bool held = false;              ///< RCPT was answered with HOLD
     bool reserved = false; ///< accounting holds something for it through this connection, which an abort would release
     bool counted = false;  ///< a recipient was counted
     std::uint32_t exempt = 0;            ///< recipients that passed though a rule refused: abuse_address

@@ -53,7 +53,7 @@ config::profile offline(config::profile p, std::vector<std::string>& not_asked) 
     if (std::exchange(p.valid_sender, false)) {
         note("valid_sender (DNS)");
     }
-    if (std::exchange(p.valid_recipients, config::recipient_policy::ignore) == config::recipient_policy::reject) {
+    if (std::exchange(p.valid_recipients, config::recipient_policy::ignore) != config::recipient_policy::ignore) {
         note("valid_recipients (DNS)");
     }
     if (std::exchange(p.spf, config::spf_policy::ignore) != config::spf_policy::ignore) {

@@ -246,6 +246,22 @@ BOOST_AUTO_TEST_CASE(what_is_hidden_or_shown_otherwise_has_its_symbols) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(of_a_name_longer_than_any_can_be_both_ends_are_judged) {
+    const auto symbols = [](const std::string& name) {
+        std::string out;
+        for (const auto& f : run_check(
+                 "file_names",
+                 make_message(with_attachment("Content-Disposition: attachment; filename=\"" + name + "\"\r\n", "x"))))
+            out += f.symbol + ' ';
+        return out;
+    };
+    const std::string padding(5000, 'a');
+    BOOST_TEST(symbols(padding + ".js") == "EXECUTABLE_NAME HIDDEN_NAME ");
+    BOOST_TEST(symbols("a.js%00" + padding) == "EXECUTABLE_NAME HIDDEN_NAME ");
+    BOOST_TEST(symbols(padding + ".pdf") == "HIDDEN_NAME ");
+    BOOST_TEST(symbols(std::string(4092, 'a') + ".pdf").empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_hundred_files_of_one_kind_are_one_finding) {
     std::string text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
     for (int i = 0; i < 100; ++i)

@@ -83,6 +83,7 @@ BOOST_AUTO_TEST_CASE(each_condition_matches_what_it_says) {
         {R"(sender = ["<>"])", {.sender = ""}, {}, "!"},
         {R"(sender = ["@example.org"])", {}, {.sender = "alice@example.com"}, "!"},
         {R"(header = ["list-id: *NEWS*"])", {.header = "List-Id: Our\r\n <news.example>\r\n"}, {}, "!"},
+        {R"(header = ["A: *news"])", {.header = "A: " + std::string(3000, 'x') + "news\r\n"}, {}, "!"},
         {R"(header = ["List-Id: *"])", {.header = "List-ID:\r\n"}, {.header = "X-List-Id: a\r\n"}, "!"},
         {R"(header = ["A: 1", "B: 2"])", {.header = "A: 3\r\nB: 2\r\n"}, {.header = "A: 2\r\nB: 1\r\n"}, "!"},
         {"header = [\"A: 1\"]\naccount = [\"alice@*\"]", {.header = "A: 1\r\n"}, {}},

@@ -137,6 +137,17 @@ BOOST_FIXTURE_TEST_CASE(data_may_refuse_what_was_never_asked, rig) {
     BOOST_TEST(asks.counts().tickets == 0U);
 }
 
+BOOST_FIXTURE_TEST_CASE(what_data_holds_is_held_and_what_rcpt_held_has_its_ticket, rig) {
+    configure([](config::settings&, config::profile& p) { p.limits[0].then = limit_action::hold; });
+    BOOST_TEST(wire(data("1.1", 4)).starts_with("action=HOLD 0 of 3 recipients per hour used"));
+    BOOST_TEST(asks.counts().tickets == 0U);
+
+    for (const auto* to : {"a@example.net", "b@example.net", "c@example.net"})
+        (void)ask(rcpt("1.2", to));
+    BOOST_TEST(wire(rcpt("1.2", "d@example.net")).starts_with("action=HOLD "));
+    BOOST_TEST((ask(data("1.2", 5)).kind == decision_kind::prepend)); // one more than RCPT was asked about
+}
+
 BOOST_FIXTURE_TEST_CASE(the_ticket_says_who_and_what, rig) {
     (void)ask(rcpt("1.1", "a@example.net"));
     const auto answer = ask(data("1.1", 1, "4XyZ"));
