@@ -220,7 +220,8 @@ unit: $(UNIT_TESTS) $(BUILD)/tests/bench/policy-load ## build the unit tests, an
 FUZZ_TARGETS := $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.cpp))))
 FUZZERS      := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz-%)
 FUZZ_SECONDS ?= 60
-FUZZED_FILTER_OBJS := $(call obj,$(call src,contentfilter/mime) contentfilter/intake/message.cpp contentfilter/intake/spool.cpp) \
+FUZZED_FILTER_OBJS := $(call obj,$(call src,contentfilter/mime) contentfilter/intake/message.cpp contentfilter/intake/spool.cpp \
+    $(wildcard contentfilter/checks/*_protocol.cpp) contentfilter/checks/foreign_symbols.cpp) \
     $(WORKER_OBJS)
 $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/tests/fuzz/main.o) \
     $(BUILD)/policyd/protocol.o $(BUILD)/policyd/request.o $(FUZZED_FILTER_OBJS) $(BUILD)/libpostsluice.a

@@ -70,6 +70,11 @@ std::string extension_rule(std::string_view text) {
     return good ? "" : "is no extension";
 }
 
+std::string sum_rule(std::string_view text) {
+    const bool good = text.size() == 64 && to_lower(text).find_first_not_of("0123456789abcdef") == std::string::npos;
+    return good ? "" : "is no SHA-256; write its 64 hexadecimal digits";
+}
+
 /// What every rule with a symbol may say.
 rows finding_rows() {
     return {
@@ -106,6 +111,10 @@ rows extension_rows() {
     return with(finding_rows(),
                 {config::row<entry>("extensions", &entry::words,
                                     config::text_lists(extension_rule, "a list of extensions", 1), "")});
+}
+rows hash_rows() {
+    return with(finding_rows(),
+                {config::row<entry>("sha256", &entry::words, config::text_lists(sum_rule, "a list of sums", 1), "")});
 }
 rows list_rows() {
     return {config::row<entry>("name", &entry::name, config::texts(config::rules::name, "a name"), ""),
@@ -180,6 +189,25 @@ void add_extensions(const node& table, entry read, rule_set& into, const report&
         into.extensions[to_lower(one)] = read.found;
 }
 
+/// Without a symbol it is what the check makes of its own lists, but for what the table says otherwise.
+void add_hashes(const node& table, entry read, rule_set& into, const report& to) {
+    if (!has_all(table, {"sha256"}, to)) return;
+    auto& found = read.found;
+    if (found.symbol.empty()) {
+        found.symbol = "KNOWN_FILE";
+        if (!table.find("score")) found.score = 15;
+        if (!table.find("action")) found.action = forced_verdict::quarantine;
+        if (!table.find("reason")) found.why = reason::virus;
+        if (!table.find("strike")) found.strikes = strike_kind::virus;
+    }
+    found.group = "attachments";
+    const auto* const list = table.find("sha256");
+    for (std::size_t i = 0; i < read.words.size(); ++i) {
+        const auto& at = list->items[i];
+        into.hashes[to_lower(read.words[i])] = {found, (at.file ? *at.file : "") + ":" + std::to_string(at.line)};
+    }
+}
+
 bool is_list(std::string_view name) {
     const auto& known = rule_set::list_names();
     return std::find(known.begin(), known.end(), name) != known.end();
@@ -192,8 +220,11 @@ void add_list(const node& table, const entry& read, rule_set& into, const report
         return;
     }
     auto& list = into.lists[read.name];
-    for (const auto& word : read.words)
+    for (std::string_view word : read.words) {
+        if (const auto scheme = word.find("://"); read.name == "bad-urls" && scheme != std::string_view::npos)
+            word.remove_prefix(scheme + 3);
         list.insert(folded(word));
+    }
 }
 
 struct kind {
@@ -207,6 +238,7 @@ const std::vector<kind>& kinds() {
          [](const node& t, entry e, rule_set& s, const report& r) { add_pattern(t, e, s, r); }},
         {"words", words_rows(), [](const node& t, entry e, rule_set& s, const report& r) { add_words(t, e, s, r); }},
         {"extension", extension_rows(), add_extensions},
+        {"hash", hash_rows(), add_hashes},
         {"list", list_rows(), [](const node& t, entry e, rule_set& s, const report& r) { add_list(t, e, s, r); }}};
     return all;
 }
@@ -250,7 +282,8 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& glob) {
 } // namespace
 
 const std::vector<std::string>& rule_set::list_names() {
-    static const std::vector<std::string> all = {"bad-domains", "password-words", "shorteners", "user-name-words"};
+    static const std::vector<std::string> all = {"bad-domains", "bad-urls", "password-words", "shorteners",
+                                                 "user-name-words"};
     return all;
 }
 
@@ -268,6 +301,11 @@ const finding* rule_set::of_name(std::string_view name) const {
         if (const auto at = extensions.find(to_lower(trim(name.substr(dot + 1)))); at != extensions.end())
             return &at->second;
     return nullptr;
+}
+
+const hash_rule* rule_set::of_sum(std::string_view sha256) const {
+    const auto at = hashes.find(sha256);
+    return at == hashes.end() ? nullptr : &at->second;
 }
 
 void parse_rules(std::string_view text, const std::string& file, rule_set& rules, std::vector<std::string>& errors) {

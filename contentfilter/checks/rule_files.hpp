@@ -4,6 +4,7 @@
 //   [[pattern]]    an expression: symbol, score, where, match, flags; action, reason, strike
 //   [[words]]      words, each of them a pattern without difference of case: symbol, score, where, words; ...
 //   [[extension]]  extensions of file names: symbol (RISKY_NAME), score, extensions; ...
+//   [[hash]]       files by their SHA-256: symbol (KNOWN_FILE), score, sha256; ...
 //   [[list]]       words that a check asks for by the list's name: name, words
 // docs/rule-files.md says all of it. Pure but for reading the files.
 #pragma once
@@ -40,11 +41,17 @@ struct pattern_rule {
     [[nodiscard]] std::string position() const { return file + ":" + std::to_string(line); }
 };
 
+struct hash_rule {
+    finding found;
+    std::string position; ///< "file:line"
+};
+
 using word_list = std::set<std::string, std::less<>>;
 
 struct rule_set {
     std::vector<pattern_rule> patterns;                     ///< of [[pattern]] and [[words]]
     std::map<std::string, finding, std::less<>> extensions; ///< lower case, without the dot
+    std::map<std::string, hash_rule, std::less<>> hashes;   ///< by the sum, in lower case
     std::map<std::string, word_list, std::less<>>
         lists; ///< folded (case_fold.hpp); of one name from all files together
 
@@ -54,6 +61,8 @@ struct rule_set {
     [[nodiscard]] const word_list& list(std::string_view name) const;
     /// What the longest extension of a name that has a rule yields ("tar.gz" before "gz"); null: none has.
     [[nodiscard]] const finding* of_name(std::string_view name) const;
+    /// The rule of a file with this SHA-256, in hex of lower case; null: there is none.
+    [[nodiscard]] const hash_rule* of_sum(std::string_view sha256) const;
 };
 
 /// Adds the rules of `text`; what is wrong with it goes to `errors`.

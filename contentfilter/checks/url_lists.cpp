@@ -3,8 +3,10 @@
 // domains, asked about at the DNS lists of url_lists.lists: what their answers mean stands there. The client's address
 // is never asked about. docs/checks/url_lists.md.
 //   LISTED_DOMAIN                   the site's own list has the host, or a domain that it is below
+//   LISTED_URL                      the site's own list "bad-urls" has the URL, or one that it begins with
 //   (symbols of the configuration)  a domain is listed
 //   URL_LISTS_BOUND                 more domains than url_lists.max_domains: the rest was not asked about
+#include "contentfilter/checks/case_fold.hpp"
 #include "contentfilter/checks/check.hpp"
 #include "contentfilter/checks/external_scanners.hpp"
 #include "contentfilter/checks/finding_list.hpp"
@@ -45,18 +47,47 @@ bool is_listed(std::string_view host, const word_list& bad) {
     }
 }
 
-void look_up_here(const mime::content& content, const word_list& bad, finding_list& to) {
-    if (bad.empty()) return;
-    for (const auto& url : content.urls())
-        if (is_listed(url.to.host, bad) || (!url.to.readable.empty() && is_listed(url.to.readable, bad)))
+/// The host, and what is written behind it.
+std::string address_of(const mime::url& url) {
+    const auto scheme = url.text.find("//");
+    const auto behind = url.text.find_first_of("/\\?#", scheme == std::string::npos ? 0 : scheme + 2);
+    std::string out = url.host;
+    if (behind != std::string::npos) out += url.text.substr(behind);
+    std::replace(out.begin(), out.end(), '\\', '/');
+    return folded(out);
+}
+
+constexpr std::size_t most_levels = 32; // of a URL, whose beginnings are looked up
+
+/// The whole of it, or its beginning up to a '/', '?' or '#', with that or without.
+bool is_listed_url(const std::string& address, const word_list& bad) {
+    if (bad.contains(address)) return true;
+    auto at = address.find_first_of("/?#");
+    for (std::size_t level = 0; level < most_levels && at != std::string::npos; ++level) {
+        const std::string_view before{address.data(), at};
+        if (bad.contains(before) || bad.contains(std::string_view{address.data(), at + 1})) return true;
+        at = address.find_first_of("/?#", at + 1);
+    }
+    return false;
+}
+
+void look_up_here(const mime::content& content, const rule_set& rules, finding_list& to) {
+    const auto& domains = rules.list("bad-domains");
+    const auto& addresses = rules.list("bad-urls");
+    if (domains.empty() && addresses.empty()) return;
+    for (const auto& url : content.urls()) {
+        if (is_listed(url.to.host, domains) || (!url.to.readable.empty() && is_listed(url.to.readable, domains)))
             to.add("LISTED_DOMAIN", 6, url.to.host + " in " + url.where).why = reason::spam;
+        if (!addresses.empty() && is_listed_url(address_of(url.to), addresses))
+            to.add("LISTED_URL", 8, url.to.text + " in " + url.where).why = reason::phish;
+    }
 }
 
 } // namespace
 
 boost::asio::awaitable<std::vector<finding>> url_lists(check_context context) {
     finding_list found{"urls"};
-    if (context.resources->rules) look_up_here(*context.content, context.resources->rules->list("bad-domains"), found);
+    if (context.resources->rules) look_up_here(*context.content, *context.resources->rules, found);
     const auto scanners = context.resources->scanners;
     if (!scanners || !scanners->url_lists()) co_return found.take();
     const auto settings = context.message->settings;

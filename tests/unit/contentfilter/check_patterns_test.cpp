@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(a_list_that_no_check_asks_for_is_a_mistake) {
         R"(x.toml:3: list.name: "shortners" is not known here; did you mean "shorteners"?)"};
     BOOST_TEST(told("shortners") == misspelt, boost::test_tools::per_element());
     const std::vector<std::string> unheard_of{
-        R"(x.toml:3: list.name: "animals" is not known here; use "bad-domains", "password-words", "shorteners" or "user-name-words")"};
+        R"(x.toml:3: list.name: "animals" is not known here; use "bad-domains", "bad-urls", "password-words", "shorteners" or "user-name-words")"};
     BOOST_TEST(told("animals") == unheard_of, boost::test_tools::per_element());
 }
 

@@ -107,6 +107,44 @@ BOOST_AUTO_TEST_CASE(the_sites_own_list_names_hosts_and_what_is_below_them) {
         }
 }
 
+BOOST_AUTO_TEST_CASE(the_sites_own_list_of_urls_has_them_and_what_begins_with_them) {
+    auto resources = std::make_shared<check_resources>();
+    auto rules = std::make_shared<rule_set>();
+    std::vector<std::string> errors;
+    parse_rules("[[list]]\nname = 'bad-urls'\nwords = ['https://pages.example/u/Mallory/', 'short.example/x1', "
+                "'forms.example/view?id=7', 'whole.example']\n",
+                "x.toml", *rules, errors);
+    BOOST_REQUIRE(errors.empty());
+    resources->rules = std::move(rules);
+    struct row {
+        const char* url;
+        bool listed;
+    };
+    const row table[] = {{"http://pages.example/u/mallory/", true},
+                         {"https://me@PAGES.example:443/u/mallory/login.php?a=1", true},
+                         {"https://pages.example/u/alice/", false},
+                         {"https://pages.example/", false},
+                         {"https://notpages.example/u/mallory/", false},
+                         {"https://pages.example\\u\\mallory\\x", true},
+                         {"https://short.example/x1", true},
+                         {"https://short.example/x1#top", true},
+                         {"https://short.example/x12", false},
+                         {"https://forms.example/view?id=7", true},
+                         {"https://forms.example/view?id=71", false},
+                         {"https://forms.example/view", false},
+                         {"http://whole.example/any", true}};
+    for (const auto& r : table)
+        BOOST_TEST_CONTEXT(r.url) {
+            const auto found = run_check(
+                "url_lists", message_with("Subject: s\r\n\r\nsee " + std::string{r.url} + " now\r\n", {}), resources);
+            BOOST_TEST(found.size() == (r.listed ? 1U : 0U));
+            if (found.empty()) continue;
+            BOOST_TEST(found[0].symbol == "LISTED_URL");
+            BOOST_TEST(found[0].score == 8);
+            BOOST_TEST(found[0].why == reason::phish);
+        }
+}
+
 BOOST_AUTO_TEST_CASE(what_the_sites_own_list_has_counts_also_where_the_dns_is_silent) {
     config::settings settings;
     settings.url_lists.lists = {"dbl.example 127.0.1.2=DBL_SPAM:6"};
