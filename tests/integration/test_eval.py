@@ -16,14 +16,15 @@ from support import BUILD, ROOT, mails
 PARALLEL = True
 
 HAM, HARD_HAM, SPAM = 6, 4, 10
-# Shares with their intervals of 95 % (Wilson's, as tables and other programs have them): 2 of 10 and 0 of 10 are caught, 2 of 3 and none
-# of 0 of what is caught are spam; of ham, 0 of 6, and 1 and 0 of 4 are taken for spam, in 10,000.
-CAUGHT = "2 of 10 20.0 [5.7, 51.0] 66.67 [20.77, 93.85] 0 of 6 0 [0, 3903] 1 of 4 2500 [456, 6994]"
-NOTHING = "0 of 10 0.0 [0.0, 27.8] - 0 of 6 0 [0, 3903] 0 of 4 0 [0, 4899]"
+# Shares with their intervals of 95 % (Wilson's, as tables and other programs have them), of spam and of what is caught in per cent, of
+# ham in 10,000: 3, 2 and 0 of 10 are caught, beside 0 of 6 and 1 of 4 that are ham.
+TAGGED = "3 of 10 30.0 [10.8, 60.3] 75.00 [30.06, 95.44] 0 of 6 0 [0, 3903] 1 of 4 2500 [456, 6994]"
+HELD = "2 of 10 20.0 [5.7, 51.0] 66.67 [20.77, 93.85] 0 of 6 0 [0, 3903] 1 of 4 2500 [456, 6994]"
+REFUSED = "0 of 10 0.0 [0.0, 27.8] - 0 of 6 0 [0, 3903] 0 of 4 0 [0, 4899]"
 
 
 def write_corpus(folder):
-    """Dull mail; one of the spam has EICAR, one GTUBE, and so has one of the hard ham."""
+    """Dull mail; one of the spam has EICAR, one GTUBE, as has one of the hard ham, and one what is enough to be tagged."""
     for name, count in (("ham", HAM), ("hard-ham", HARD_HAM), ("spam", SPAM)):
         (folder / name).mkdir()
         for number in range(count):
@@ -33,6 +34,8 @@ def write_corpus(folder):
             text = mails.plain("bob@example.org", "alice@example.org", f"Message {number}", body=body)
             if (name, number) == ("spam", 7):
                 text = mails.with_attachment("bob@example.org", "alice@example.org", "a.txt", mails.EICAR.encode())
+            if (name, number) == ("spam", 9):
+                text = mails.plain("bob@example.org, carol@example.org", "alice@example.org", body="See http://0x7f.1/ for it.\r\n")
             (folder / name / f"{number:02}").write_text(text.replace("\r\n", "\n"))
 
 
@@ -63,7 +66,7 @@ class Eval(unittest.TestCase):
     def test_counts_and_intervals_are_those_of_what_is_in_the_corpus(self):
         for trained in ("untrained", "trained"):
             self.assertEqual([line for line in self.lines if line.startswith(f"postsluice {trained}, ")],
-                             [f"postsluice {trained}, tag {CAUGHT}", f"postsluice {trained}, hold {CAUGHT}", f"postsluice {trained}, reject {NOTHING}"])
+                             [f"postsluice {trained}, tag {TAGGED}", f"postsluice {trained}, hold {HELD}", f"postsluice {trained}, reject {REFUSED}"])
         self.assertIn("spam caught recall, % precision, % ham, false per 10,000 hard-ham, false per 10,000", self.lines)
 
     def test_the_symbols_are_those_that_were_found_with_their_numbers(self):
