@@ -214,7 +214,7 @@ endef
 $(foreach l,$(UNIT_LAYERS),$(eval $(call unit_rule,$(l))))
 
 .PHONY: unit
-unit: $(UNIT_TESTS) $(BUILD)/tests/bench/policy-load ## build the unit tests, and the load that the tests of speed use
+unit: $(UNIT_TESTS) $(BUILD)/tests/bench/policy-load $(BUILD)/tests/eval/judge ## build the unit tests, and what the tests of speed and of the evaluation run
 
 # One fuzz target per tests/fuzz/*.cpp but the driver. FUZZ_ENGINE=-fsanitize=fuzzer (CXX=clang++) instead of the driver.
 FUZZ_TARGETS := $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.cpp))))

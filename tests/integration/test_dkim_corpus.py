@@ -2,6 +2,7 @@
 """Odd and hostile messages, signed on their way through a real Postfix and verified where they arrive, by Mail::DKIM and by
 OpenDKIM's library: what leaves Postfix is what was signed."""
 
+import re
 import subprocess
 import unittest
 
@@ -121,6 +122,30 @@ class Corpus(SandboxCase):
             self.assertEqual(self.ours(tool, content)[0], ["ed1", "rsa1"])
             for other in (content + b"more\r\n", content.replace(b"Subject: odd", b"Subject: even"), b"Subject: first\r\n" + content):
                 self.assertEqual(self.ours(tool, other)[0], [], tool)
+
+
+class Libopendkim(SandboxCase):
+    """The other signer, which is given the whole body at once: what the filter changes, signed fields among it, it changes before that."""
+
+    OVERRIDES = '[dkim]\nsigner = "libopendkim"\n[profile.default]\nremove_headers = ["Reply-To"]\n'
+    MAIN_CF = "local_header_rewrite_clients =\nmessage_drop_headers =\n"  # or Postfix would do some of it first
+    HEADER = FROM + b"To: b@example.net\r\nBcc: hidden@example.net\r\nReply-To: other@example.org\r\nSubject: edited\r\n\r\n"
+
+    def test_what_is_edited_on_its_way_arrives_with_signatures_that_verify(self):
+        long_line = b"x y" * 1000 + b"\r\n"
+        for size, body in (("small", long_line), ("large", long_line + b"The quick brown fox jumps over the lazy dog.  \r\n" * 8000 + long_line)):
+            with self.subTest(size):
+                self.box.send("alice@example.org", f"{size}@example.net", self.HEADER + body)
+                delivery = self.box.sink.wait(1, match=lambda d: f"{size}@example.net" in d.recipients)[0]
+                self.assertEqual(len(delivery.content) > 256 * 1024, size == "large")
+                head, _, arrived = delivery.content.partition(b"\r\n\r\n")
+                self.assertEqual([len(delivery.header(name)) for name in ("Date", "Message-ID", "Bcc", "Reply-To")], [1, 1, 0, 0], head)
+                self.assertRegex(head, rb"\r\nSubject: edited\r\nDate: [^\r]+\r\nMessage-ID: <[^>]+@mail\.example\.org>$")
+                self.assertEqual(max(map(len, arrived.split(b"\r\n"))), 998)
+                self.assertEqual(arrived.replace(b"\r\n ", b""), body)
+                self.assert_signed(delivery)
+                # It names the hash of the body before the fields, ours behind them.
+                self.assertEqual(len(re.findall(rb"; t=\d+;\s+bh=[^;]+;\s+h=", re.sub(rb"\r\n\s+", b" ", head))), 2, head)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each step of the main job, and each refusal, through a real Postfix with Dovecot's SASL."""
 
+import re
+import smtplib
+import ssl
 import subprocess
 import threading
 import unittest
@@ -76,6 +79,28 @@ class CleanMail(SandboxCase):
         delivery = self.arrived("dsn")[0]
         self.assertIn("RET=HDRS", delivery.sender)
         self.assertIn("ENVID=abc", delivery.sender)
+
+
+class Submissions(SandboxCase):
+    """Port 465, TLS from the first octet: all that submission does, too."""
+
+    def test_mail_is_delivered_signed_and_counted_and_a_forged_sender_is_refused(self):
+        login = "carol@example.org"
+        with smtplib.SMTP_SSL(self.box.address, 465, "client.example.org", timeout=120, context=ssl._create_unverified_context()) as session:
+            session.login(login, self.box.accounts[login])
+            self.assertEqual(session.sendmail(login, ["a@example.net", "b@example.net"], mails.plain(login, "a@example.net", "by TLS")), {})
+            self.assertEqual(session.mail("ceo@bank.example")[0], 250)
+            code, text = session.rcpt("c@example.net")
+        self.assertEqual(code, 550, text)
+        self.assertIn("from-forbidden", self.box.postsluice("why", reference_of(text.decode())).stdout)
+        self.wait_until(lambda: sorted(r for d in self.box.sink.deliveries for r in d.recipients) == ["a@example.net", "b@example.net"], "its arrival")
+        for delivery in self.box.sink.deliveries:
+            self.assert_signed(delivery)
+            self.assertEqual([re.search(r"\bd=([^;]+);", field).group(1) for field in delivery.header("DKIM-Signature")], ["example.org"] * 2)
+        use = self.usage(login)
+        self.assertEqual((use["recipients per hour"], use["recipients per day"]), (2, 2))
+        self.filter_lines(f"account={login}", "proof=ticket", least=1)
+        self.assertRegex(self.box.log(), rf"postfix/submissions/smtpd\S* [0-9A-Za-z]+: client=.*, sasl_username={login}")
 
 
 class ForgedSenders(SandboxCase):
