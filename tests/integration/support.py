@@ -37,10 +37,25 @@ class SandboxCase(unittest.TestCase):
     def setUpClass(cls):
         cls.box = Sandbox(BUILD, cls.EXAMPLE, overrides=cls.OVERRIDES, main_cf=cls.MAIN_CF, accounts=cls.ACCOUNTS, keep_profile=cls.KEEP_PROFILE)
         try:
+            cls.prepare()
             cls.box.start()
         except BaseException:
             cls.box.stop(keep=bool(os.environ.get("POSTSLUICE_KEEP")))
             raise
+
+    @classmethod
+    def prepare(cls):
+        """What is written into the sandbox before it starts."""
+
+    @classmethod
+    def edit_main(cls, *entries):
+        subprocess.run(["postconf", "-c", cls.box.path("etc/postfix"), "-e", *entries], check=True, capture_output=True)
+
+    @classmethod
+    def edit_service(cls, port, *entries):
+        """What master.cf says of the smtpd with this port; values without blanks, as `postconf -P` takes them."""
+        subprocess.run(["postconf", "-c", cls.box.path("etc/postfix"), "-P", *(f"{cls.box.address}:{port}/inet/{entry}" for entry in entries)],
+                       check=True, capture_output=True)
 
     @classmethod
     def tearDownClass(cls):

@@ -9,6 +9,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import smtplib
 import socket
 import subprocess
 import tempfile
@@ -425,6 +426,72 @@ class FilterAlone(DoctorCase):
         self.wait_until(lambda: self.box.postsluice("status", json_output=True)["contentfilter"]["messages"]["total"] >= 20, "20 messages")
         found, _ = self.doctor()
         self.assertEqual(set(found), {"one-of-two", "submission-without-hook"}, found)
+
+
+class MisplacedCase(DoctorCase):
+    """A Postfix that is set up wrongly, with real mail through it."""
+
+    def send_twenty(self, session, sender):
+        """In one session; as many as a diagnosis from traffic asks for."""
+        with session:
+            for _ in range(20):
+                self.assertEqual(session.sendmail(sender, ["friend@example.net"], mails.plain(sender, "friend@example.net", "twenty")), {})
+        self.assertEqual(len(self.arrived("twenty", 20)), 20)
+
+
+class NobodyLogsIn(MisplacedCase):
+    """policyd is asked on the port of other servers, too, which relays for a network that is no account's."""
+
+    @classmethod
+    def prepare(cls):
+        cls.edit_service(25, "smtpd_relay_restrictions=permit_mynetworks,reject", f"smtpd_recipient_restrictions={HOOK},permit_mynetworks,reject",
+                         f"smtpd_data_restrictions={HOOK}", f"smtpd_end_of_data_restrictions={HOOK}", "content_filter=postsluice:unix:postsluice/filter")
+
+    def test_it_is_named_until_somebody_does(self):
+        self.send_twenty(smtplib.SMTP(self.box.address, 25, local_hostname="host.example", timeout=120), "x@example.com")
+        found, _ = self.doctor()
+        self.assertEqual(set(found), {"login-never-seen"}, found)
+        self.assertEqual(found["login-never-seen"][0]["what"],
+                         "None of 20 requests carried a SASL login, or came from a network of an [[account]].")
+        self.assertEqual(self.send("alice@example.org", "friend@example.net", "with a login")[-1][1], 250)
+        self.assertEqual(self.doctor()[0], {})
+
+
+class EndOfMessageNotAsked(MisplacedCase):
+    @classmethod
+    def prepare(cls):
+        cls.edit_service(587, "smtpd_end_of_data_restrictions=")
+
+    def configure(self, text):
+        self.box.path("etc/postsluice/conf.d/test.toml").write_text(text)
+        self.assertEqual(self.box.postsluice("reload").returncode, 0)
+
+    def test_it_is_named_where_the_accounting_or_a_limit_in_bytes_needs_it(self):
+        self.send_twenty(self.box.submit_session("alice@example.org"), "alice@example.org")
+        data = '[policyd]\naccounting = "data"\n[profile.large]\ninherits = "default"\n'
+        for settings, named, why in (("", {"end-of-message-never-seen", "stages"}, "Transactions that fail after DATA stay charged until their lease ends."),
+                                     (data, set(), None),
+                                     (data + 'limits = ["1 GB per day"]\n', {"end-of-message-never-seen"},
+                                      "Limits in bytes count nothing, and transactions that fail after DATA stay charged."),
+                                     (data + 'limits = ["unlimited bytes per day"]\n', set(), None)):
+            with self.subTest(settings):
+                self.configure(settings)
+                found, _ = self.doctor()
+                self.assertEqual(set(found), named, found)
+                told = [(one["what"], one["why"]) for one in found.get("end-of-message-never-seen", [])]
+                self.assertEqual(told, [("No request at END-OF-MESSAGE came from port 587, after 20 at DATA.", why)] if named else [])
+
+
+class PolicydAlone(MisplacedCase):
+    @classmethod
+    def prepare(cls):
+        cls.edit_service(587, "content_filter=")
+
+    def test_requests_without_messages(self):
+        self.send_twenty(self.box.submit_session("alice@example.org"), "alice@example.org")
+        found, _ = self.doctor()
+        self.assertEqual(set(found), {"one-of-two", "submission-without-filter"}, found)
+        self.assertEqual([one["what"] for one in found["one-of-two"]], ["policyd passed 20 messages, but the filter has seen none."])
 
 
 if __name__ == "__main__":

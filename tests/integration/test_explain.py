@@ -86,6 +86,45 @@ login = ["carol@example.org"]
             extra.unlink()
 
 
+class ObservedProfile(SandboxCase):
+    KEEP_PROFILE = False
+    OVERRIDES = """
+[profile.default]
+limits = ["2 recipients per hour"]
+[profile.watched]
+inherits = "default"
+mode = "observe"
+[[assign]]
+profile = "watched"
+login = ["bob@example.org", "carol@example.org"]
+"""
+
+    def test_only_accounts_of_that_profile_are_refused_nothing(self):
+        told = {}
+        for login, codes in (("bob@example.org", [250] * 4), ("alice@example.org", [250, 250, 450, 450])):
+            story = self.send(login, [f"r{n}@example.net" for n in range(4)], f"four of {login}")
+            self.assertEqual([code for command, code, _ in story if command.startswith("RCPT")], codes)
+            shown = self.box.postsluice("account", "show", login, json_output=True)
+            self.assertEqual(shown["observe"], login == "bob@example.org")
+            self.assertEqual(len(shown["refusals"]), 1, shown)
+            told[login] = shown["refusals"][0]
+        for login, used, observed in (("bob@example.org", 3, True), ("alice@example.org", 2, False)):  # what is only observed is charged
+            event = told[login]
+            self.assertEqual((event["observed"], event["rule"], event["reason"], event["subject"], event["recipient"], event["count"]),
+                             (observed, "limits", "limit", "recipients per hour", "r3@example.net", 2), event)
+            self.assertRegex(event["detail"], rf"^{used} of 2 recipients per hour used; next in \d+ s$")
+            self.assertEqual("Observe mode" in self.box.postsluice("why", event["reference"]).stdout, observed)
+        self.assertEqual(sorted(self.arrived("four of bob@example.org")[0].recipients), [f"r{n}@example.net" for n in range(4)])
+
+    def test_the_filter_holds_back_nothing_of_theirs(self):
+        for login in ("carol@example.org", "mallory@example.org"):
+            text = mails.with_attachment(login, "friend@example.net", "a.txt", mails.EICAR.encode(), f"eicar of {login}")
+            self.assertEqual(self.box.send(login, "friend@example.net", text)[-1][1], 250)
+        self.wait_until(lambda: self.quarantine(account="mallory@example.org", reason="virus"), "the quarantine")
+        self.assertEqual(len(self.arrived("eicar of carol@example.org")), 1)
+        self.assertEqual(len(self.quarantine()), 1)
+
+
 class Recorded(SandboxCase):
     """Real traffic in observe mode, recorded; then asked what enforcing would have done."""
 

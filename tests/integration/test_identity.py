@@ -152,5 +152,63 @@ class Identity(SandboxCase):
                 self.assertEqual([code for command, code, _ in story if command.startswith("RCPT")], [250, 250, 450])
 
 
+class BareLogins(SandboxCase):
+    ACCOUNTS = {"walter": "secret", "walter@example.org": "secret", "shop": "secret"}
+    KEEP_PROFILE = False
+    OVERRIDES = """
+[[account]]
+name    = "storefront"
+login   = ["shop"]
+domains = ["shop.example"]
+[profile.default]
+limits = ["3 recipients per hour"]
+from   = "own-domain"
+"""
+
+    def replies(self, login, sender, count=1):
+        """The answers to so many recipients of one message, which is sent to those that are taken."""
+        text = mails.plain(sender, "x@example.net", f"login {login.partition('@')[0]}")
+        story = self.box.send(login, [f"r{n}@example.net" for n in range(count)], text, sender=sender)
+        return [(code, answer) for command, code, answer in story if command.startswith("RCPT")]
+
+    def account(self, name):
+        """Which account `account show` means by this name, and how many recipients it has used."""
+        shown = self.box.postsluice("account", "show", name, json_output=True)
+        return shown["account"], {limit["subject"]: limit["used"] for limit in shown["use"]}["recipients per hour"]
+
+    def assert_refused(self, answer, code, text):
+        self.assertEqual(answer[0], code, answer)
+        self.assertIn(text, answer[1])
+
+
+class DefaultDomain(BareLogins):
+    OVERRIDES = 'default_domain = "example.org"\n' + BareLogins.OVERRIDES
+
+    def test_a_login_without_a_domain_has_the_default_one(self):
+        self.assertEqual(self.replies("walter", "info@example.org", 2), [(250, "2.1.5 Ok")] * 2)
+        answers = self.replies("walter@example.org", "walter@example.org", 2)  # the same account
+        self.assertEqual([code for code, _ in answers], [250, 450])
+        self.assert_refused(answers[1], 450, "3 of 3 recipients per hour used")
+        for name in ("walter@example.org", "Walter"):
+            self.assertEqual(self.account(name), ("walter@example.org", 3))
+        self.assertEqual(len(self.arrived("login walter", 2)), 2)
+        self.filter_lines("account=walter@example.org", "proof=ticket", least=2)
+        self.assert_refused(self.replies("walter", "walter@shop.example")[0], 550, "walter@example.org may send as anything at example.org")
+
+    def test_one_that_an_account_lists_as_it_is_has_not(self):
+        self.assertEqual(self.replies("shop", "orders@shop.example"), [(250, "2.1.5 Ok")])
+        self.assertEqual(self.account("storefront"), ("storefront", 1))
+        self.assertEqual(self.account("shop@example.org")[1], 0)
+        self.assert_refused(self.replies("shop", "orders@example.org")[0], 550, "shop may send as anything at shop.example")
+
+
+class NoDefaultDomain(BareLogins):
+    def test_a_login_without_a_domain_is_an_account_of_its_own_that_has_no_address(self):
+        self.assert_refused(self.replies("walter", "walter@example.org")[0], 550, "walter has no address to send as")
+        self.assertEqual(self.replies("walter", ""), [(250, "2.1.5 Ok")])
+        self.assertEqual(self.account("walter"), ("walter", 1))
+        self.assertEqual(self.account("walter@example.org"), ("walter@example.org", 0))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -313,5 +313,89 @@ class Overrides(SandboxCase):
         self.assertIn("is not a unit", done.stderr + done.stdout)
 
 
+class Accounting:
+    """A limit of six through each of the restriction lists that may settle it, and what a transaction of two recipients has cost that
+    was broken off: by RSET before DATA, and by a lost connection in the middle of the message."""
+
+    ACCOUNTS = ACCOUNTS
+    LIMITS = assigned("p1", "6 recipients per hour", "6 messages per hour")
+    MAIN_CF = Overrides.MAIN_CF
+    LOGIN = "p1@example.org"
+    AFTER_RSET = AFTER_LOSS = (0, 0)
+
+    def used(self):
+        """Recipients and messages, once policyd has heard of the end of all that was begun."""
+        self.wait_until(lambda: self.box.postsluice("status", json_output=True)["policyd"]["connections"]["now"] == 0, "Postfix to close its connections")
+        use = self.usage(self.LOGIN)
+        return use["recipients per hour"], use["messages per hour"]
+
+    def begin(self, session, count):
+        session.mail(self.LOGIN)
+        return [session.rcpt(f"r{n}@example.net") for n in range(count)]
+
+    def test_what_is_broken_off_costs_what_it_should_and_the_limit_is_exact(self):
+        with self.box.submit_session(self.LOGIN) as session:
+            self.begin(session, 1)
+            self.assertEqual(session.data(mails.plain(self.LOGIN, "r0@example.net", "whole"))[0], 250)
+        self.assertEqual(self.used(), (1, 1))
+        with self.box.submit_session(self.LOGIN) as session:
+            self.begin(session, 2)
+            session.rset()
+        after_rset = self.used()
+        self.assertEqual(after_rset, (1 + self.AFTER_RSET[0], 1 + self.AFTER_RSET[1]))
+        session = self.box.submit_session(self.LOGIN)
+        self.begin(session, 2)
+        self.assertEqual(session.docmd("DATA")[0], 354)
+        session.send(b"Subject: half\r\n\r\nhalf a message\r\n")
+        session.close()
+        after_loss = self.used()
+        self.assertEqual(after_loss, (after_rset[0] + self.AFTER_LOSS[0], after_rset[1] + self.AFTER_LOSS[1]))
+        left = 6 - after_loss[0]
+        with self.box.submit_session(self.LOGIN) as session:
+            answers = self.begin(session, left + 1)
+            self.assertEqual([code for code, _ in answers], [250] * left + [450])
+            self.assertRegex(answers[-1][1].decode(), r"6 of 6 recipients per hour used; next in \d+ s")
+            self.assertEqual(session.data(mails.plain(self.LOGIN, "r0@example.net", "whole"))[0], 250)
+        self.assertEqual(self.used(), (6, after_loss[1] + 1))
+        self.assertEqual(len(self.arrived("whole", 2)), 2)
+
+
+class SettledAtTheEnd(Accounting, SandboxCase):
+    OVERRIDES = Accounting.LIMITS
+
+
+class SettledAtData(Accounting, SandboxCase):
+    OVERRIDES = '[policyd]\naccounting = "data"\n' + Accounting.LIMITS
+    AFTER_LOSS = (2, 1)
+
+
+class SettledAtRecipient(Accounting, SandboxCase):
+    OVERRIDES = '[policyd]\naccounting = "recipient"\n' + Accounting.LIMITS
+    AFTER_RSET = AFTER_LOSS = (2, 1)
+
+
+class AskedTwice(SandboxCase):
+    """The service stands in two lists that Postfix goes through for each recipient."""
+
+    ACCOUNTS = ACCOUNTS
+    OVERRIDES = assigned("p1", "3 recipients per hour", "3 messages per hour")
+
+    @classmethod
+    def prepare(cls):
+        cls.edit_service(587, "smtpd_relay_restrictions=$postsluice_policy,permit_sasl_authenticated,reject")
+
+    def test_each_recipient_and_message_counts_once(self):
+        with self.box.submit_session("p1@example.org") as session:
+            session.mail("p1@example.org")
+            answers = [session.rcpt(f"r{n}@example.net") for n in range(4)]
+            self.assertEqual([code for code, _ in answers], [250, 250, 250, 450])
+            self.assertIn(b"3 of 3 recipients per hour used", answers[3][1])
+            self.assertEqual(session.data(mails.plain("p1@example.org", "r0@example.net", "twice"))[0], 250)
+        use = self.usage("p1@example.org")
+        self.assertEqual((use["recipients per hour"], use["messages per hour"]), (3, 1))
+        asked = self.box.postsluice("status", json_output=True)["policyd"]["requests"]
+        self.assertEqual(asked["rcpt"], 2 * 3 + 1)  # the second list is not asked about what the first one refused
+
+
 if __name__ == "__main__":
     unittest.main()

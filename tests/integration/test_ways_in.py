@@ -364,6 +364,30 @@ login = ["eve@example.org"]
         self.assertEqual([d for d in self.box.sink.deliveries if "back door" in d.header("Subject")], [])
 
 
+class PolicydByTcp(SandboxCase):
+    """Postfix asks policyd by TCP, for there is no other way."""
+
+    KEEP_PROFILE = False
+    OVERRIDES = '[profile.default]\nlimits = ["2 recipients per hour"]\n'
+
+    @classmethod
+    def prepare(cls):
+        there = f"inet:{cls.box.address}:10040"
+        text = cls.box.config_file.read_text()
+        cls.box.config_file.write_text(text.replace(f"unix:{cls.box.path('queue/postsluice/policyd')}", there))
+        cls.edit_main(f"postsluice_policy=check_policy_service {{ {there}, timeout=10s, {{ default_action = 451 4.3.5 Policy service unavailable }} }}")
+
+    def test_limits_hold_tickets_are_known_and_doctor_has_nothing_to_say(self):
+        self.assertFalse(self.box.path("queue/postsluice/policyd").exists())
+        story = self.send("alice@example.org", [f"r{n}@example.net" for n in range(3)], "by tcp")
+        self.assertEqual([code for _, code, _ in story], [250, 250, 250, 450, 250], story)
+        self.assertIn("2 of 2 recipients per hour used", story[3][2])
+        self.assertEqual(self.usage("alice@example.org")["recipients per hour"], 2)
+        self.assert_signed(self.arrived("by tcp")[0])
+        self.filter_lines("account=alice@example.org", "proof=ticket", least=1)
+        self.assertEqual(self.box.postsluice("doctor", "--postfix-config", str(self.box.path("etc/postfix")), json_output=True)["findings"], [])
+
+
 for _name, _way in WAYS.items():
     globals()[_name] = type(_name, (Story, SandboxCase), {
         "WAY": _way, "EXAMPLE": _way.example, "MAIN_CF": Story.MAIN_CF + _way.main_cf, "__module__": __name__})
