@@ -120,18 +120,13 @@ BOOST_AUTO_TEST_CASE(the_sites_own_list_of_urls_has_them_and_what_begins_with_th
         const char* url;
         bool listed;
     };
-    const row table[] = {{"http://pages.example/u/mallory/", true},
-                         {"https://me@PAGES.example:443/u/mallory/login.php?a=1", true},
-                         {"https://pages.example/u/alice/", false},
-                         {"https://pages.example/", false},
-                         {"https://notpages.example/u/mallory/", false},
-                         {"https://short.example/x1", true},
-                         {"https://short.example/x1#top", true},
-                         {"https://short.example/x12", false},
-                         {"https://forms.example/view?id=7", true},
-                         {"https://forms.example/view?id=71", false},
-                         {"https://forms.example/view", false},
-                         {"http://whole.example/any", true}};
+    const row table[] = {
+        {"http://pages.example/u/mallory/", true},      {"https://me@PAGES.example:443/u/mallory/login.php?a=1", true},
+        {"https://pages.example/u/alice/", false},      {"https://pages.example/", false},
+        {"https://notpages.example/u/mallory/", false}, {"https://short.example/x1", true},
+        {"https://short.example/x1#top", true},         {"https://short.example/x12", false},
+        {"https://forms.example/view?id=7", true},      {"https://forms.example/view?id=71", false},
+        {"https://forms.example/view", false},          {"http://whole.example/any", true}};
     for (const auto& r : table)
         BOOST_TEST_CONTEXT(r.url) {
             const auto found = run_check(
