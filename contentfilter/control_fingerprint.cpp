@@ -43,7 +43,7 @@ result<state::known_fingerprint> read_known(service& s, const json& request, con
     const auto parts = mime::tree::build((*what)->content, (*what)->header, settings.contentfilter);
     if (!parts) return parts.error();
     state::known_fingerprint out;
-    out.of = fingerprints_of(parts->get(), mime::content{*what, *parts}, settings.fingerprints);
+    out.of = fingerprints_of(parts->get(), mime::content{*what, *parts}, settings.fingerprints).all;
     if (out.of.empty())
         return failure{errc::unsupported, "the message has no fingerprint: its text is shorter than " +
                                               std::to_string(settings.fingerprints.min_words) +

@@ -6,6 +6,7 @@
 //   CAMPAIGN_FILE        a file did
 //   CAMPAIGN_LAYOUT      a layout did
 //   CAMPAIGN_RECIPIENTS  the account sent the text to fingerprints.many_recipients within the window
+//   FINGERPRINT_BOUND    there are more layouts or files than are looked at
 // What is found is learned once the verdict is known (the pipeline does it); asking changes nothing. Of unknown
 // accounts only what operators added is looked for. A state that cannot be read is this check's temporary error.
 #include "contentfilter/checks/check.hpp"
@@ -73,7 +74,8 @@ boost::asio::awaitable<std::vector<finding>> fingerprint(check_context context) 
     finding_list out{"content"};
     const auto& message = *context.message;
     const auto& known = context.resources->accounts;
-    const auto all = fingerprints_of(context.mime.get(), *context.content, message.settings->fingerprints);
+    const auto [all, cut] = fingerprints_of(context.mime.get(), *context.content, message.settings->fingerprints);
+    if (cut) out.add("FINGERPRINT_BOUND", 0, "more layouts or files than are looked at");
     const bool named = message.sender.account != "-" && !message.sender.account.empty();
     for (const auto& one : all) {
         if (known.bad) find_known(one, *known.bad, message.settings->fingerprints.similarity, out);

@@ -114,10 +114,11 @@ std::optional<min_hash> sketch_of_layout(std::string_view layout, std::size_t le
     return runs.take();
 }
 
-std::vector<fingerprint> fingerprints_of(const mime::tree* parts, const mime::content& content,
-                                         const config::fingerprint_settings& bounds) {
-    std::vector<fingerprint> out;
-    if (!parts) return out;
+fingerprint_set fingerprints_of(const mime::tree* parts, const mime::content& content,
+                                const config::fingerprint_settings& bounds) {
+    fingerprint_set set;
+    auto& out = set.all;
+    if (!parts) return set;
     std::vector<std::string_view> letter;
     for (const auto& body : content.bodies())
         if (body.in_letter()) letter.push_back(body.text());
@@ -125,19 +126,24 @@ std::vector<fingerprint> fingerprints_of(const mime::tree* parts, const mime::co
         out.push_back({fingerprint_kind::text, *text, "text"});
     std::size_t layouts = 0, files = 0;
     for (const auto& body : content.bodies()) {
-        if (!body.page() || layouts >= most_layouts) continue;
+        if (!body.page()) continue;
         const auto layout = sketch_of_layout(body.page()->layout, bounds.min_elements);
         if (!layout) continue;
+        set.cut = set.cut || layouts == most_layouts;
+        if (set.cut) break;
         ++layouts;
         out.push_back({fingerprint_kind::layout, *layout, "part " + body.of().path});
     }
     for (const auto& part : parts->parts()) {
         // Encoded it is at least as large.
         if (part.container || !part.is_attachment() || part.end - part.begin < bounds.min_file.value) continue;
-        if (files++ >= most_files) break;
+        if (files++ >= most_files) {
+            set.cut = true;
+            break;
+        }
         out.push_back({fingerprint_kind::file, sketch_of_digest(sha256_of(part)), part.label()});
     }
-    return out;
+    return set;
 }
 
 } // namespace postsluice::contentfilter

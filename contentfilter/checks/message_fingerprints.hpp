@@ -17,9 +17,13 @@
 
 namespace postsluice::contentfilter {
 
+struct fingerprint_set {
+    std::vector<fingerprint> all;
+    bool cut = false; ///< there are more layouts (4) or files (20) than are looked at
+};
 /// `parts` may be null: there are none then.
-[[nodiscard]] std::vector<fingerprint> fingerprints_of(const mime::tree* parts, const mime::content& content,
-                                                       const config::fingerprint_settings& bounds);
+[[nodiscard]] fingerprint_set fingerprints_of(const mime::tree* parts, const mime::content& content,
+                                              const config::fingerprint_settings& bounds);
 /// Absent where the text has fewer than `least` words.
 [[nodiscard]] std::optional<min_hash> sketch_of_text(const std::vector<std::string_view>& texts, std::size_t least);
 /// `layout`: html_text::layout.

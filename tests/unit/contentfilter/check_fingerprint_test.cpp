@@ -119,7 +119,7 @@ struct fixture {
         state::known_fingerprint known;
         known.id = "BAD00001";
         known.why = "the invoice";
-        known.of = fingerprints_of(tree.get(), mime::content{m, tree}, m->settings->fingerprints);
+        known.of = fingerprints_of(tree.get(), mime::content{m, tree}, m->settings->fingerprints).all;
         book.use({known});
     }
 };
@@ -239,6 +239,21 @@ BOOST_FIXTURE_TEST_CASE(a_layout_alone_is_not_the_message_that_was_added, fixtur
     add_bad(page(table_row, 15, joined(texts.words(30))));
     BOOST_TEST(look(made(page(table_row, 15, joined(texts.words(30))), "a@example.org")) == "KNOWN_LAYOUT");
     BOOST_TEST(look(made(page(list_row, 15, joined(texts.words(30))), "a@example.org")) == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(more_files_or_layouts_than_are_looked_at_are_a_finding, fixture) {
+    const auto with = [](std::size_t count, const std::string& type, const std::string& content) {
+        std::string out = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+        for (std::size_t i = 0; i < count; ++i)
+            out += "--b\r\nContent-Type: " + type + "\r\n\r\n" + std::to_string(i) + content + "\r\n";
+        return out + "--b--\r\n";
+    };
+    const std::string file(2 * config::fingerprint_settings{}.min_file.value, 'x');
+    const std::string html = page(table_row, 15, "").substr(page(table_row, 15, "").find("<html>"));
+    BOOST_TEST(look(made(with(20, "application/pdf; name=\"a.pdf\"", file), "a@example.org")) == "");
+    BOOST_TEST(look(made(with(21, "application/pdf; name=\"a.pdf\"", file), "a@example.org")) == "FINGERPRINT_BOUND");
+    BOOST_TEST(look(made(with(4, "text/html", html), "a@example.org")) == "");
+    BOOST_TEST(look(made(with(5, "text/html", html), "a@example.org")) == "FINGERPRINT_BOUND");
 }
 
 BOOST_AUTO_TEST_CASE(false_matches_of_texts_that_have_nothing_to_do_with_each_other) {
