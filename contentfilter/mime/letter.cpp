@@ -9,6 +9,12 @@ namespace postsluice::contentfilter::mime {
 
 namespace {
 
+/// What readers of mail show, unless it is a file. A part that is a page by its name alone is one.
+bool may_be_shown(const part& of) {
+    return of.is_text() && (of.fields.type.starts_with("text/") || of.fields.type.starts_with("multipart/") ||
+                            of.fields.type == "application/xhtml+xml");
+}
+
 /// What every reader of mail shows, whatever else it is called. A multipart in which nothing was found is shown as
 /// text.
 bool is_always_shown(const part& of) {
@@ -33,7 +39,7 @@ void mark_letter(std::span<part> parts) {
         const std::string_view of = root ? parent_of(p.path) : message_of.at(parent->path);
         by_path.emplace(p.path, &p);
         message_of.emplace(p.path, of);
-        if (!p.is_text()) continue;
+        if (!may_be_shown(p)) continue;
         // Of a related the first part is what is shown; the others belong to it.
         const bool first = !root && parent->fields.type == "multipart/related" && p.path.ends_with(".1");
         const bool alternative = first || (!root && parent->fields.type == "multipart/alternative");

@@ -8,11 +8,31 @@
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 namespace postsluice::contentfilter::mime {
 
+using namespace std::string_view_literals;
+
+namespace {
+
+constexpr std::array pages = {".html"sv, ".htm"sv, ".xhtml"sv, ".xht"sv, ".shtml"sv};
+
+/// A click opens it in a browser: that goes by the name, where the type says nothing of it.
+bool is_named_as_page(const content_fields& fields) {
+    if (fields.type.starts_with("text/") || fields.type.starts_with("multipart/")) return false;
+    return std::any_of(fields.names.begin(), fields.names.end(), [](const std::string& name) {
+        const auto end = name.find_last_not_of(" .");
+        const auto lower = to_lower(std::string_view{name}.substr(0, end + 1));
+        return std::any_of(pages.begin(), pages.end(), [&](auto page) { return lower.ends_with(page); });
+    });
+}
+
+} // namespace
+
 bool part::is_html() const {
-    return fields.type == "text/html" || fields.type == "application/xhtml+xml";
+    return fields.type == "text/html" || fields.type == "application/xhtml+xml" || is_named_as_page(fields);
 }
 
 bool part::is_text() const {

@@ -142,6 +142,29 @@ BOOST_AUTO_TEST_CASE(the_letter_is_what_a_reader_sees_without_opening_a_file) {
                boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(a_file_that_a_browser_opens_is_a_page_whatever_its_type) {
+    struct row {
+        std::string fields;
+        bool page;
+    };
+    const row rows[] = {
+        {"Content-Type: application/octet-stream; name=\"voice.HTML\"", true},
+        {"Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"a.pdf.htm\"", true},
+        {"Content-Type: image/png; name=\"a.shtml. \"", true},
+        {"Content-Type: application/octet-stream; name=\"a.html.pdf\"", false},
+        {"Content-Type: application/octet-stream; name=\"html\"", false},
+        {"Content-Type: text/csv; name=\"a.html\"", false}, // shown as the text that it says it is
+    };
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.fields) {
+            const open_content one{
+                with_attachment(r.fields + "\r\n", "<p>Pay at <a href='http://evil.example/'>x</a></p>")};
+            BOOST_TEST(one.all.anchors().size() == (r.page ? 1U : 0U));
+            for (const auto& p : one.tree->parts())
+                if (p.is_attachment()) BOOST_TEST(!p.letter);
+        }
+}
+
 BOOST_AUTO_TEST_CASE(faults_of_a_charset_are_counted) {
     struct row {
         std::string octets, charset;
