@@ -150,7 +150,8 @@ $(BUILD)/tests/unit/% $(BUILD)/precompiled/tests.hpp.gch: private FILE_FLAGS = $
 
 # All objects are of one kind (a macro of Asio's changes the layout of what they share): with other flags all are made anew.
 COMPILED_WITH = $(filter-out ccache,$(CXX)) $(ALL_CXXFLAGS) $(TESTS_FLAGS) $(PRECOMPILED:%=precompiled)
-$(BUILD)/compiled-with: FORCE
+# But not for `sudo make install` after `make CXXFLAGS=...`: what was built is installed.
+$(BUILD)/compiled-with: $(if $(filter install,$(MAKECMDGOALS)),,FORCE)
 	@mkdir -p $(@D); echo '$(subst ','\'',$(COMPILED_WITH))' | cmp -s - $@ || echo '$(subst ','\'',$(COMPILED_WITH))' > $@
 
 INSTALLED_FLAGS = -DPOSTSLUICE_LIBEXECDIR='"$(libexecdir)/postsluice"' -DPOSTSLUICE_DATADIR='"$(datadir)/postsluice"'
