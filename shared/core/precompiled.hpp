@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What most files read of the standard library. The Makefile compiles it once and reads it in before each file: a third
-// of a clean build. No file relies on that: each includes what it uses, as clang-tidy and the Debian package see it.
+// What most files read of the standard library. The Makefile compiles it once and reads it in before each file: a
+// quarter of a clean build. No file relies on that: each includes what it uses, as clang-tidy and the Debian package
+// see it.
 //
 // Of the standard library only: with Asio and JSON in it, loading it costs those files that use neither more than it
 // saves.
