@@ -33,9 +33,11 @@ struct lists {
     }
 };
 
-std::vector<finding> found_in(std::string_view content, std::shared_ptr<const hash_lists> known) {
+std::vector<finding> found_in(std::string_view content, std::shared_ptr<const hash_lists> known,
+                              std::shared_ptr<const rule_set> rules = nullptr) {
     auto resources = std::make_shared<check_resources>();
     resources->hashes = std::move(known);
+    resources->rules = std::move(rules);
     return run_check("hashes",
                      make_message(with_attachment("Content-Type: application/pdf; name=a.pdf\r\n"
                                                   "Content-Transfer-Encoding: base64\r\n",
@@ -68,13 +70,7 @@ BOOST_AUTO_TEST_CASE(a_rule_file_may_name_files_too) {
         std::vector<std::string> errors;
         parse_rules("[[hash]]\n" + table, "own.toml", *rules, errors);
         BOOST_TEST(errors.empty());
-        auto resources = std::make_shared<check_resources>();
-        resources->rules = std::move(rules);
-        return run_check("hashes",
-                         make_message(with_attachment("Content-Type: application/pdf; name=a.pdf\r\n"
-                                                      "Content-Transfer-Encoding: base64\r\n",
-                                                      base64(content))),
-                         resources);
+        return found_in(content, nullptr, std::move(rules));
     };
     const auto sums = "sha256 = [\"" + nothing + "\",\n  \"" + to_upper(greeting) + "\"]\n";
     const auto usual = found_by(sums, "greeting");

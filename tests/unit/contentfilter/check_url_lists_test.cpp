@@ -52,6 +52,31 @@ private:
     std::vector<std::string> lines_;
 };
 
+struct row_of_list {
+    const char* url;
+    bool listed;
+};
+/// What a list of the rule files finds in each row: `symbol`, or nothing.
+void try_list(const std::string& table, std::string_view symbol, double score, reason why,
+              std::initializer_list<row_of_list> rows) {
+    auto resources = std::make_shared<check_resources>();
+    auto set = std::make_shared<rule_set>();
+    std::vector<std::string> errors;
+    parse_rules("[[list]]\n" + table, "x.toml", *set, errors);
+    BOOST_REQUIRE(errors.empty());
+    resources->rules = std::move(set);
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.url) {
+            const auto found = run_check(
+                "url_lists", message_with("Subject: s\r\n\r\nsee " + std::string{r.url} + " now\r\n", {}), resources);
+            BOOST_TEST(found.size() == (r.listed ? 1U : 0U));
+            if (found.empty()) continue;
+            BOOST_TEST(found[0].symbol == symbol);
+            BOOST_TEST(found[0].score == score);
+            BOOST_TEST(found[0].why == why);
+        }
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(check_url_lists_test)
@@ -80,63 +105,34 @@ BOOST_AUTO_TEST_CASE(the_organisational_domain_is_asked_about) {
 }
 
 BOOST_AUTO_TEST_CASE(the_sites_own_list_names_hosts_and_what_is_below_them) {
-    auto resources = std::make_shared<check_resources>();
-    auto rules = std::make_shared<rule_set>();
-    std::vector<std::string> errors;
-    parse_rules(
-        "[[list]]\nname = 'bad-domains'\nwords = ['Evil.example', 'phish.pages.example', 'b\u00fccher.example']\n",
-        "x.toml", *rules, errors);
-    BOOST_REQUIRE(errors.empty());
-    resources->rules = std::move(rules);
-    struct row {
-        const char* url;
-        bool listed;
-    };
-    const row table[] = {{"http://evil.example/a", true},         {"http://www.EVIL.example/", true},
-                         {"http://notevil.example/", false},      {"http://evil.example.org/", false},
-                         {"http://phish.pages.example/", true},   {"http://honest.pages.example/", false},
-                         {"http://xn--bcher-kva.example/", true}, {"http://b\u00fccher.example/", true}};
-    for (const auto& r : table)
-        BOOST_TEST_CONTEXT(r.url) {
-            const auto found = run_check(
-                "url_lists", message_with("Subject: s\r\n\r\nsee " + std::string{r.url} + " now\r\n", {}), resources);
-            BOOST_TEST(found.size() == (r.listed ? 1U : 0U));
-            if (found.empty()) continue;
-            BOOST_TEST(found[0].symbol == "LISTED_DOMAIN");
-            BOOST_TEST(found[0].why == reason::spam);
-        }
+    try_list("name = 'bad-domains'\nwords = ['Evil.example', 'phish.pages.example', 'b\u00fccher.example']\n",
+             "LISTED_DOMAIN", 6, reason::spam,
+             {{"http://evil.example/a", true},
+              {"http://www.EVIL.example/", true},
+              {"http://notevil.example/", false},
+              {"http://evil.example.org/", false},
+              {"http://phish.pages.example/", true},
+              {"http://honest.pages.example/", false},
+              {"http://xn--bcher-kva.example/", true},
+              {"http://b\u00fccher.example/", true}});
 }
 
 BOOST_AUTO_TEST_CASE(the_sites_own_list_of_urls_has_them_and_what_begins_with_them) {
-    auto resources = std::make_shared<check_resources>();
-    auto rules = std::make_shared<rule_set>();
-    std::vector<std::string> errors;
-    parse_rules("[[list]]\nname = 'bad-urls'\nwords = ['https://pages.example/u/Mallory/', 'short.example/x1', "
-                "'forms.example/view?id=7', 'whole.example']\n",
-                "x.toml", *rules, errors);
-    BOOST_REQUIRE(errors.empty());
-    resources->rules = std::move(rules);
-    struct row {
-        const char* url;
-        bool listed;
-    };
-    const row table[] = {
-        {"http://pages.example/u/mallory/", true},      {"https://me@PAGES.example:443/u/mallory/login.php?a=1", true},
-        {"https://pages.example/u/alice/", false},      {"https://pages.example/", false},
-        {"https://notpages.example/u/mallory/", false}, {"https://short.example/x1", true},
-        {"https://short.example/x1#top", true},         {"https://short.example/x12", false},
-        {"https://forms.example/view?id=7", true},      {"https://forms.example/view?id=71", false},
-        {"https://forms.example/view", false},          {"http://whole.example/any", true}};
-    for (const auto& r : table)
-        BOOST_TEST_CONTEXT(r.url) {
-            const auto found = run_check(
-                "url_lists", message_with("Subject: s\r\n\r\nsee " + std::string{r.url} + " now\r\n", {}), resources);
-            BOOST_TEST(found.size() == (r.listed ? 1U : 0U));
-            if (found.empty()) continue;
-            BOOST_TEST(found[0].symbol == "LISTED_URL");
-            BOOST_TEST(found[0].score == 8);
-            BOOST_TEST(found[0].why == reason::phish);
-        }
+    try_list("name = 'bad-urls'\nwords = ['https://pages.example/u/Mallory/', 'short.example/x1', "
+             "'forms.example/view?id=7', 'whole.example']\n",
+             "LISTED_URL", 8, reason::phish,
+             {{"http://pages.example/u/mallory/", true},
+              {"https://me@PAGES.example:443/u/mallory/login.php?a=1", true},
+              {"https://pages.example/u/alice/", false},
+              {"https://pages.example/", false},
+              {"https://notpages.example/u/mallory/", false},
+              {"https://short.example/x1", true},
+              {"https://short.example/x1#top", true},
+              {"https://short.example/x12", false},
+              {"https://forms.example/view?id=7", true},
+              {"https://forms.example/view?id=71", false},
+              {"https://forms.example/view", false},
+              {"http://whole.example/any", true}});
 }
 
 BOOST_AUTO_TEST_CASE(what_the_sites_own_list_has_counts_also_where_the_dns_is_silent) {

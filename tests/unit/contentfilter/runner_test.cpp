@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "check_fixture.hpp"
+#include "contentfilter/check_job.hpp"
 #include "contentfilter/checks/external_scanners.hpp"
 #include "contentfilter/runner.hpp"
 
@@ -201,28 +202,29 @@ BOOST_AUTO_TEST_CASE(with_every_thread_taken_a_message_is_answered_in_time_all_t
 }
 
 BOOST_AUTO_TEST_CASE(a_message_waits_for_a_thread_as_long_as_it_is_told) {
-    reset_door();
-    const std::vector<check> checks{{"held", "g", blocks}, {"a", "g", good}};
-    runner r{1, std::make_shared<check_resources>(), checks};
-    std::thread opens{[] {
-        {
-            std::unique_lock lock{door.mutex};
-            door.changed.wait_for(lock, 60s, [] { return door.inside > 0; });
-        }
-        std::this_thread::sleep_for(3500ms); // longer than the limit, shorter than what makes a thread stuck
-        BOOST_TEST(door.empty());
-    }};
-    message_options how;
-    how.filter.check_timeout = seconds{3};
-    const auto held = make_message("S: x\r\n\r\nbody", how);
-    boost::asio::io_context context;
-    auto first = boost::asio::co_spawn(context, r.run(held, {}), boost::asio::use_future);
-    auto waiting =
-        boost::asio::co_spawn(context, r.run(held, std::chrono::steady_clock::now() + 60s), boost::asio::use_future);
-    context.run();
-    opens.join();
-    first.get();
-    BOOST_TEST(symbols(waiting.get()) == "TOO_LATE GOOD"); // the open door is in nobody's way
+    const check one{"a", "g", good}, other{"b", "g", good};
+    const auto waiting = [&](std::chrono::steady_clock::time_point begun_by) {
+        // With no time at all for a check: what waits longer does so because it was told.
+        auto job = std::make_unique<check_job>(make_message("S: x\r\n\r\nbody"), std::make_shared<check_resources>(),
+                                               std::vector{&one, &other}, 0s, begun_by);
+        job->on_finish([] {});
+        job->plan(0, job->steps());
+        return job;
+    };
+    const auto patient = waiting(std::chrono::steady_clock::now() + 1h), hasty = waiting({});
+    BOOST_TEST(patient->give_up_overdue().empty());
+    BOOST_TEST(!patient->finished());
+    BOOST_TEST(hasty->give_up_overdue().empty()); // all at once: no lane goes on
+    BOOST_TEST(hasty->finished());
+    BOOST_TEST(symbols(hasty->take()) == "CHECK_FAILED CHECK_FAILED CHECK_FAILED");
+    patient->lose_patience();
+    (void)patient->give_up_overdue();
+    BOOST_TEST(patient->finished());
+
+    const auto running = waiting(std::chrono::steady_clock::now() + 1h);
+    BOOST_TEST(running->begin(0)); // what has begun has its own time, whatever the others may wait
+    BOOST_TEST(running->give_up_overdue().size() == 1U);
+    BOOST_TEST(!running->finished());
 }
 
 BOOST_AUTO_TEST_CASE(the_destructor_waits_for_what_was_left_behind) {
