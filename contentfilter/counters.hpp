@@ -21,7 +21,9 @@ struct counters {
     number messages{}, octets{}, in_progress{};
     number aborted{}; ///< broken off before the final dot
     number no_ticket{};
-    number tempfailed{}; ///< trouble of our own or of the next hop
+    number bounce_notices{}; ///< of Postfix's, for delivery feedback
+    number bounced{};        ///< recipients that they told of, counted
+    number tempfailed{};     ///< trouble of our own or of the next hop
     number signed_messages{};
     std::array<number, verdict_kinds> verdicts{}, observed{};
     std::array<number, reasons_at_most> reasons{};

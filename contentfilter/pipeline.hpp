@@ -33,6 +33,7 @@
 #include "shared/state/attempts.hpp"
 #include "shared/state/campaigns.hpp"
 #include "shared/state/event_log.hpp"
+#include "shared/state/handovers.hpp"
 #include "shared/state/passages.hpp"
 #include "shared/state/recipient_memory.hpp"
 
@@ -73,6 +74,7 @@ public:
         const act::pseudonyms* pseudonyms = nullptr;   ///< for contentfilter.identity_header
         state::recipient_memory* recipients = nullptr; ///< learns whom accounts write to
         state::campaigns* campaigns = nullptr;         ///< and what they send
+        state::handovers* handed_over = nullptr;       ///< and by what queue ID it went on
     };
     explicit pipeline(parts of)
         : of_{std::move(of)} {}
@@ -127,6 +129,7 @@ private:
     void tag_sender(const work& w, smtp::envelope& out, instant now);
     void learn_recipients(const work& w, const std::vector<bool>& before);
     void learn_campaign(const work& w, const verdict& v);
+    void remember_handover(const work& w, const std::string& account, const std::string& login);
     void remember(work& w, const act::prepared& ready, const std::vector<bool>& before);
     void record(work& w, const verdict& v, verdict_kind done, reason why);
     void write_log(const work& w);

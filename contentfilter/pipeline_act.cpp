@@ -229,6 +229,18 @@ void pipeline::learn_campaign(const work& w, const verdict& v) {
     if (!learned) log::error("fingerprints not learned").kv("why", learned.error().message());
 }
 
+/// For the bounces of it, which name nothing but the queue ID.
+void pipeline::remember_handover(const work& w, const std::string& account, const std::string& login) {
+    const auto& what = w.what();
+    const bool wanted = of_.handed_over != nullptr && !w.settings().contentfilter.listen_bounces.empty();
+    if (!wanted || account == "-" || w.next_queue_id.empty()) return;
+    const auto client = what.sender.ticket ? what.sender.ticket->client : std::string{};
+    const auto written = of_.handed_over->add(
+        w.next_queue_id, {of_.time.now(), account, login, client, what.envelope.sender.address.to_smtp()});
+    if (!written)
+        log::error("handover not recorded").kv("queue_id", w.next_queue_id).kv("why", written.error().message());
+}
+
 void pipeline::remember(work& w, const act::prepared& ready, const std::vector<bool>& before) {
     const auto& what = w.what();
     // Before the queue the IDENT that Postfix will know the message by is made behind us.
@@ -242,6 +254,7 @@ void pipeline::remember(work& w, const act::prepared& ready, const std::vector<b
     const auto& account = w.earlier ? w.earlier->account : what.sender.account;
     const auto& login = w.earlier ? w.earlier->login : what.sender.who.login;
     const state::passage passage{of_.time.now(), account, login, ready.body_hash};
+    remember_handover(w, account, login);
     for (const auto& name : {w.release, ident}) {
         if (name.empty() || name == "-") continue;
         const auto written = of_.passed.add(name, what.digest, passage, taken);

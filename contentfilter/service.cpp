@@ -31,7 +31,7 @@ service::service(parts of)
     , refunds_{of_.time, *settings()}
     , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks,
              [this](const std::string& address) { return hops()->of(address); }, [this] { return keys(); }, of_.counts,
-             of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns}} {
+             of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns, of_.handed_over}} {
     load_keys(settings());
 }
 
@@ -130,6 +130,10 @@ asio::awaitable<void> service::tend_quarantine() {
     const auto left = of_.time.now() - settings()->contentfilter.passage_memory;
     if (const auto done = of_.passed.forget_before(left, forgotten_at_once); !done)
         log::warning("passages not forgotten").kv("why", done.error().message());
+    if (of_.handed_over != nullptr) {
+        if (const auto done = of_.handed_over->forget_before(left, forgotten_at_once); !done)
+            log::warning("handovers not forgotten").kv("why", done.error().message());
+    }
     if (const auto done = of_.tries.forget_before(left); !done)
         log::warning("tries not forgotten").kv("why", done.error().message());
 }

@@ -6,6 +6,7 @@
 
 #include "contentfilter/act/published.hpp"
 #include "contentfilter/act/refunds.hpp"
+#include "contentfilter/feedback/bounces.hpp"
 #include "contentfilter/pipeline.hpp"
 #include "contentfilter/runner.hpp"
 #include "shared/account/ticket.hpp"
@@ -53,7 +54,8 @@ public:
         bayes::trainer* trainer = nullptr; ///< null: nothing can be learned
         state::campaigns* campaigns = nullptr;
         state::known_fingerprints* bad_fingerprints = nullptr;
-        known_book* bad = nullptr; ///< the same in memory
+        known_book* bad = nullptr;               ///< the same in memory
+        state::handovers* handed_over = nullptr; ///< for delivery feedback
     };
     /// Loads the keys, and reports those that cannot be. Throws std::runtime_error where next_hop cannot be read.
     explicit service(parts of);

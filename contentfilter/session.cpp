@@ -194,6 +194,11 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
     // Two messages may not share a verdict or a memory by an IDENT that is not of our queue.
     if (in_ == way::before_queue) (*what)->queue_id.assign(1, '-');
     (*what)->sender = identify((*what)->header);
+    if (in_ == way::bounces) {
+        feedback::bounces reader{*service_.of().handed_over, service_.of().counts};
+        const auto said = co_await reader.take(std::move(*what));
+        co_return act::for_all(said, speaks_, recipients);
+    }
     match_settings(**what);
     pipeline::job job;
     job.what = std::move(*what);

@@ -56,6 +56,7 @@ answer status(service& s, control::request_context, arguments given) {
     out["decisions"] = cj::decisions(counts);
     out["observed"] = cj::observed(counts);
     out["trouble"] = counts.trouble;
+    out["bounced"] = counts.bounced;
     out["tickets"] = {{"issued", counts.tickets}, {"failed", counts.tickets_failed}};
     out["hooks"] = cj::hooks(of.asks.hooks());
     out["accounts"] = std::move(*rows);
@@ -119,6 +120,7 @@ void add_control_verbs(control::server& to, service& what) {
     add_verb(to, what, "status", &status);
     add_verb(to, what, "why", &why);
     add_verb(to, what, "spf check", &spf_check);
+    add_verb(to, what, "bounced", &bounced);
     add_verb(to, what, "refund", &refund);
     add_verb(to, what, "reload", &reload);
     add_account_verbs(to, what);

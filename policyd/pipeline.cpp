@@ -16,11 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool observes(const config::settings& settings, const config::profile& profile, std::string_view rule) noexcept {
-    return settings.mode == config::run_mode::observe || profile.observe ||
-           std::ranges::find(profile.observe_rules, rule) != profile.observe_rules.end();
-}
-
 bool to_abuse(const config::settings& settings, std::string_view recipient) noexcept {
     return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
 }
@@ -51,6 +46,11 @@ void log_accepted(const request& what, const decision& d) {
 }
 
 } // namespace
+
+bool observes(const config::settings& settings, const config::profile& profile, std::string_view rule) noexcept {
+    return settings.mode == config::run_mode::observe || profile.observe ||
+           std::ranges::find(profile.observe_rules, rule) != profile.observe_rules.end();
+}
 
 struct pipeline::round {
     decision verdict;

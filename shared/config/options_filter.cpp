@@ -42,6 +42,15 @@ options<s> listening() {
                "For smtpd_proxy_filter, by SMTP: mail that Postfix has not queued yet; refusals are the client's own."),
         row<s>("listen_pipe", &s::listen_pipe, text_lists(rules::endpoint, "a list of endpoints"),
                "For postsluice-pipe, the command of pipe(8)."),
+        row<s>(
+            "listen_bounces", &s::listen_bounces, text_lists(rules::endpoint, "a list of endpoints"),
+            "Delivery feedback: Postfix's notices of bounces, by LMTP; recipients that do not exist are then counted "
+            "as the account's invalid recipients.",
+            R"(["unix:/var/spool/postfix/postsluice/bounces"])"),
+        row<s>("bounce_statuses", &s::bounce_statuses, text_lists(rules::enhanced_status, "a list of statuses"),
+               "What a bounce says of a recipient that does not exist (RFC 3463)."),
+        row<s>("bounce_timeout", &s::bounce_timeout, durations(seconds{1}, seconds{60}),
+               "For policyd to count them; then the notice waits in Postfix's queue."),
         row<s>("next_hop", &s::next_hop, texts(rules::service, "an endpoint"),
                "Where mail goes that passed: Postfix's re-entry listener."),
         row<s>("hold_hop", &s::hold_hop, texts(rules::service, "an endpoint"),

@@ -126,6 +126,10 @@ struct filter_settings {
     std::vector<std::string> listen = {"lmtp:unix:/var/spool/postfix/postsluice/filter"};
     std::vector<std::string> listen_before_queue; ///< for smtpd_proxy_filter; SMTP
     std::vector<std::string> listen_pipe;         ///< for postsluice-pipe
+    std::vector<std::string> listen_bounces;      ///< for Postfix's notices of bounces (delivery feedback); LMTP
+    /// Of a recipient that does not exist (RFC 3463; 5.4.4: Postfix found no host for the domain).
+    std::vector<std::string> bounce_statuses = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"};
+    seconds bounce_timeout{10}; ///< policyd's answer where recipients are to be counted
     std::string next_hop = "unix:/var/spool/postfix/public/postsluice-reentry";
     std::string hold_hop = "unix:/var/spool/postfix/public/postsluice-hold"; ///< for profiles with hold = "queue"
     std::string mail_owner = "postfix";                                      ///< the user that the mail server runs as

@@ -69,6 +69,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
         self->campaigns_ = std::make_unique<campaigns>(self->hot(), self->secret_);
         self->known_fingerprints_ = std::make_unique<known_fingerprints>(*self->state_, *self->writer_);
         self->passages_ = std::make_unique<passages>(self->hot(), self->secret_, self->clock_);
+        self->handovers_ = std::make_unique<handovers>(self->hot(), self->secret_);
     }
     return self;
 }
@@ -81,6 +82,11 @@ event_log& environments::events() {
 passages& environments::passed() {
     require(passages_ != nullptr, "the filter environment is contentfilter's");
     return *passages_;
+}
+
+handovers& environments::handed_over() {
+    require(handovers_ != nullptr, "the filter environment is contentfilter's");
+    return *handovers_;
 }
 
 attempts& environments::tries() {

@@ -14,6 +14,7 @@
 #include "shared/state/attempts.hpp"
 #include "shared/state/campaigns.hpp"
 #include "shared/state/event_log.hpp"
+#include "shared/state/handovers.hpp"
 #include "shared/state/known_fingerprints.hpp"
 #include "shared/state/maintenance.hpp"
 #include "shared/state/overrides.hpp"
@@ -57,6 +58,7 @@ public:
     [[nodiscard]] event_log& events();
     /// contentfilter only (asserted).
     [[nodiscard]] passages& passed();
+    [[nodiscard]] handovers& handed_over();
     [[nodiscard]] attempts& tries();
     [[nodiscard]] recipient_memory& recipients();
     [[nodiscard]] token_statistics& learned();
@@ -83,6 +85,7 @@ private:
     std::unique_ptr<quarantine_index> quarantine_;
     std::unique_ptr<event_log> events_;
     std::unique_ptr<passages> passages_;
+    std::unique_ptr<handovers> handovers_;
     std::unique_ptr<attempts> attempts_;
     std::unique_ptr<recipient_memory> recipients_;
     std::unique_ptr<token_statistics> learned_;
