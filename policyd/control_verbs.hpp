@@ -35,6 +35,8 @@
 //                                 accounts [{account, profile, last_seen: TIME, locked, use: [USE]}] latest first,
 //                                 locks [LOCK] (locked now), notices_waiting,
 //                                 state {healthy, counters_fill: 0..1, state_fill: 0..1}
+// traffic         -               requests, tickets: as status has them, and at once. The filter asks for these
+//                                 (contentfilter/misplacement.hpp)
 // why             ref             kind "refusal": refusal: REFUSAL, lock: LOCK | null (where it is locked now);
 //                                 kind "lock": lock: LOCK (the reference of a lock in force). Otherwise "not-found":
 //                                 then ask contentfilter.sock, which knows the references of messages.

@@ -213,6 +213,8 @@ std::optional<decision> pipeline::at_once(const request& what, speaker& from) {
     switch (what.at) {
     case stage::rcpt:
         ++counts_.rcpt;
+        ++from.current.seen_by->rcpt;
+        from.current.rcpt = true;
         counts_.with_login += what.sasl_username.empty() ? 0 : 1;
         return rcpt_at_once(what, from);
     case stage::data:
@@ -250,7 +252,7 @@ std::optional<decision> pipeline::rcpt_at_once(const request& what, speaker& fro
 }
 
 std::optional<decision> pipeline::data_at_once(const request& what, speaker& from) {
-    hooks_.saw_data(*from.current.seen_by, what.queue_id);
+    hooks_.saw_data(*from.current.seen_by, from.current.rcpt, what.queue_id);
     from.current.data = true;
     if (!from.client.ours()) {
         ++counters::of(counts_.decided, reason::not_ours);
