@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace postsluice::contentfilter {
 
@@ -31,6 +32,17 @@ struct counters {
         if (v.observed && v.kind != verdict_kind::pass) ++verdicts.front(); // it passed
         if (v.kind != verdict_kind::pass) ++reasons.at(static_cast<std::size_t>(v.why));
     }
+    /// Of whom policyd was not asked (misplacement.hpp).
+    void count_unasked(std::string_view client) {
+        const std::lock_guard guard{mutex_};
+        ++unasked_;
+        unasked_client_ = client;
+    }
+    /// How many, and the last one's client.
+    [[nodiscard]] std::pair<std::uint64_t, std::string> unasked() const {
+        const std::lock_guard guard{mutex_};
+        return {unasked_, unasked_client_};
+    }
     void count_unsigned(std::string_view why) {
         const std::lock_guard guard{mutex_};
         ++unsigned_[std::string{why}];
@@ -43,6 +55,8 @@ struct counters {
 private:
     mutable std::mutex mutex_;
     std::map<std::string, std::uint64_t> unsigned_;
+    std::uint64_t unasked_ = 0;
+    std::string unasked_client_;
 };
 
 } // namespace postsluice::contentfilter

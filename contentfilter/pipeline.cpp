@@ -4,6 +4,7 @@
 
 #include "contentfilter/act/strike.hpp"
 #include "contentfilter/intake/received.hpp"
+#include "contentfilter/misplacement.hpp"
 #include "shared/account/locks.hpp"
 #include "shared/core/random.hpp"
 #include "shared/core/text.hpp"
@@ -91,6 +92,7 @@ asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
     w->decided = v;
     if (!w->repeated) {
         of_.counts.count(v);
+        if (!w->earlier) count_if_unasked(w->what(), of_.counts);
         learn_campaign(*w, v);
     }
     if ((v.kind != verdict_kind::pass || v.why != reason::none) && w->reference.empty()) w->reference = new_reference();

@@ -196,7 +196,8 @@ asio::awaitable<void> service::tend() {
             one->tend();
         watch_keys();
         auto now = settings();
-        co_await refunds_.ask_again(std::move(now));
+        co_await refunds_.ask_again(now);
+        co_await misplacement_.look(of_.time.now(), std::move(now), of_.counts);
         if (round % thorough_every == 0) co_await tend_quarantine();
         timer.expires_after(tend_every);
         const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));

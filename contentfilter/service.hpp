@@ -6,6 +6,7 @@
 
 #include "contentfilter/act/published.hpp"
 #include "contentfilter/act/refunds.hpp"
+#include "contentfilter/misplacement.hpp"
 #include "contentfilter/pipeline.hpp"
 #include "contentfilter/runner.hpp"
 #include "shared/account/ticket.hpp"
@@ -104,6 +105,7 @@ private:
     std::vector<std::string> key_errors_;
     act::key_publication published_;
     act::refunds refunds_;
+    misplacement misplacement_; ///< of tend() alone
     pipeline flow_;
 };
 

@@ -11,14 +11,6 @@ namespace {
 /// What no Postfix of ours writes more often, and a sender might: unsealing costs.
 constexpr std::size_t most_tickets = 20;
 
-bool came_over_the_network(const smtp::envelope& envelope) {
-    const auto known = [&](const char* name) {
-        const auto at = envelope.xforward.find(name);
-        return at != envelope.xforward.end() && !at->second.empty();
-    };
-    return known("ADDR") || known("NAME");
-}
-
 /// Does pipe(8) know the sender as the account of the ticket? It keeps login and client with the message, whatever
 /// queue ID that has by now.
 bool is_senders(const account::ticket& ticket, const smtp::envelope& envelope, const identity_facts& facts) {
@@ -78,6 +70,14 @@ std::string_view to_string(sender_identity::proof by) noexcept {
         return "none";
     }
     return "none";
+}
+
+bool came_over_the_network(const smtp::envelope& envelope) {
+    const auto known = [&](const char* name) {
+        const auto at = envelope.xforward.find(name);
+        return at != envelope.xforward.end() && !at->second.empty();
+    };
+    return known("ADDR") || known("NAME");
 }
 
 sender_identity sender_of(const config::settings& settings, const std::string& account,

@@ -36,6 +36,9 @@ struct identity_facts {
 [[nodiscard]] sender_identity sender_of(const config::settings& settings, const std::string& account,
                                         std::optional<std::string_view> login = std::nullopt);
 
+/// Does Postfix know of a client that sent it over the network?
+[[nodiscard]] bool came_over_the_network(const smtp::envelope& envelope);
+
 /// The queue ID that Postfix gave the message: XFORWARD IDENT; "-" where there is none.
 [[nodiscard]] std::string queue_id_of(const smtp::envelope& envelope);
 [[nodiscard]] std::string_view to_string(sender_identity::proof by) noexcept; ///< "ticket", "uid", "none"
