@@ -133,7 +133,9 @@ public:
                           *tickets,
                           counts,
                           [this](message_ptr what, auto by) { return begun_by = by, check(this, std::move(what)); },
-                          [](const config::settings&) {},
+                          [this](const config::settings& s) {
+                              if (on_reload) on_reload(s);
+                          },
                           [] { return false; },
                           mail_owner,
                           [] { return true; },
@@ -210,6 +212,7 @@ public:
     std::mutex mutex;
     std::vector<finding> findings;
     std::function<void(const message&)> on_check;                  ///< may throw
+    std::function<void(const config::settings&)> on_reload;        ///< while settings change; may throw
     act::key_publication::txt_lookup look_up;                      ///< absent: the DNS
     std::atomic<std::chrono::steady_clock::time_point> begun_by{}; ///< of the last message's checks
     bool running = false;
