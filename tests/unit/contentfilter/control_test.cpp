@@ -278,7 +278,8 @@ BOOST_AUTO_TEST_CASE(keys_that_change_while_a_reload_fails_are_read_from_where_t
     };
     const auto keys = [&] {
         std::vector<std::string> out;
-        for (const auto& one : f.ask({{"verb", "status"}})["keys"])
+        const auto status = f.ask({{"verb", "status"}});
+        for (const auto& one : status.at("keys"))
             out.push_back(one["domain"].get<std::string>() + " " + one["selector"].get<std::string>());
         std::sort(out.begin(), out.end());
         return out;
