@@ -256,6 +256,11 @@ void pipeline::write_log(const work& w) {
     more("account", w.earlier ? w.earlier->account : what.sender.account);
     more("queue_id", what.queue_id);
     more("next_queue_id", w.next_queue_id);
+    // Checks take their time: meanwhile another message may have locked the account.
+    if (!locked && v.kind <= verdict_kind::tag) {
+        locked = verdict_on_lock(what, what.sender.account);
+        if (locked && !locked->observed) co_return std::move(*locked);
+    }
     more("proof", w.earlier ? "passed" : to_string(what.sender.by));
     more("verdict", to_string(v.kind));
     if (w.done != "-") more("done", w.done);

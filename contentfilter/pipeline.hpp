@@ -113,6 +113,7 @@ private:
     boost::asio::awaitable<void> refuse(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> deal_strike(work_ptr w, const verdict& v);
     boost::asio::awaitable<bool> passed_before(work_ptr w);
+    boost::asio::awaitable<void> tell_of(work_ptr w, verdict v, verdict_kind done, reason why);
     boost::asio::awaitable<verdict> judge_once(work_ptr w);
     boost::asio::awaitable<verdict> try_to_judge(work_ptr w);
     /// Under which its verdict is remembered. Slices have other recipients each: where [[settings]] ask about these,

@@ -10,6 +10,7 @@
 #include "shared/core/random.hpp"
 #include "shared/log/log.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -114,27 +115,35 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
     const auto release = w->what().sender.profile->hold_release;
     if (because.held && release > seconds{0}) because.release_at = of_.time.now() + release;
     const auto done = because.held ? verdict_kind::hold : verdict_kind::quarantine;
-    const auto stored = co_await of_.kept.keep(w->j.what, std::move(because));
+    const auto executor = co_await asio::this_coro::executor;
+    act::quarantine::announcement tell = [this, executor, w, v, done, why] {
+        return asio::co_spawn(executor, tell_of(w, v, done, why), asio::use_awaitable);
+    };
+    const auto stored = co_await of_.kept.keep(w->j.what, std::move(because), std::move(tell));
     if (!stored) {
         w->trouble = "quarantine: " + stored.error().message();
         w->answer(stored.error().code == errc::disk_full ? act::no_room() : act::later(w->reference));
         co_return;
     }
     w->done = to_string(done);
-    bool told = false; // a kill may have come between the entry and its event
-    if (stored->repeated) {
+    if (stored->repeated) { // a kill may have come between the message and what is told of it
         w->reference = stored->id;
         const auto known = of_.events.find(stored->id);
-        told = !known || known->has_value();
+        if (known && !known->has_value()) record(*w, v, done, why);
+        // Once for all slices and tries of a message; it may be that none of them came as far before.
+        if (w->what().queue_id != "-") co_await deal_strike(w, v);
     }
-    if (!told) record(*w, v, done, why);
-    // Once for all slices and tries of a message; it may be that none of them came as far before.
-    if (!stored->repeated || w->what().queue_id != "-") co_await deal_strike(w, v);
     w->answer(act::quarantined(w->reference));
 }
 
 asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
     const auto& sender = w->what().sender;
+// Before anybody sees the entry: who finds it asks why, and the account's next message meets the lock.
+asio::awaitable<void> pipeline::tell_of(work_ptr w, verdict v, verdict_kind done, reason why) {
+    record(*w, v, done, why);
+    co_await deal_strike(w, v);
+}
+
     if (v.observed || !v.strikes || sender.account == "-") co_return;
     const auto key = w->what().queue_id == "-" ? std::string{} : verdict_key(w->what());
     if (!key.empty() && !verdicts_.first_to_strike(key)) co_return;

@@ -67,8 +67,8 @@ asio::awaitable<result<void>> quarantine::remove(std::string id) {
 asio::awaitable<result<void>> quarantine::stop_timer(std::string id) {
     co_return co_await on_own_thread(do_stop_timer(std::move(id)));
 }
-asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, cause because) {
-    co_return co_await on_own_thread(do_keep(std::move(what), std::move(because)));
+asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, cause because, announcement tell) {
+    co_return co_await on_own_thread(do_keep(std::move(what), std::move(because), std::move(tell)));
 }
 
 config::quarantine_settings quarantine::settings() const {
@@ -98,7 +98,7 @@ void quarantine::forget(const state::quarantine_entry& entry) {
     octets_ -= std::min(octets_, entry.size);
 }
 
-asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, cause because) {
+asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, cause because, announcement tell) {
     const auto key = state::quarantine_key(what->digest, what->queue_id, what->envelope.sender.address.key());
     const auto mine = co_await turns::wait(turns_, key);
     const auto there = index_.find_key(key);
@@ -109,6 +109,7 @@ asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, 
     if (auto made = co_await make_room(); !made) co_return made.error();
     const auto entry = entry_of(*what, std::move(because), clock_.now());
     if (auto written = files_.write(entry, *what->content); !written) co_return written.error();
+    if (tell) co_await tell();
     const auto indexed = co_await index_.put(entry);
     if (!indexed) {
         // A write that is late may still happen: then the message has to be there. Otherwise nobody will ever ask for

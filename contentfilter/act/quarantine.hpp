@@ -54,8 +54,12 @@ public:
         std::string id;
         bool repeated = false; ///< it was there already
     };
+    /// Called between the message being on disk and its entry being seen: whatever is to be true of an entry as soon as
+    /// somebody finds it. Not where the entry was there already. On our thread; after a crash in between the next
+    /// start makes the entry, and the message comes again.
+    using announcement = std::function<boost::asio::awaitable<void>()>;
     /// errc::disk_full: no room on the disk, or within the bounds.
-    boost::asio::awaitable<result<kept>> keep(message_ptr what, cause because);
+    boost::asio::awaitable<result<kept>> keep(message_ptr what, cause because, announcement tell = {});
 
     [[nodiscard]] result<std::optional<state::quarantine_entry>> find(std::string_view id) const {
         return index_.find(id);
@@ -128,7 +132,7 @@ private:
     template <class Value>
     boost::asio::awaitable<Value> on_own_thread(boost::asio::awaitable<Value> what);
     boost::asio::awaitable<result<void>> do_open(delivered_before asked);
-    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, cause because);
+    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, cause because, announcement tell);
     boost::asio::awaitable<result<kept>> do_merge(message_ptr what, cause because, std::string id);
     boost::asio::awaitable<result<void>> do_remove(std::string id);
     boost::asio::awaitable<result<void>> do_erase(state::quarantine_entry entry);
