@@ -42,6 +42,18 @@ verdict_kind kind_of(config::filter_error_policy on_error) {
     return on_error == config::filter_error_policy::hold ? verdict_kind::hold : verdict_kind::tempfail;
 }
 
+std::string identity_of(const message& what) {
+    return what.queue_id + " " + what.digest;
+}
+
+bool is_clean(const verdict& v) {
+    return v.kind == verdict_kind::pass && v.why == reason::none;
+}
+
+std::string words_of(const verdict& v) {
+    return std::string{to_string(v.kind)} + " " + std::string{to_string(v.why)} + (v.observed ? " observed" : "");
+}
+
 /// With a blank before each.
 std::string names_of(const std::vector<matched_settings>& all) {
     std::string out;
@@ -53,7 +65,24 @@ std::string names_of(const std::vector<matched_settings>& all) {
 } // namespace
 
 std::string pipeline::verdict_key(const message& what) {
-    return what.queue_id + " " + what.digest + names_of(what.matched);
+    return identity_of(what) + names_of(what.matched);
+}
+
+bool pipeline::is_first(const message& what, std::string_view said) {
+    return what.queue_id == "-" || !counted_.before(identity_of(what), said);
+}
+
+void pipeline::recognise(work& w, const verdict& v) {
+    auto words = words_of(v);
+    if (w.recognised == words) return;
+    w.recognised = std::move(words);
+    w.reference = is_clean(v) ? std::string{} : new_reference();
+    w.repeated = false;
+    if (w.what().queue_id == "-") return;
+    auto earlier = counted_.before(identity_of(w.what()), w.recognised, w.reference);
+    if (!earlier) return;
+    w.repeated = true;
+    w.reference = std::move(*earlier);
 }
 
 asio::awaitable<std::vector<smtp::reply>> pipeline::process(job j) {
@@ -89,11 +118,11 @@ asio::awaitable<void> pipeline::run(work_ptr w) {
 asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
     auto v = co_await find_verdict(w);
     w->decided = v;
+    recognise(*w, v);
     if (!w->repeated) {
         of_.counts.count(v);
         learn_campaign(*w, v);
     }
-    if ((v.kind != verdict_kind::pass || v.why != reason::none) && w->reference.empty()) w->reference = new_reference();
     co_await act_on(w, std::move(v));
 }
 
@@ -144,7 +173,7 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what, steady::time_point de
     co_return decide(std::move(found), policy);
 }
 
-// A temporary error is nobody's verdict: the next one tries anew.
+// A temporary error is nobody's verdict but theirs who wait: the next one tries anew.
 asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     const auto& what = w->what();
     if (what.queue_id == "-") co_return co_await judge(w->j.what, w->j.deadline);
@@ -152,19 +181,26 @@ asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     auto known = co_await verdicts_.ask(key, w->j.deadline);
     if (known) {
         w->repeated = true;
+        w->recognised = words_of(known->what);
         w->reference = std::move(known->reference);
         co_return std::move(known->what);
     }
     struct first {
         verdict_memory& verdicts;
         const std::string& key;
-        ~first() { verdicts.give_up(key); } // nothing, where it was told
-    } const finding_it{verdicts_, key};
+        bool told = false;
+        ~first() {
+            if (!told) verdicts.give_up(key);
+        }
+    } finding_it{verdicts_, key};
     auto v = co_await try_to_judge(w);
-    if (v.kind == verdict_kind::tempfail) co_return v;
-    if (v.kind != verdict_kind::pass || v.why != reason::none) w->reference = new_reference();
+    recognise(*w, v);
     verdict_memory::remembered now{v, w->reference};
-    verdicts_.tell(key, std::move(now));
+    if (v.kind == verdict_kind::tempfail)
+        verdicts_.tell_waiting(key, now);
+    else
+        verdicts_.tell(key, std::move(now));
+    finding_it.told = true;
     co_return v;
 }
 
@@ -223,7 +259,7 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
         co_return verdict{};
     }
     if (what.sender.by == sender_identity::proof::none) {
-        ++of_.counts.no_ticket;
+        if (is_first(what, "no ticket")) ++of_.counts.no_ticket;
         if (filter.no_ticket == config::no_ticket_policy::hold)
             co_return verdict_of(verdict_kind::hold, reason::no_ticket, observes(what));
         if (filter.no_ticket == config::no_ticket_policy::tempfail)
@@ -245,7 +281,7 @@ void pipeline::write_log(const work& w) {
     const auto& v = w.decided;
     const bool failed = !w.trouble.empty() ||
                         std::any_of(w.replies.begin(), w.replies.end(), [](const auto& r) { return r.klass() == 4; });
-    if (failed) ++of_.counts.tempfailed;
+    if (failed && is_first(what, "put off")) ++of_.counts.tempfailed;
     const bool loud = failed || (what.sender.by == sender_identity::proof::none && !w.earlier);
     const auto findings = act::describe_findings(v.findings);
     std::string found;

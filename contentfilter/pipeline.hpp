@@ -13,8 +13,9 @@
 //  was lost, goes to the other recipients only.
 //  - Observe mode: everything is decided, counted and told; the message passes as if nothing had been found, and no
 //  strike is dealt.
-//  - One verdict for one message (its queue ID and digest): its slices and repeats share it, and it counts once. The
-//  lock is asked about each time.
+//  - One verdict for one message (its queue ID and digest): its slices and repeats share it, and it counts once, a
+//  temporary failure too, however often it is found. The lock is asked about each time, before the checks and
+//  after them.
 //  - Before the queue a refusal is said to the client itself, 5xx: there is no bounce to be capped or kept back. A
 //  repeat there is a new message; what passed is remembered by the queue ID that it got behind us, for `postsuper -r`.
 //  - A message over which the daemon died max_tries times is looked at no more: after_tries, and an alarm.
@@ -26,6 +27,7 @@
 #include "contentfilter/act/reinject.hpp"
 #include "contentfilter/act/sign.hpp"
 #include "contentfilter/counters.hpp"
+#include "contentfilter/counted_once.hpp"
 #include "contentfilter/intake/message.hpp"
 #include "contentfilter/verdict.hpp"
 #include "contentfilter/verdict_memory.hpp"
@@ -121,6 +123,10 @@ private:
     [[nodiscard]] static std::string verdict_key(const message& what);
     [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
     [[nodiscard]] std::vector<bool> delivered_before(const work& w);
+    /// Says of its verdict whether it was counted for the message before, and under which reference.
+    void recognise(work& w, const verdict& v);
+    /// Of what is counted beside verdicts.
+    [[nodiscard]] bool is_first(const message& what, std::string_view said);
     boost::asio::awaitable<result<act::prepared>> prepare(work_ptr w, const verdict& v, instant now);
     boost::asio::awaitable<std::vector<smtp::reply>> send_released(job j, std::string token, bool in_time);
     [[nodiscard]] static relay::mail mail_of(const work& w, const act::next_hop& hop, smtp::envelope envelope);
@@ -136,4 +142,5 @@ private:
     verdict_memory verdicts_;
 };
 
+    counted_once counted_;
 } // namespace postsluice::contentfilter

@@ -34,7 +34,7 @@ asio::awaitable<void> pipeline::act_on(work_ptr w, verdict v) {
         co_await deliver(w, v);
         break;
     case verdict_kind::tempfail:
-        record(*w, v, v.kind, v.why);
+        if (!w->repeated) record(*w, v, v.kind, v.why);
         w->answer(act::later(w->reference));
         break;
     case verdict_kind::hold:
