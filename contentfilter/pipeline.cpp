@@ -176,7 +176,7 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what, steady::time_point de
 // A temporary error is nobody's verdict but theirs who wait: the next one tries anew.
 asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     const auto& what = w->what();
-    if (what.queue_id == "-") co_return co_await judge(w->j.what, w->j.deadline);
+    if (what.queue_id == "-") co_return co_await try_to_judge(w);
     const auto key = verdict_key(what);
     auto known = co_await verdicts_.ask(key, w->j.deadline);
     if (known) {
@@ -204,29 +204,16 @@ asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     co_return v;
 }
 
-// Between the marks lies all that looks into the message.
 asio::awaitable<verdict> pipeline::try_to_judge(work_ptr w) {
-    const auto& what = w->what();
+    const auto deaths = w->deaths();
     const auto& filter = w->settings().contentfilter;
-    const auto died = of_.tries.begin(what.queue_id, what.digest);
-    if (!died) log::error("try not marked").kv("queue_id", what.queue_id).kv("why", died.error().message());
-    if (died && *died >= filter.max_tries) {
-        log::error("the filter died over this message too often: it is looked at no more")
-            .kv("queue_id", what.queue_id)
-            .kv("account", what.sender.account)
-            .kv("tries", *died);
-        const bool hold = filter.after_tries == config::tries_policy::hold;
-        co_return verdict_of(hold ? verdict_kind::hold : verdict_kind::pass, reason::tried_too_often, false);
-    }
-    const struct unmark {
-        state::attempts& tries;
-        const message& what;
-        ~unmark() { // also where a check threw: that is no death
-            if (const auto ended = tries.end(what.queue_id, what.digest); !ended)
-                log::error("try not unmarked").kv("queue_id", what.queue_id).kv("why", ended.error().message());
-        }
-    } at_the_end{of_.tries, what};
-    co_return co_await judge(w->j.what, w->j.deadline);
+    if (!is_deadly(deaths, filter)) co_return co_await judge(w->j.what, w->j.deadline);
+    log::error("the filter died over this message too often: it is looked at no more")
+        .kv("queue_id", w->what().queue_id)
+        .kv("account", w->what().sender.account)
+        .kv("tries", deaths);
+    const bool hold = is_header_deadly(deaths, filter) || filter.after_tries == config::tries_policy::hold;
+    co_return verdict_of(hold ? verdict_kind::hold : verdict_kind::pass, reason::tried_too_often, false);
 }
 
 // Postfix keeps the IDENT of what it queues again, and nobody but Postfix can say one. The body is compared, since a
@@ -249,6 +236,7 @@ asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
 asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     const auto& what = w->what();
     const auto& filter = w->settings().contentfilter;
+    if (is_header_deadly(w->deaths(), filter)) co_return co_await judge_once(w);
     // Never only observed: a loop does not end by itself.
     if (count_passes(what.header, w->settings().hostname) > filter.max_loops)
         co_return verdict_of(verdict_kind::reject, reason::mail_loop, false);
@@ -268,6 +256,11 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     auto locked = verdict_on_lock(what, what.sender.account);
     if (locked && !locked->observed) co_return std::move(*locked);
     auto v = co_await judge_once(w);
+    // Checks take their time: meanwhile another message may have locked the account.
+    if (!locked && v.kind <= verdict_kind::tag) {
+        locked = verdict_on_lock(what, what.sender.account);
+        if (locked && !locked->observed) co_return std::move(*locked);
+    }
     if (locked && v.kind < locked->kind) { // only observed: what the checks found is told as well
         locked->findings = std::move(v.findings);
         locked->score = v.score;
@@ -292,11 +285,6 @@ void pipeline::write_log(const work& w) {
     more("account", w.earlier ? w.earlier->account : what.sender.account);
     more("queue_id", what.queue_id);
     more("next_queue_id", w.next_queue_id);
-    // Checks take their time: meanwhile another message may have locked the account.
-    if (!locked && v.kind <= verdict_kind::tag) {
-        locked = verdict_on_lock(what, what.sender.account);
-        if (locked && !locked->observed) co_return std::move(*locked);
-    }
     more("proof", w.earlier ? "passed" : to_string(what.sender.by));
     more("verdict", to_string(v.kind));
     if (w.done != "-") more("done", w.done);

@@ -18,7 +18,8 @@
 //  after them.
 //  - Before the queue a refusal is said to the client itself, 5xx: there is no bounce to be capped or kept back. A
 //  repeat there is a new message; what passed is remembered by the queue ID that it got behind us, for `postsuper -r`.
-//  - A message over which the daemon died max_tries times is looked at no more: after_tries, and an alarm.
+//  - A message over which the daemon died max_tries times is looked at no more: after_tries, and an alarm. Where it
+//  dies even so the header is not read either: quarantine, with nobody as its sender.
 // One log line a message: account, queue ID, the next hop's queue ID, verdict, why it was not signed. Runs on the
 // caller's strand; any number of messages at once. Outlives all process() calls.
 #pragma once
@@ -26,13 +27,12 @@
 #include "contentfilter/act/quarantine.hpp"
 #include "contentfilter/act/reinject.hpp"
 #include "contentfilter/act/sign.hpp"
-#include "contentfilter/counters.hpp"
 #include "contentfilter/counted_once.hpp"
-#include "contentfilter/intake/message.hpp"
+#include "contentfilter/counters.hpp"
+#include "contentfilter/intake/try_mark.hpp"
 #include "contentfilter/verdict.hpp"
 #include "contentfilter/verdict_memory.hpp"
 #include "shared/state/account_store.hpp"
-#include "shared/state/attempts.hpp"
 #include "shared/state/campaigns.hpp"
 #include "shared/state/event_log.hpp"
 #include "shared/state/passages.hpp"
@@ -63,7 +63,6 @@ public:
         state::account_store& accounts;
         state::event_log& events;
         state::passages& passed;
-        state::attempts& tries;
         act::quarantine& kept;
         run_checks checks;
         std::function<std::shared_ptr<act::next_hop>(const std::string& address)> hop; ///< empty: the default one
@@ -81,6 +80,8 @@ public:
 
     struct job {
         message_ptr what;
+        /// Until it is on its way to the next hop, or kept, or answered. Absent: nobody counts.
+        std::unique_ptr<try_mark> mark;
         smtp::protocol speaks = smtp::protocol::lmtp;
         std::chrono::steady_clock::time_point deadline;
         /// No wait for the next hop is longer; absent: as configured, for the deadline of mail from the queue.
@@ -111,22 +112,22 @@ private:
     boost::asio::awaitable<void> act_on(work_ptr w, verdict v);
     boost::asio::awaitable<void> deliver(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> keep(work_ptr w, const verdict& v, reason why);
+    boost::asio::awaitable<void> tell_of(work_ptr w, verdict v, verdict_kind done, reason why);
     boost::asio::awaitable<void> hold(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> refuse(work_ptr w, const verdict& v);
     boost::asio::awaitable<void> deal_strike(work_ptr w, const verdict& v);
     boost::asio::awaitable<bool> passed_before(work_ptr w);
-    boost::asio::awaitable<void> tell_of(work_ptr w, verdict v, verdict_kind done, reason why);
     boost::asio::awaitable<verdict> judge_once(work_ptr w);
     boost::asio::awaitable<verdict> try_to_judge(work_ptr w);
     /// Under which its verdict is remembered. Slices have other recipients each: where [[settings]] ask about these,
     /// what matched may differ, and so the verdict.
     [[nodiscard]] static std::string verdict_key(const message& what);
-    [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
-    [[nodiscard]] std::vector<bool> delivered_before(const work& w);
     /// Says of its verdict whether it was counted for the message before, and under which reference.
     void recognise(work& w, const verdict& v);
     /// Of what is counted beside verdicts.
     [[nodiscard]] bool is_first(const message& what, std::string_view said);
+    [[nodiscard]] std::optional<verdict> verdict_on_lock(const message& what, const std::string& account);
+    [[nodiscard]] std::vector<bool> delivered_before(const work& w);
     boost::asio::awaitable<result<act::prepared>> prepare(work_ptr w, const verdict& v, instant now);
     boost::asio::awaitable<std::vector<smtp::reply>> send_released(job j, std::string token, bool in_time);
     [[nodiscard]] static relay::mail mail_of(const work& w, const act::next_hop& hop, smtp::envelope envelope);
@@ -140,7 +141,7 @@ private:
 
     parts of_;
     verdict_memory verdicts_;
+    counted_once counted_;
 };
 
-    counted_once counted_;
 } // namespace postsluice::contentfilter

@@ -96,7 +96,8 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
 
 // In Postfix's own hold queue, signed and done with: what a person takes off hold there goes out. Or here.
 asio::awaitable<void> pipeline::hold(work_ptr w, const verdict& v) {
-    if (w->what().sender.profile->hold == config::hold_place::quarantine) {
+    const bool unread = is_header_deadly(w->deaths(), w->settings().contentfilter);
+    if (unread || w->what().sender.profile->hold == config::hold_place::quarantine) {
         co_await keep(w, v, v.why);
         co_return;
     }
@@ -113,7 +114,8 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
     because.reference = w->reference;
     because.held = v.kind == verdict_kind::hold;
     const auto release = w->what().sender.profile->hold_release;
-    if (because.held && release > seconds{0}) because.release_at = of_.time.now() + release;
+    const bool deadly = why == reason::tried_too_often; // what releases it might die over it as well, again and again
+    if (because.held && !deadly && release > seconds{0}) because.release_at = of_.time.now() + release;
     const auto done = because.held ? verdict_kind::hold : verdict_kind::quarantine;
     const auto executor = co_await asio::this_coro::executor;
     act::quarantine::announcement tell = [this, executor, w, v, done, why] {
@@ -136,14 +138,14 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
     w->answer(act::quarantined(w->reference));
 }
 
-asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
-    const auto& sender = w->what().sender;
 // Before anybody sees the entry: who finds it asks why, and the account's next message meets the lock.
 asio::awaitable<void> pipeline::tell_of(work_ptr w, verdict v, verdict_kind done, reason why) {
     record(*w, v, done, why);
     co_await deal_strike(w, v);
 }
 
+asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
+    const auto& sender = w->what().sender;
     if (v.observed || !v.strikes || sender.account == "-") co_return;
     const auto key = w->what().queue_id == "-" ? std::string{} : verdict_key(w->what());
     if (!key.empty() && !verdicts_.first_to_strike(key)) co_return;
@@ -310,6 +312,7 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
         w->answer(act::delivered_before());
         co_return;
     }
+    w->j.mark.reset(); // a next hop may take its time, and somebody else's death meanwhile is not this message's
     const auto hop = of_.hop(hop_for(*w, v));
     auto mail = mail_of(*w, *hop, std::move(envelope));
     mail.size = ready->content->size();

@@ -18,6 +18,8 @@ struct pipeline::work {
         , late{executor} {}
     [[nodiscard]] const message& what() const { return *j.what; }
     [[nodiscard]] const config::settings& settings() const { return *j.what->settings; }
+    /// How many processes died over it.
+    [[nodiscard]] std::uint32_t deaths() const { return j.mark ? j.mark->deaths() : 0; }
     void answer(const smtp::reply& r) { replies = act::for_all(r, j.speaks, j.what->envelope.recipients.size()); }
 
     job j;

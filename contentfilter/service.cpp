@@ -29,7 +29,7 @@ service::service(parts of)
     , hops_{std::make_shared<const act::next_hops>(of_.executor, settings())}
     , published_{of_.executor, of_.time, of_.look_up}
     , refunds_{of_.time, *settings()}
-    , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks,
+    , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.kept, of_.checks,
              [this](const std::string& address) { return hops()->of(address); }, [this] { return keys(); }, of_.counts,
              of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns}} {
     load_keys(settings());

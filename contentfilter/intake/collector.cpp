@@ -50,15 +50,26 @@ header_block collector::header_so_far() const {
 }
 
 result<std::shared_ptr<message>> collector::finish(smtp::envelope envelope) {
-    if (problem_) return *problem_;
-    auto header = parse_header(*spool_, settings_->contentfilter);
+    auto out = close(std::move(envelope));
+    if (!out) return out;
+    if (auto read = read_header(**out); !read) return read.error();
+    return out;
+}
+
+result<void> collector::read_header(message& into) {
+    auto header = parse_header(*into.content, into.settings->contentfilter);
     if (!header) return header.error();
+    into.header = std::move(*header);
+    return {};
+}
+
+result<std::shared_ptr<message>> collector::close(smtp::envelope envelope) {
+    if (problem_) return *problem_;
     auto out = std::make_shared<message>();
     out->settings = settings_;
     out->queue_id = queue_id_of(envelope);
     out->envelope = std::move(envelope);
     out->content = spool_;
-    out->header = std::move(*header);
     out->digest = hash_.hex();
     out->boundary_lines = boundary_lines_;
     return out;

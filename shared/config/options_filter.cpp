@@ -112,7 +112,8 @@ options<s> checking() {
             "How long it is remembered what left the filter, so that nothing arrives twice and requeued mail is known; "
             "longer than Postfix's maximal_queue_lifetime."),
         row<s>("max_tries", &s::max_tries, integers<std::uint32_t>(1, 100),
-               "So often may the daemon die over one message; then after_tries says what becomes of it."),
+               "So often may the daemon die over one message; then after_tries says what becomes of it. Where it dies "
+               "even so, the message goes to quarantine unread."),
         row<s>("after_tries", &s::after_tries, words(tries_policies),
                "It goes to quarantine, or passes without having been looked at; both are alarmed."),
         row<s>("bounces_per_hour", &s::bounces_per_hour, integers<std::uint32_t>(0, 1'000'000),
