@@ -216,12 +216,12 @@ asio::awaitable<verdict> pipeline::try_to_judge(work_ptr w) {
     co_return verdict_of(hold ? verdict_kind::hold : verdict_kind::pass, reason::tried_too_often, false);
 }
 
-// Postfix keeps the IDENT of what it queues again, and nobody but Postfix can say one. The body is compared, since a
-// short queue ID (enable_long_queue_ids = no) is used again.
+// Nobody but Postfix can say under which queue ID a message passed us. The body is compared, since a short queue ID
+// (enable_long_queue_ids = no) is used again.
 asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
     const auto& what = w->what();
-    if (what.sender.by != sender_identity::proof::none || what.queue_id == "-") co_return false;
-    auto earlier = of_.passed.find(what.queue_id);
+    if (what.sender.by != sender_identity::proof::none || w->j.passed_as == "-") co_return false;
+    auto earlier = of_.passed.find(w->j.passed_as);
     if (!earlier) {
         log::error("passages not read").kv("queue_id", what.queue_id).kv("why", earlier.error().message());
         co_return false;

@@ -82,6 +82,7 @@ public:
         message_ptr what;
         /// Until it is on its way to the next hop, or kept, or answered. Absent: nobody counts.
         std::unique_ptr<try_mark> mark;
+        std::string passed_as = "-"; ///< the queue ID by which it is known if it passed us before; "-": none
         smtp::protocol speaks = smtp::protocol::lmtp;
         std::chrono::steady_clock::time_point deadline;
         /// No wait for the next hop is longer; absent: as configured, for the deadline of mail from the queue.

@@ -242,8 +242,10 @@ void pipeline::learn_campaign(const work& w, const verdict& v) {
 
 void pipeline::remember(work& w, const act::prepared& ready, const std::vector<bool>& before) {
     const auto& what = w.what();
-    // Before the queue the IDENT that Postfix will know the message by is made behind us.
+    // Before the queue the IDENT that Postfix will know the message by is made behind us. By pipe it is not told us:
+    // what `postsuper -r` brings back behind us is known by the queue ID that it got there (job::passed_as).
     const auto& ident = what.in == way::before_queue ? w.next_queue_id : what.queue_id;
+    const auto behind = what.in == way::pipe ? w.next_queue_id : std::string{};
     std::vector<std::string_view> taken;
     const auto lines = lines_of(what.envelope.recipients);
     for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -253,7 +255,7 @@ void pipeline::remember(work& w, const act::prepared& ready, const std::vector<b
     const auto& account = w.earlier ? w.earlier->account : what.sender.account;
     const auto& login = w.earlier ? w.earlier->login : what.sender.who.login;
     const state::passage passage{of_.time.now(), account, login, ready.body_hash};
-    for (const auto& name : {w.release, ident}) {
+    for (const auto& name : {w.release, ident, behind}) {
         if (name.empty() || name == "-") continue;
         const auto written = of_.passed.add(name, what.digest, passage, taken);
         if (!written) log::error("passage not recorded").kv("queue_id", name).kv("why", written.error().message());

@@ -3,6 +3,7 @@
 
 #include "contentfilter/act/refuse.hpp"
 #include "contentfilter/intake/matched_settings.hpp"
+#include "contentfilter/intake/received.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/use_awaitable.hpp>
@@ -195,6 +196,13 @@ result<void> session::look_at_header(message& what, const try_mark& mark) {
     return {};
 }
 
+// Postfix keeps the IDENT of what it queues again, but does not tell it pipe(8).
+std::string session::id_of_an_earlier_pass(const message& what) const {
+    const auto owner = service_.of().mail_owner;
+    if (in_ != way::pipe || !owner) return what.queue_id;
+    return queue_id_before_requeue(what.header, *owner).value_or(what.queue_id);
+}
+
 sender_identity session::identify(const header_block& header) {
     return identify_sender(header, machine_->current(),
                            {*settings_, service_.of().tickets, service_.of().mail_owner, local_, in_});
@@ -221,6 +229,7 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
     if (is_deadly(mark->deaths(), settings_->contentfilter)) mark->remember_deaths();
     if (const auto looked = look_at_header(**what, *mark); !looked) co_return no_room(looked.error());
     pipeline::job job;
+    job.passed_as = id_of_an_earlier_pass(**what);
     job.what = std::move(*what);
     job.mark = std::move(mark);
     job.speaks = speaks_;

@@ -77,10 +77,10 @@ std::size_t count_passes(const header_block& header, std::string_view hostname) 
         }));
 }
 
-std::optional<uid_t> pickup_uid(const header_block& header) {
-    const auto* topmost = header.find("Received");
-    if (!topmost) return std::nullopt;
-    std::string_view rest = topmost->raw;
+namespace {
+
+std::optional<uid_t> uid_in(const header_field& field) {
+    std::string_view rest = field.raw;
     uid_t uid = 0;
     if (!take(rest, "Received: by ") || !take_word(rest, " (Postfix, from userid ")) return std::nullopt;
     const auto [end, problem] = std::from_chars(rest.data(), rest.data() + rest.size(), uid);
@@ -89,6 +89,38 @@ std::optional<uid_t> pickup_uid(const header_block& header) {
     if (!take(rest, ")\r\n\tid ") || !take_word(rest, "; ") || rest.find_first_of("\r\n") != std::string_view::npos)
         return std::nullopt;
     return uid;
+}
+
+// No client's word (HELO, the name in a certificate, the recipient) has a line end in it: the first line that begins
+// with "by" is smtpd's.
+std::optional<std::string> smtpd_id_in(const header_field& field) {
+    constexpr std::string_view by = "\r\n\tby ";
+    std::string_view rest = field.raw;
+    if (!take(rest, "Received: from ")) return std::nullopt;
+    const auto at = rest.find(by);
+    if (at == std::string_view::npos) return std::nullopt;
+    rest.remove_prefix(at + by.size());
+    rest = rest.substr(0, rest.find("\r\n"));
+    if (!take_word(rest, " (Postfix) with ") || !take_word(rest, " id ")) return std::nullopt;
+    if (rest.ends_with(';')) rest.remove_suffix(1);
+    const bool one_word = !rest.empty() && rest.find_first_of(" \t;()") == std::string_view::npos;
+    return one_word ? std::optional{std::string{rest}} : std::nullopt;
+}
+
+} // namespace
+
+std::optional<uid_t> pickup_uid(const header_block& header) {
+    const auto* topmost = header.find("Received");
+    return topmost ? uid_in(*topmost) : std::nullopt;
+}
+
+std::optional<std::string> queue_id_before_requeue(const header_block& header, uid_t mail_owner) {
+    bool queued_again = false;
+    for (const auto* field : header.all("Received")) {
+        if (uid_in(*field) != mail_owner) return queued_again ? smtpd_id_in(*field) : std::nullopt;
+        queued_again = true;
+    }
+    return std::nullopt;
 }
 
 } // namespace postsluice::contentfilter

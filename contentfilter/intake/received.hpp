@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Received fields (RFC 5321 section 4.4): the one we add on every pass, how often it is there already (loops), and the
-// one that Postfix's pickup(8) writes above mail that a local user handed in by sendmail(1). Pure.
+// Received fields (RFC 5321 section 4.4): the one we add on every pass, how often it is there already (loops), the one
+// that Postfix's pickup(8) writes above mail that a local user handed in by sendmail(1), and what says which queue ID a
+// message had before `postsuper -r`. Pure.
 #pragma once
 
 #include "contentfilter/intake/message.hpp"
@@ -24,5 +25,11 @@ namespace postsluice::contentfilter {
 /// N)\r\n\tid QUEUEID; DATE". A field of a sender's making stands below the one that our Postfix added last: only the
 /// topmost is looked at, whatever it is.
 [[nodiscard]] std::optional<uid_t> pickup_uid(const header_block& header);
+
+/// The queue ID that a message had before Postfix queued it again: on top stand pickup's fields of the mail owner's
+/// (`postsuper -r`, once or more often), below them the one that smtpd wrote when it took the message, above whatever a
+/// sender wrote: "from ... by HOST (Postfix) with ESMTP id QUEUEID ...". Nothing where it is not so, where pickup took
+/// the message in the first place, and where smtpd had no queue ID (smtpd_proxy_filter).
+[[nodiscard]] std::optional<std::string> queue_id_before_requeue(const header_block& header, uid_t mail_owner);
 
 } // namespace postsluice::contentfilter
