@@ -41,20 +41,27 @@ def killed(name, times=4):
     return fault
 
 
+def reentry_processes(rig):
+    """The smtpd behind the filter: pids."""
+    master = rig.box.path("queue/pid/master.pid").read_text().strip()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            if parent == master and words[0].endswith(b"smtpd") and b"postsluice-reentry" in words:
+                yield int(entry.name)
+
+
 def reentry_killed(rig, load):
     """The smtpd behind the filter dies, whatever it is doing."""
-    master = rig.box.path("queue/pid/master.pid").read_text().strip()
     struck = turns = 0
     while turns < 5 or (not struck and (load.pause(0) or rig.box.queue())):  # on a slow machine the first message comes there later
         load.pause(0.4)
         turns += 1
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
-                if parent == master and words[0].endswith(b"smtpd") and b"postsluice-reentry" in words:
-                    os.kill(int(entry.name), signal.SIGKILL)
-                    struck += 1
+        for pid in reentry_processes(rig):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                struck += 1
     return struck
 
 
@@ -187,16 +194,18 @@ def damaged(environment, how):
     return fault
 
 
-def not_ours(environment):
-    """A file of the state belongs to somebody else: the daemons say so and do not start, until it is given back."""
+def unusable(environment, owner=None, mode=0o600):
+    """A file of the state cannot be written: it belongs to somebody else, or is read-only. The daemons say so and do not start, until
+    that is put right."""
     def fault(rig, load):
         load.pause(0.5)
         file = rig.box.path("state", environment, "data.mdb")
         struck = 0
         for name in ("policyd", "contentfilter"):
             rig.box.stop_daemon(name)
-        os.chown(file, 0, 0)
-        os.chmod(file, 0o600)
+        if owner is not None:
+            os.chown(file, owner, owner)
+        os.chmod(file, mode)
         for name in ("policyd", "contentfilter"):
             with contextlib.suppress(SandboxError):
                 rig.box.start_daemon(name)

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from books import Books, Charges
+from books import Books, Charges, plus
 from ledger import Ledger, make, number_of
 from proxy import ByteProxy, HopProxy
 from sandbox import Sandbox
@@ -132,6 +132,8 @@ class Load:
         finally:
             if taken:
                 charges.add(reached, len(taken))
+            if refused:
+                charges.unheard = plus(charges.unheard, (0 if taken else 1, len(refused)))
             if reached in ("told", "late"):
                 self.rig.ledger.sent_again.update(taken)
         self.rig.ledger.accepted.update(taken)
