@@ -120,6 +120,11 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
         w->answer(stored.error().code == errc::disk_full ? act::no_room() : act::later(w->reference));
         co_return;
     }
+    if (stored->id.empty()) { // a repeat whose first copy was released
+        w->done = "delivered-before";
+        w->answer(act::delivered_before());
+        co_return;
+    }
     w->done = to_string(done);
     bool told = false; // a kill may have come between the entry and its event
     if (stored->repeated) {
@@ -131,6 +136,8 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
     // Once for all slices and tries of a message; it may be that none of them came as far before.
     if (!stored->repeated || w->what().queue_id != "-") co_await deal_strike(w, v);
     w->answer(act::quarantined(w->reference));
+    for (std::size_t i = 0; w->j.speaks == smtp::protocol::lmtp && i < w->replies.size(); ++i)
+        if (stored->delivered[i]) w->replies[i] = act::delivered_before();
 }
 
 asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {

@@ -208,6 +208,10 @@ result<void> quarantine_files::remove(const std::string& id) {
     return sync_directory();
 }
 
+bool quarantine_files::has(const std::string& id) const {
+    return ::access(message_path(id).c_str(), F_OK) == 0;
+}
+
 result<state::quarantine_entry> quarantine_files::read_envelope(const std::string& id) const {
     const auto path = envelope_path(id);
     std::ifstream in{path, std::ios::binary};

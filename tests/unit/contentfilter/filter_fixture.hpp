@@ -120,7 +120,11 @@ public:
         tickets = account::ticket_ring::open(settings->state.directory / "ticket.keys").value();
         kept =
             std::make_unique<act::quarantine>(environments->quarantine(), environments->time(), settings->quarantine);
-        run_awaitable(kept->open()).value();
+        const act::quarantine::delivered_before delivered = [this](const auto& name, const auto& digest,
+                                                                   const auto& lines) {
+            return environments->passed().delivered(name, digest, {lines.begin(), lines.end()});
+        };
+        run_awaitable(kept->open(delivered)).value();
         context = std::make_unique<asio::io_context>();
         service::parts of{*configuration,
                           context->get_executor(),
