@@ -2,6 +2,7 @@
 #include "contentfilter/session.hpp"
 
 #include "contentfilter/act/refuse.hpp"
+#include "contentfilter/intake/local_mail.hpp"
 #include "contentfilter/intake/matched_settings.hpp"
 #include "shared/log/log.hpp"
 
@@ -194,6 +195,7 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
     // Two messages may not share a verdict or a memory by an IDENT that is not of our queue.
     if (in_ == way::before_queue) (*what)->queue_id.assign(1, '-');
     (*what)->sender = identify((*what)->header);
+    name_local_mail(**what, {*settings_, service_.of().tickets, service_.of().mail_owner, local_, in_});
     match_settings(**what);
     pipeline::job job;
     job.what = std::move(*what);

@@ -20,9 +20,15 @@ namespace postsluice::contentfilter {
 /// How many Received fields `hostname` has written by make_received().
 [[nodiscard]] std::size_t count_passes(const header_block& header, std::string_view hostname);
 
-/// The uid in the topmost Received field, where that has exactly pickup's form: "by HOST (Postfix, from userid
-/// N)\r\n\tid QUEUEID; DATE". A field of a sender's making stands below the one that our Postfix added last: only the
-/// topmost is looked at, whatever it is.
-[[nodiscard]] std::optional<uid_t> pickup_uid(const header_block& header);
+struct pickup_trace {
+    uid_t uid = 0;
+    std::string queue_id;
+};
+/// What pickup wrote when it took the message from its user: "Received: by HOST (Postfix, from userid N)\r\n\tid
+/// QUEUEID; DATE", exactly. It is the topmost Received field, or stands right below those of the mail owner: pickup
+/// writes one of these each time when a message is queued again (`postsuper -r`). Where no user's stands there: the
+/// topmost of the mail owner's. What a sender made up stands below a field that our Postfix wrote when it took the
+/// message, so a field of any other form ends the search.
+[[nodiscard]] std::optional<pickup_trace> find_pickup(const header_block& header, std::optional<uid_t> mail_owner);
 
 } // namespace postsluice::contentfilter
