@@ -10,19 +10,20 @@ import re
 import signal
 import sys
 
-from faults_machine import (clock_steps, damaged, deleted_under_way, full, injected, killed, no_descriptors, no_memory, not_ours,
-                            reentry_killed, reloaded, start_together, stopped)
-from faults_net import at_command, clients_leave, hop, octets, sink, slow
+from faults_machine import (clock_steps, damaged, deleted_under_way, full, injected, killed, killed_unheard, no_descriptors, no_memory,
+                            not_ours, reentry_killed, reloaded, start_together, stopped)
+from faults_net import at_command, at_the_dots_reply, clients_leave, hop, octets, sink, slow
 from faults_pipe import client_killed, delivery_killed, filter_killed_under_clients
 from rig import WAYS, Rig
 
 MANY = 5000  # recipients
 LONG = b"250 " + b"x" * 100000 + b"\r\n"
 KEPT = ("after-queue", "after-queue-smtp")  # where Postfix keeps a connection, and begins with RSET on it
+LOCAL = {"local": True, "ways": KEPT}  # by sendmail(1); before the queue such mail comes by a listener that has no proxy
 NO_MAIL = {"at": "mail", "do": b"451 4.3.0 later\r\n"}  # after which the filter says RSET
 # name, fault, in `make check`, options. "told": some are refused for good, and their senders hear it (None: that depends on which is
 # first, the reply or the dot). "forgets": the counts are gone with the state, or with the time. "unsure": policyd may have said yes to
-# a DATA that nobody heard. "ways": the only ones by which there is such a fault.
+# a DATA that nobody heard. "ways": the only ones by which there is such a fault. "local": mail of a local user.
 MATRIX = [
     ("no fault", lambda rig, load: 1, True, {}),
     ("no fault, viruses", lambda rig, load: 1, False, {"virus": True}),
@@ -74,6 +75,8 @@ MATRIX = [
     ("to the filter: cut", octets("wire", "up", "close"), True, {}),
     ("to the filter: reset", octets("wire", "up", "reset"), False, {}),
     ("from the filter: cut", octets("wire", "down", "close", within=2048), True, {}),
+    ("from the filter: reply to the dot lost", at_the_dots_reply("close"), False, {}),
+    ("from the filter: that lost, local mail", at_the_dots_reply("close"), True, LOCAL),
     ("to the filter: cut at XFORWARD", at_command(b"XFORWARD", "close"), True, {}),
     ("filter: 451 to XFORWARD", at_command(b"XFORWARD", "answer", b"451 4.3.0 later\r\n"), False, {}),
     ("filter: 421 to XFORWARD", at_command(b"XFORWARD", "answer", b"421 4.3.2 closing\r\n"), False, {}),
@@ -90,12 +93,16 @@ MATRIX = [
     ("to the filter: an octet a second", slow("wire", "up"), False, {}),
     ("from the filter: an octet a second", slow("wire", "down"), False, {}),
     ("from the next hop: an octet a second", slow("back", "down"), False, {}),
+    ("hop: reply to the dot lost, local mail", hop("dot", ("lose",)), False, LOCAL),
     ("sink: 451 to RCPT", sink("rcpt", "451 4.3.0 later"), True, {}),
     ("sink: hangs up at the dot", sink("dot", None), False, {}),
     ("sink: reply to the dot lost", sink("dot", "lose"), False, {}),
     ("filter killed", killed("contentfilter"), True, {}),
     ("filter killed, viruses", killed("contentfilter"), True, {"virus": True}),
     ("filter killed, refusals", killed("contentfilter"), False, {"refused": True, "told": True}),
+    ("filter killed, local mail", killed("contentfilter"), False, LOCAL),
+    ("filter killed, its reply unheard", killed_unheard, False, {"messages": 1}),
+    ("filter killed, that unheard, local mail", killed_unheard, True, {"messages": 1, **LOCAL}),
     ("pipe: client killed", client_killed(signal.SIGKILL), True, {"ways": ("pipe",)}),
     ("pipe: client ended by a signal", client_killed(signal.SIGSEGV), False, {"ways": ("pipe",)}),
     ("pipe: pipe(8) killed", delivery_killed, True, {"ways": ("pipe",)}),
@@ -163,7 +170,7 @@ def expected(more, way):
 
 def run(rig, way, name, fault, messages, more):
     """One fault of the matrix; returns its row, and what is wrong with it."""
-    kind = {key: more[key] for key in ("virus", "refused", "recipients") if key in more}
+    kind = {key: more[key] for key in ("virus", "refused", "recipients", "local") if key in more}
     state = {key: more[key] for key in ("forgets", "unsure") if key in more}
     state["exact"] = way.startswith("before-queue") and name.startswith("hop: ")
     row = rig.run(name, fault, more.get("messages", messages), state=state, **kind)

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+from faults_net import at_the_dots_reply
 from sandbox import SandboxError
 from scarcity import Scarcity
 
@@ -39,6 +40,15 @@ def killed(name, times=4):
                 rig.box.start_daemon(name)
         return times
     return fault
+
+
+def killed_unheard(rig, load):
+    """The filter dies after it said that it took a message over, and before Postfix heard it. It had written down to whom the message
+    went, so its death explains no duplicate. For loads of one message: of others it might not know yet."""
+    struck = at_the_dots_reply("freeze", budget=1)(rig, load)
+    rig.box.stop_daemon("contentfilter", signal.SIGKILL)
+    rig.box.start_daemon("contentfilter")
+    return struck
 
 
 def reentry_killed(rig, load):

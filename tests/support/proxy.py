@@ -82,7 +82,8 @@ class ByteProxy(_Proxy):
     """`harm`: None, or {"way": "up" | "down", "how": "close" | "reset" | "freeze" | "split", "budget": N, "within": octets,
     "piece": octets, "pause": seconds}. A connection that is to be cut is cut after a random number of octets up to `within`.
     With "command" (one that Postfix begins to speak with after it was answered: XFORWARD, RSET) the harm comes there: the connection
-    is cut before the command, or "answer" is said in the filter's place, which never sees it."""
+    is cut before the command, or "answer" is said in the filter's place, which never sees it. With "reply" it comes before a reply of
+    the filter's that begins so."""
 
     harm = None
     turn = 0
@@ -90,7 +91,7 @@ class ByteProxy(_Proxy):
     def _take(self):
         with self._lock:
             harm = self.harm
-            if not harm or harm["budget"] <= 0 or "command" in harm:
+            if not harm or harm["budget"] <= 0 or "command" in harm or "reply" in harm:
                 return None
             harm["budget"] -= 1
             out = dict(harm)
@@ -108,6 +109,16 @@ class ByteProxy(_Proxy):
                 return None
             self.turn += 1
             if self.turn % 2:
+                return None
+            harm["budget"] -= 1
+            self.struck += 1
+            return harm
+
+    def _at_reply(self, data):
+        """The same for a reply; each one, until the budget is spent."""
+        with self._lock:
+            harm = self.harm
+            if not harm or "reply" not in harm or not data.startswith(harm["reply"]) or harm["budget"] <= 0:
                 return None
             harm["budget"] -= 1
             self.struck += 1
@@ -135,6 +146,8 @@ class ByteProxy(_Proxy):
                         return self._end(at["how"], client, server)
                     client.sendall(at["answer"])
                     data = data.split(b"\n", 1)[1]  # what was pipelined with it goes on
+                if way == "down" and (at := self._at_reply(data)):
+                    return self._end(at["how"], client, server)
                 if ours and ours["how"] == "split":
                     self._split(data, target, ours)
                     continue
