@@ -75,7 +75,7 @@ struct message {
     std::map<std::string, config::symbol_setting> at_least; ///< what single symbols come to, whatever the profile says
     std::shared_ptr<message_notes> notes = new_notes();     ///< what checks leave for the pipeline
     std::string digest;                                     ///< SHA-256 of the content, hex
-    std::string queue_id;                                   ///< XFORWARD IDENT, or "-"; before the queue always "-"
+    std::string queue_id; ///< XFORWARD IDENT, or pickup's (local_mail.hpp), or "-"; before the queue always "-"
     std::size_t boundary_lines = 0; ///< lines that may be boundaries: at least as many as parts. A diff has as many:
                                     ///< the tree counts parts itself
 };
