@@ -205,7 +205,7 @@ asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
     }
     if (!*earlier) co_return false;
     const auto body = co_await act::hash_body(w->j.what);
-    if (!body || *body != (*earlier)->body_hash) co_return false;
+    if (!body || body->hash != (*earlier)->body_hash) co_return false;
     w->earlier = std::move(*earlier);
     co_return true;
 }
