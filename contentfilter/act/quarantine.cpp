@@ -25,6 +25,7 @@ state::quarantine_entry entry_of(const message& what, quarantine::cause because,
     out.at = now;
     out.account = what.sender.account;
     out.queue_id = what.queue_id;
+    out.before_queue = what.in == way::before_queue;
     out.digest = what.digest;
     if (const auto* subject = what.header.find("Subject"))
         out.subject = printable(mime::decode_text(subject->unfolded()), longest_text);

@@ -81,6 +81,7 @@ result<message_ptr> quarantine::read(const state::quarantine_entry& entry, confi
     if (!out) return out.error();
     if ((*out)->digest != entry.digest)
         return failure{errc::corrupt, "the message is not the one that was quarantined"};
+    (*out)->in = entry.before_queue ? way::before_queue : way::after_queue;
     (*out)->sender = sender_of(*settings, entry.account);
     return message_ptr{std::move(*out)};
 }

@@ -280,6 +280,27 @@ BOOST_AUTO_TEST_CASE(a_released_message_leaves_with_its_envelope_and_is_gone) {
     BOOST_TEST(b.kept->total().octets == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_released_message_leaves_as_one_that_came_the_same_way) {
+    box b;
+    for (const bool index_lost : {false, true})
+        for (const auto& [in, out] :
+             {std::pair{way::before_queue, way::before_queue}, std::pair{way::after_queue, way::after_queue}}) {
+            BOOST_TEST_CONTEXT(static_cast<int>(in) << (index_lost ? ", without the index" : "")) {
+                const auto what = std::make_shared<message>(*b.make(text, "", {"a@example.net"}));
+                what->in = in;
+                BOOST_REQUIRE(run_awaitable(b.kept->keep(what, {reason::spam, {}, "AAAAAAAA"})).has_value());
+                if (index_lost) {
+                    b.kept.reset();
+                    run_awaitable(b.environments->quarantine().erase("AAAAAAAA")).value();
+                    b.close();
+                    b.open();
+                }
+                BOOST_REQUIRE(b.release("AAAAAAAA", {ok}).has_value());
+                BOOST_TEST((b.sent.back()->in == out));
+            }
+        }
+}
+
 BOOST_AUTO_TEST_CASE(who_was_not_delivered_to_stays_and_nobody_gets_it_twice) {
     box b;
     b.keep(text, "AAAAAAAA", "Q1", {"a@example.net", "b@example.net", "c@example.net"}).value();
