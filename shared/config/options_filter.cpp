@@ -55,7 +55,7 @@ options<s> listening() {
         row<s>("max_connections", &s::max_connections, integers<std::size_t>(1, 100'000),
                "Connections at a time; more wait to be accepted."),
         row<s>("max_message_size", &s::max_message_size, sizes(kib(64), gib(16)),
-               "A larger message is refused; not under Postfix's message_size_limit."),
+               "A larger message is refused; some KB over Postfix's message_size_limit, for what it adds."),
         row<s>("spool_directory", &s::spool_directory, paths(), "Where messages lie while they are looked at."),
         row<s>("spool_memory", &s::spool_memory, sizes({}, gib(1)), "Messages up to this size stay in memory."),
         row<s>("max_recipients", &s::max_recipients, integers<std::size_t>(100, 1'000'000),
@@ -216,6 +216,9 @@ const options<dkim_settings>& dkim_options() {
                "Signed where they are present."),
         row<d>("oversign", &d::oversign, text_lists(rules::header_name, "a list of header fields"),
                "Signed once more than they occur, so that nobody can add one."),
+        row<d>(
+            "oversign_present", &d::oversign_present, text_lists(rules::header_name, "a list of header fields"),
+            "Of `headers`, signed once more than they occur where they occur; who adds the first one breaks nothing."),
     };
     return rows;
 }

@@ -132,7 +132,7 @@ struct filter_settings {
     std::vector<ip_network> trusted; ///< remote hosts that may use TCP listeners
     std::size_t threads = 2;
     std::size_t max_connections = 200;
-    byte_count max_message_size{100U << 20U};
+    byte_count max_message_size{101U << 20U}; ///< 100 MiB from the client, and what Postfix adds
     std::filesystem::path spool_directory = "/var/lib/postsluice/spool";
     byte_count spool_memory{256U << 10U};
     std::size_t max_recipients = 10000;
@@ -197,7 +197,8 @@ struct dkim_settings {
     seconds check_interval{86400};  ///< from one question for a key's record to the next
     seconds check_retry{300};       ///< the same where the last one failed, or the record does not match
     seconds retired_for{7 * 86400}; ///< a retired key's record stays published; over Postfix's maximal_queue_lifetime
-    /// Signed where present, in this order; those of `oversign` once more than they occur.
+    /// Signed where present, in this order; those of `oversign` once more than they occur, and of these
+    /// `oversign_present` where they occur at all.
     std::vector<std::string> headers = {"From",
                                         "Sender",
                                         "Reply-To",
@@ -213,6 +214,14 @@ struct dkim_settings {
                                         "Content-Description",
                                         "In-Reply-To",
                                         "References",
+                                        "OpenPGP",
+                                        "Autocrypt",
+                                        "Resent-Date",
+                                        "Resent-From",
+                                        "Resent-Sender",
+                                        "Resent-To",
+                                        "Resent-Cc",
+                                        "Resent-Message-ID",
                                         "List-Id",
                                         "List-Help",
                                         "List-Unsubscribe",
@@ -224,6 +233,7 @@ struct dkim_settings {
     std::vector<std::string> oversign = {
         "From",       "To",       "Cc",           "Subject",      "Date",
         "Message-ID", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
+    std::vector<std::string> oversign_present = {"Sender", "In-Reply-To", "References", "OpenPGP", "Autocrypt"};
 };
 
 /// What `postsluice setup` waits for, and how long.
