@@ -190,6 +190,16 @@ class Postfix(DoctorCase):
         self.assert_finds("reentry-refuses", ["-P", "postsluice-reentry/unix/mynetworks=192.0.2.0/24"], text="127.0.0.1")
         self.assert_finds("reentry-refuses", ["-e", "inet_protocols=ipv6"], ["-P", "postsluice-reentry/unix/mynetworks=127.0.0.0/8"], text="::1")
 
+    def test_a_way_back_that_takes_less_than_what_comes(self):
+        for service in ("postsluice-reentry", "postsluice-cleanup"):
+            self.assert_finds("reentry-bounds", ["-P", f"{service}/unix/message_size_limit=104857600"], text=f"{service}/unix has message_size_limit")
+        self.assert_finds("reentry-bounds", ["-P", "postsluice-cleanup/unix/header_size_limit=1048576"], text="header_size_limit = 1048576")
+        # As it was before there was such a cleanup.
+        self.assert_finds("reentry-bounds", ["-MX", "postsluice-cleanup/unix"], ["-PX", "postsluice-reentry/unix/cleanup_service_name"],
+                          ["-PX", "postsluice-hold/unix/cleanup_service_name"], text="cleanup/unix has header_size_limit = 102400")
+        with self.broken(["-P", "postsluice-reentry/unix/message_size_limit=105000000"]) as copy:
+            self.assertEqual(self.doctor(copy)[0], {})
+
     def test_a_way_back_for_other_members_of_the_group(self):
         """main.cf names another group than postdrop here: one that has a member, so that /etc/group stays as it is."""
         groups = [g for g in grp.getgrall() if any(pwd.getpwnam(m).pw_uid not in (0, self.box.uid) for m in g.gr_mem if m in {p.pw_name for p in pwd.getpwall()})]
