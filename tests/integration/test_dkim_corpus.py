@@ -81,7 +81,7 @@ OVERRIDES = """
 [profile.default]
 limits = ["1000 recipients per minute"]
 valid_recipients = "ignore"
-symbols = { GTUBE = { action = "tag" } }
+symbols = { GTUBE = { score = 1, action = "tag" } }
 subject_prefix = "[spam] "
 remove_headers = ["Reply-To"]
 """
@@ -129,7 +129,8 @@ class Corpus:
                 said = {name: [] for name in files}
                 for line in run.stdout.splitlines():
                     file, _, rest = line.partition(": ")
-                    said[pathlib.Path(file).name].append(rest)
+                    if file.startswith(directory):  # what it quotes from a message may have lines of its own
+                        said[pathlib.Path(file).name].append(rest)
                 for name, lines in said.items():
                     passed = sorted(line.split(" s=")[1].split()[0] for line in lines if line.startswith("pass ") and "d=example.org" in line)
                     yield tool, name, passed, lines + [run.stderr]
