@@ -166,7 +166,8 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                                   &environments->time(),
                                   &environments->sent_campaigns(),
                                   &bad,
-                                  &environments->limit_overrides()};
+                                  &environments->limit_overrides(),
+                                  &environments->judged()};
     runner checks{filter.threads, load_resources(*settings, maps, accounts, &environments->learned())};
     bayes::trainer trainer{environments->learned()};
     counters counts;
@@ -198,7 +199,8 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                  &trainer,
                  &environments->sent_campaigns(),
                  &environments->bad_fingerprints(),
-                 &bad}};
+                 &bad,
+                 &environments->judged()}};
     if (!all.of().mail_owner)
         log::warning("no such user: only root may send to us").kv("contentfilter.mail_owner", filter.mail_owner);
     const auto connections = std::make_shared<server>(context.get_executor(), all);

@@ -147,7 +147,11 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what, steady::time_point de
 // A temporary error is nobody's verdict: the next one tries anew.
 asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     const auto& what = w->what();
-    if (what.queue_id == "-") co_return co_await judge(w->j.what, w->j.deadline);
+    if (what.queue_id == "-") {
+        auto v = co_await judge(w->j.what, w->j.deadline);
+        learn_verdict(what, v);
+        co_return v;
+    }
     const auto key = verdict_key(what);
     auto known = co_await verdicts_.ask(key, w->j.deadline);
     if (known) {
@@ -162,6 +166,7 @@ asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     } const finding_it{verdicts_, key};
     auto v = co_await try_to_judge(w);
     if (v.kind == verdict_kind::tempfail) co_return v;
+    learn_verdict(what, v);
     if (v.kind != verdict_kind::pass || v.why != reason::none) w->reference = new_reference();
     verdict_memory::remembered now{v, w->reference};
     verdicts_.tell(key, std::move(now));

@@ -35,6 +35,7 @@
 #include "shared/state/event_log.hpp"
 #include "shared/state/passages.hpp"
 #include "shared/state/recipient_memory.hpp"
+#include "shared/state/verdict_history.hpp"
 
 #include <functional>
 
@@ -73,6 +74,7 @@ public:
         const act::pseudonyms* pseudonyms = nullptr;   ///< for contentfilter.identity_header
         state::recipient_memory* recipients = nullptr; ///< learns whom accounts write to
         state::campaigns* campaigns = nullptr;         ///< and what they send
+        state::verdict_history* verdicts = nullptr;    ///< and how it was judged
     };
     explicit pipeline(parts of)
         : of_{std::move(of)} {}
@@ -127,6 +129,7 @@ private:
     void tag_sender(const work& w, smtp::envelope& out, instant now);
     void learn_recipients(const work& w, const std::vector<bool>& before);
     void learn_campaign(const work& w, const verdict& v);
+    void learn_verdict(const message& what, const verdict& v);
     void remember(work& w, const act::prepared& ready, const std::vector<bool>& before);
     void record(work& w, const verdict& v, verdict_kind done, reason why);
     void write_log(const work& w);

@@ -229,6 +229,17 @@ void pipeline::learn_campaign(const work& w, const verdict& v) {
     if (!learned) log::error("fingerprints not learned").kv("why", learned.error().message());
 }
 
+/// Once a message: of its slices and repeats the first one is judged.
+void pipeline::learn_verdict(const message& what, const verdict& v) {
+    const auto& bounds = what.settings->content;
+    if (of_.verdicts == nullptr || what.sender.account == "-" || v.kind == verdict_kind::tempfail ||
+        bounds.recent_verdicts == 0 || bounds.strike_memory.count() == 0)
+        return;
+    const auto learned = of_.verdicts->learn(what.sender.account, is_bad_by_itself(v, *what.sender.profile),
+                                             of_.time.now(), {bounds.recent_verdicts, bounds.strike_memory});
+    if (!learned) log::error("verdict not learned").kv("why", learned.error().message());
+}
+
 void pipeline::remember(work& w, const act::prepared& ready, const std::vector<bool>& before) {
     const auto& what = w.what();
     // Before the queue the IDENT that Postfix will know the message by is made behind us.

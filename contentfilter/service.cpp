@@ -31,7 +31,7 @@ service::service(parts of)
     , refunds_{of_.time, *settings()}
     , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks,
              [this](const std::string& address) { return hops()->of(address); }, [this] { return keys(); }, of_.counts,
-             of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns}} {
+             of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns, of_.verdicts}} {
     load_keys(settings());
 }
 

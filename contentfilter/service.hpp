@@ -54,6 +54,7 @@ public:
         state::campaigns* campaigns = nullptr;
         state::known_fingerprints* bad_fingerprints = nullptr;
         known_book* bad = nullptr; ///< the same in memory
+        state::verdict_history* verdicts = nullptr;
     };
     /// Loads the keys, and reports those that cannot be. Throws std::runtime_error where next_hop cannot be read.
     explicit service(parts of);

@@ -65,6 +65,7 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
         self->attempts_ = std::make_unique<attempts>(options.directory / "tries", self->secret_, self->clock_);
         self->recipients_ = std::make_unique<recipient_memory>(self->hot(), self->secret_);
+        self->judged_ = std::make_unique<verdict_history>(self->hot(), self->secret_);
         self->learned_ = std::make_unique<token_statistics>(self->hot(), self->secret_, self->clock_);
         self->campaigns_ = std::make_unique<campaigns>(self->hot(), self->secret_);
         self->known_fingerprints_ = std::make_unique<known_fingerprints>(*self->state_, *self->writer_);
@@ -91,6 +92,11 @@ attempts& environments::tries() {
 recipient_memory& environments::recipients() {
     require(recipients_ != nullptr, "the filter environment is contentfilter's");
     return *recipients_;
+}
+
+verdict_history& environments::judged() {
+    require(judged_ != nullptr, "the filter environment is contentfilter's");
+    return *judged_;
 }
 
 token_statistics& environments::learned() {

@@ -22,6 +22,7 @@
 #include "shared/state/recipient_memory.hpp"
 #include "shared/state/token_statistics.hpp"
 #include "shared/state/trend_store.hpp"
+#include "shared/state/verdict_history.hpp"
 
 namespace postsluice::state {
 
@@ -59,6 +60,7 @@ public:
     [[nodiscard]] passages& passed();
     [[nodiscard]] attempts& tries();
     [[nodiscard]] recipient_memory& recipients();
+    [[nodiscard]] verdict_history& judged();
     [[nodiscard]] token_statistics& learned();
     [[nodiscard]] campaigns& sent_campaigns();
     [[nodiscard]] known_fingerprints& bad_fingerprints();
@@ -85,6 +87,7 @@ private:
     std::unique_ptr<passages> passages_;
     std::unique_ptr<attempts> attempts_;
     std::unique_ptr<recipient_memory> recipients_;
+    std::unique_ptr<verdict_history> judged_;
     std::unique_ptr<token_statistics> learned_;
     std::unique_ptr<campaigns> campaigns_;
     std::unique_ptr<known_fingerprints> known_fingerprints_;

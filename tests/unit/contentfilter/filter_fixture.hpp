@@ -144,6 +144,7 @@ public:
                           look_up};
         of.bad_fingerprints = &environments->bad_fingerprints();
         of.bad = &bad;
+        of.verdicts = &environments->judged();
         all = std::make_unique<service>(std::move(of));
         listener = std::make_shared<server>(context->get_executor(), *all);
         listener->listen(net::open_listener(net::endpoint::parse("unix:" + socket().string()).value(), 0666).value(),
