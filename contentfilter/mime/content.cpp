@@ -50,16 +50,22 @@ bool hides_host(std::string_view text) {
 struct octets {
     std::string owned;
     std::string_view all;
-    bool borrowed = false; ///< `all` lies in the spool, which outlives the model
+    bool borrowed = false; ///< `all` lies in the spool or in the tree, which outlive the model
     bool cut = false;
 };
 
+/// The content where it lies in memory as it is: in the spool, or decoded.
+std::optional<std::string_view> in_memory(const part& of) {
+    if (of.fields.encoding != transfer_encoding::identity) return kept_octets(of);
+    const auto memory = of.source->memory();
+    if (memory.size() < of.end) return std::nullopt;
+    return memory.substr(static_cast<std::size_t>(of.begin), static_cast<std::size_t>(of.end - of.begin));
+}
+
 octets read_part(const part& of, std::uint64_t most) {
     octets out;
-    const auto memory = of.source->memory();
-    if (of.fields.encoding == transfer_encoding::identity && memory.size() >= of.end) {
-        const auto whole =
-            memory.substr(static_cast<std::size_t>(of.begin), static_cast<std::size_t>(of.end - of.begin));
+    if (const auto there = in_memory(of)) {
+        const auto& whole = *there;
         out.all = whole.substr(0, static_cast<std::size_t>(most));
         out.cut = out.all.size() < whole.size();
         out.borrowed = true;

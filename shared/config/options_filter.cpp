@@ -58,6 +58,9 @@ options<s> listening() {
                "A larger message is refused; not under Postfix's message_size_limit."),
         row<s>("spool_directory", &s::spool_directory, paths(), "Where messages lie while they are looked at."),
         row<s>("spool_memory", &s::spool_memory, sizes({}, gib(1)), "Messages up to this size stay in memory."),
+        row<s>("decoded_memory", &s::decoded_memory, sizes({}, gib(1)),
+               "What the parts of one message hold, with their transfer encoding undone, is kept in memory up to this "
+               "while its checks run; what is beyond it each check decodes for itself."),
         row<s>("max_recipients", &s::max_recipients, integers<std::size_t>(100, 1'000'000),
                "Recipients of one message; more are deferred."),
         row<s>("max_loops", &s::max_loops, integers<std::size_t>(1, 100),

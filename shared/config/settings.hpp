@@ -135,6 +135,7 @@ struct filter_settings {
     byte_count max_message_size{100U << 20U};
     std::filesystem::path spool_directory = "/var/lib/postsluice/spool";
     byte_count spool_memory{256U << 10U};
+    byte_count decoded_memory{1U << 20U}; ///< of one message's parts, while its checks run
     std::size_t max_recipients = 10000;
     byte_count max_header{byte_count{1U << 20U}};
     std::size_t max_header_count = 2000;
