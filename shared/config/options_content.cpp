@@ -27,8 +27,9 @@ options<s> bounds() {
                "without its layout."),
         row<s>("max_anchors", &s::max_anchors, integers<std::size_t>(10, 1'000'000),
                "Links with a text of their own that are looked at; a message with more has a finding."),
-        row<s>("max_urls", &s::max_urls, integers<std::size_t>(10, 1'000'000),
-               "Distinct URLs that are looked at; a message with more has a finding."),
+        row<s>(
+            "max_urls", &s::max_urls, integers<std::size_t>(10, 1'000'000),
+            "Distinct URLs that are looked at, with a scheme and as many without; a message with more has a finding."),
     };
 }
 
