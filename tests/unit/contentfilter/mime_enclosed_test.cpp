@@ -266,8 +266,8 @@ BOOST_AUTO_TEST_CASE(the_texts_in_a_winmail_dat_are_parts_of_the_letter) {
             out += (out.empty() ? "" : "|") + std::string{body.text()} + (body.in_letter() ? "" : " (no letter)");
         return out;
     };
-    BOOST_TEST(texts_of(message) == "narrow text|wide text|shown");
-    BOOST_TEST(texts_of(tnef(forwarded(message))) == "narrow text|wide text|shown");
+    BOOST_TEST(texts_of(message) == "narrow text|wide text|shown\n");
+    BOOST_TEST(texts_of(tnef(forwarded(message))) == "narrow text|wide text|shown\n");
     // Lies about size and count.
     BOOST_TEST(texts_of(le32(0x223E9F78) + le16(1) +
                         attribute(0x00069003, le32(0x1000001E) + le32(1) + le32(0xffffffff) + "cut") +
