@@ -222,7 +222,8 @@ FUZZ_TARGETS := $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.cp
 FUZZERS      := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz-%)
 FUZZ_SECONDS ?= 60
 FUZZED_FILTER_OBJS := $(call obj,$(call src,contentfilter/mime) contentfilter/intake/message.cpp contentfilter/intake/spool.cpp \
-    $(wildcard contentfilter/checks/*_protocol.cpp) contentfilter/checks/foreign_symbols.cpp) \
+    $(wildcard contentfilter/checks/*_protocol.cpp) contentfilter/checks/foreign_symbols.cpp \
+    contentfilter/feedback/bounce_report.cpp) \
     $(WORKER_OBJS)
 $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/tests/fuzz/main.o) \
     $(BUILD)/policyd/protocol.o $(BUILD)/policyd/request.o $(FUZZED_FILTER_OBJS) $(BUILD)/libpostsluice.a

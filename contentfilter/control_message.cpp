@@ -83,7 +83,9 @@ answer test(service* s, control::request_context, arguments given) {
 
     const auto now = s->of().time.now();
     const auto fields = act::render_header(*what, act::normalise(*what, "", now));
-    auto plan = act::plan_signing(*what, fields, *s->keys(), now);
+    const auto body = co_await act::hash_body(what);
+    if (!body) co_return body.error();
+    auto plan = act::plan_signing(*what, fields, *body, *s->keys(), now);
     if (plan) *plan = co_await s->published().admit(what->settings, std::move(*plan));
     json keys = json::array();
     if (plan)

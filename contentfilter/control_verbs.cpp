@@ -27,8 +27,14 @@ json program() {
 }
 
 json messages(const counters& of) {
-    return {{"total", of.messages.load()},  {"octets", of.octets.load()},       {"in_progress", of.in_progress.load()},
-            {"aborted", of.aborted.load()}, {"no_ticket", of.no_ticket.load()}, {"tempfailed", of.tempfailed.load()}};
+    return {{"total", of.messages.load()},
+            {"octets", of.octets.load()},
+            {"in_progress", of.in_progress.load()},
+            {"aborted", of.aborted.load()},
+            {"no_ticket", of.no_ticket.load()},
+            {"tempfailed", of.tempfailed.load()},
+            {"bounce_notices", of.bounce_notices.load()},
+            {"bounced", of.bounced.load()}};
 }
 
 json next_hop(const act::next_hop& of) {

@@ -76,6 +76,7 @@ std::vector<bound_listener> bind_listeners(const config::filter_settings& settin
     };
     add(settings.listen_before_queue, smtp::protocol::smtp, way::before_queue, "contentfilter.listen_before_queue");
     add(settings.listen_pipe, smtp::protocol::lmtp, way::pipe, "contentfilter.listen_pipe");
+    add(settings.listen_bounces, smtp::protocol::lmtp, way::bounces, "contentfilter.listen_bounces");
     return out;
 }
 
@@ -166,7 +167,8 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                                   &environments->time(),
                                   &environments->sent_campaigns(),
                                   &bad,
-                                  &environments->limit_overrides()};
+                                  &environments->limit_overrides(),
+                                  &environments->judged()};
     runner checks{filter.threads, load_resources(*settings, maps, accounts, &environments->learned())};
     bayes::trainer trainer{environments->learned()};
     counters counts;
@@ -198,7 +200,9 @@ int run(const daemon::start& how, const config::settings_ptr& settings) {
                  &trainer,
                  &environments->sent_campaigns(),
                  &environments->bad_fingerprints(),
-                 &bad}};
+                 &bad,
+                 &environments->handed_over(),
+                 &environments->judged()}};
     if (!all.of().mail_owner)
         log::warning("no such user: only root may send to us").kv("contentfilter.mail_owner", filter.mail_owner);
     const auto connections = std::make_shared<server>(context.get_executor(), all);

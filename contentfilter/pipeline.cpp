@@ -4,6 +4,7 @@
 
 #include "contentfilter/act/strike.hpp"
 #include "contentfilter/intake/received.hpp"
+#include "contentfilter/misplacement.hpp"
 #include "shared/account/locks.hpp"
 #include "shared/core/random.hpp"
 #include "shared/core/text.hpp"
@@ -42,6 +43,18 @@ verdict_kind kind_of(config::filter_error_policy on_error) {
     return on_error == config::filter_error_policy::hold ? verdict_kind::hold : verdict_kind::tempfail;
 }
 
+std::string identity_of(const message& what) {
+    return what.queue_id + " " + what.digest;
+}
+
+bool is_clean(const verdict& v) {
+    return v.kind == verdict_kind::pass && v.why == reason::none;
+}
+
+std::string words_of(const verdict& v) {
+    return std::string{to_string(v.kind)} + " " + std::string{to_string(v.why)} + (v.observed ? " observed" : "");
+}
+
 /// With a blank before each.
 std::string names_of(const std::vector<matched_settings>& all) {
     std::string out;
@@ -53,7 +66,24 @@ std::string names_of(const std::vector<matched_settings>& all) {
 } // namespace
 
 std::string pipeline::verdict_key(const message& what) {
-    return what.queue_id + " " + what.digest + names_of(what.matched);
+    return identity_of(what) + names_of(what.matched);
+}
+
+bool pipeline::is_first(const message& what, std::string_view said) {
+    return what.queue_id == "-" || !counted_.before(identity_of(what), said);
+}
+
+void pipeline::recognise(work& w, const verdict& v) {
+    auto words = words_of(v);
+    if (w.recognised == words) return;
+    w.recognised = std::move(words);
+    w.reference = is_clean(v) ? std::string{} : new_reference();
+    w.repeated = false;
+    if (w.what().queue_id == "-") return;
+    auto earlier = counted_.before(identity_of(w.what()), w.recognised, w.reference);
+    if (!earlier) return;
+    w.repeated = true;
+    w.reference = std::move(*earlier);
 }
 
 asio::awaitable<std::vector<smtp::reply>> pipeline::process(job j) {
@@ -89,11 +119,12 @@ asio::awaitable<void> pipeline::run(work_ptr w) {
 asio::awaitable<void> pipeline::decide_and_act(work_ptr w) {
     auto v = co_await find_verdict(w);
     w->decided = v;
+    recognise(*w, v);
     if (!w->repeated) {
         of_.counts.count(v);
+        if (!w->earlier) count_if_unasked(w->what(), of_.counts);
         learn_campaign(*w, v);
     }
-    if ((v.kind != verdict_kind::pass || v.why != reason::none) && w->reference.empty()) w->reference = new_reference();
     co_await act_on(w, std::move(v));
 }
 
@@ -144,68 +175,67 @@ asio::awaitable<verdict> pipeline::judge(message_ptr what, steady::time_point de
     co_return decide(std::move(found), policy);
 }
 
-// A temporary error is nobody's verdict: the next one tries anew.
+// A temporary error is nobody's verdict but theirs who wait: the next one tries anew.
 asio::awaitable<verdict> pipeline::judge_once(work_ptr w) {
     const auto& what = w->what();
-    if (what.queue_id == "-") co_return co_await judge(w->j.what, w->j.deadline);
+    if (what.queue_id == "-") {
+        auto v = co_await try_to_judge(w);
+        learn_verdict(what, v);
+        co_return v;
+    }
     const auto key = verdict_key(what);
     auto known = co_await verdicts_.ask(key, w->j.deadline);
     if (known) {
         w->repeated = true;
+        w->recognised = words_of(known->what);
         w->reference = std::move(known->reference);
         co_return std::move(known->what);
     }
     struct first {
         verdict_memory& verdicts;
         const std::string& key;
-        ~first() { verdicts.give_up(key); } // nothing, where it was told
-    } const finding_it{verdicts_, key};
+        bool told = false;
+        ~first() {
+            if (!told) verdicts.give_up(key);
+        }
+    } finding_it{verdicts_, key};
     auto v = co_await try_to_judge(w);
-    if (v.kind == verdict_kind::tempfail) co_return v;
-    if (v.kind != verdict_kind::pass || v.why != reason::none) w->reference = new_reference();
+    recognise(*w, v);
+    if (!w->repeated) learn_verdict(what, v);
     verdict_memory::remembered now{v, w->reference};
-    verdicts_.tell(key, std::move(now));
+    if (v.kind == verdict_kind::tempfail)
+        verdicts_.tell_waiting(key, now);
+    else
+        verdicts_.tell(key, std::move(now));
+    finding_it.told = true;
     co_return v;
 }
 
-// Between the marks lies all that looks into the message.
 asio::awaitable<verdict> pipeline::try_to_judge(work_ptr w) {
-    const auto& what = w->what();
+    const auto deaths = w->deaths();
     const auto& filter = w->settings().contentfilter;
-    const auto died = of_.tries.begin(what.queue_id, what.digest);
-    if (!died) log::error("try not marked").kv("queue_id", what.queue_id).kv("why", died.error().message());
-    if (died && *died >= filter.max_tries) {
-        log::error("the filter died over this message too often: it is looked at no more")
-            .kv("queue_id", what.queue_id)
-            .kv("account", what.sender.account)
-            .kv("tries", *died);
-        const bool hold = filter.after_tries == config::tries_policy::hold;
-        co_return verdict_of(hold ? verdict_kind::hold : verdict_kind::pass, reason::tried_too_often, false);
-    }
-    const struct unmark {
-        state::attempts& tries;
-        const message& what;
-        ~unmark() { // also where a check threw: that is no death
-            if (const auto ended = tries.end(what.queue_id, what.digest); !ended)
-                log::error("try not unmarked").kv("queue_id", what.queue_id).kv("why", ended.error().message());
-        }
-    } at_the_end{of_.tries, what};
-    co_return co_await judge(w->j.what, w->j.deadline);
+    if (!is_deadly(deaths, filter)) co_return co_await judge(w->j.what, w->j.deadline);
+    log::error("the filter died over this message too often: it is looked at no more")
+        .kv("queue_id", w->what().queue_id)
+        .kv("account", w->what().sender.account)
+        .kv("tries", deaths);
+    const bool hold = is_header_deadly(deaths, filter) || filter.after_tries == config::tries_policy::hold;
+    co_return verdict_of(hold ? verdict_kind::hold : verdict_kind::pass, reason::tried_too_often, false);
 }
 
-// Postfix keeps the IDENT of what it queues again, and nobody but Postfix can say one. The body is compared, since a
-// short queue ID (enable_long_queue_ids = no) is used again.
+// Nobody but Postfix can say under which queue ID a message passed us. The body is compared, since a short queue ID
+// (enable_long_queue_ids = no) is used again.
 asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
     const auto& what = w->what();
-    if (what.sender.by != sender_identity::proof::none || what.queue_id == "-") co_return false;
-    auto earlier = of_.passed.find(what.queue_id);
+    if (what.sender.by != sender_identity::proof::none || w->j.passed_as == "-") co_return false;
+    auto earlier = of_.passed.find(w->j.passed_as);
     if (!earlier) {
         log::error("passages not read").kv("queue_id", what.queue_id).kv("why", earlier.error().message());
         co_return false;
     }
     if (!*earlier) co_return false;
     const auto body = co_await act::hash_body(w->j.what);
-    if (!body || *body != (*earlier)->body_hash) co_return false;
+    if (!body || body->hash != (*earlier)->body_hash) co_return false;
     w->earlier = std::move(*earlier);
     co_return true;
 }
@@ -213,6 +243,7 @@ asio::awaitable<bool> pipeline::passed_before(work_ptr w) {
 asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     const auto& what = w->what();
     const auto& filter = w->settings().contentfilter;
+    if (is_header_deadly(w->deaths(), filter)) co_return co_await judge_once(w);
     // Never only observed: a loop does not end by itself.
     if (count_passes(what.header, w->settings().hostname) > filter.max_loops)
         co_return verdict_of(verdict_kind::reject, reason::mail_loop, false);
@@ -223,7 +254,7 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
         co_return verdict{};
     }
     if (what.sender.by == sender_identity::proof::none) {
-        ++of_.counts.no_ticket;
+        if (is_first(what, "no ticket")) ++of_.counts.no_ticket;
         if (filter.no_ticket == config::no_ticket_policy::hold)
             co_return verdict_of(verdict_kind::hold, reason::no_ticket, observes(what));
         if (filter.no_ticket == config::no_ticket_policy::tempfail)
@@ -232,6 +263,11 @@ asio::awaitable<verdict> pipeline::find_verdict(work_ptr w) {
     auto locked = verdict_on_lock(what, what.sender.account);
     if (locked && !locked->observed) co_return std::move(*locked);
     auto v = co_await judge_once(w);
+    // Checks take their time: meanwhile another message may have locked the account.
+    if (!locked && v.kind <= verdict_kind::tag) {
+        locked = verdict_on_lock(what, what.sender.account);
+        if (locked && !locked->observed) co_return std::move(*locked);
+    }
     if (locked && v.kind < locked->kind) { // only observed: what the checks found is told as well
         locked->findings = std::move(v.findings);
         locked->score = v.score;
@@ -245,7 +281,7 @@ void pipeline::write_log(const work& w) {
     const auto& v = w.decided;
     const bool failed = !w.trouble.empty() ||
                         std::any_of(w.replies.begin(), w.replies.end(), [](const auto& r) { return r.klass() == 4; });
-    if (failed) ++of_.counts.tempfailed;
+    if (failed && is_first(what, "put off")) ++of_.counts.tempfailed;
     const bool loud = failed || (what.sender.by == sender_identity::proof::none && !w.earlier);
     const auto findings = act::describe_findings(v.findings);
     std::string found;

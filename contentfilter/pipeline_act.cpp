@@ -10,6 +10,7 @@
 #include "shared/core/random.hpp"
 #include "shared/log/log.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -33,7 +34,7 @@ asio::awaitable<void> pipeline::act_on(work_ptr w, verdict v) {
         co_await deliver(w, v);
         break;
     case verdict_kind::tempfail:
-        record(*w, v, v.kind, v.why);
+        if (!w->repeated) record(*w, v, v.kind, v.why);
         w->answer(act::later(w->reference));
         break;
     case verdict_kind::hold:
@@ -95,7 +96,8 @@ asio::awaitable<void> pipeline::refuse(work_ptr w, const verdict& v) {
 
 // In Postfix's own hold queue, signed and done with: what a person takes off hold there goes out. Or here.
 asio::awaitable<void> pipeline::hold(work_ptr w, const verdict& v) {
-    if (w->what().sender.profile->hold == config::hold_place::quarantine) {
+    const bool unread = is_header_deadly(w->deaths(), w->settings().contentfilter);
+    if (unread || w->what().sender.profile->hold == config::hold_place::quarantine) {
         co_await keep(w, v, v.why);
         co_return;
     }
@@ -112,25 +114,41 @@ asio::awaitable<void> pipeline::keep(work_ptr w, const verdict& v, reason why) {
     because.reference = w->reference;
     because.held = v.kind == verdict_kind::hold;
     const auto release = w->what().sender.profile->hold_release;
-    if (because.held && release > seconds{0}) because.release_at = of_.time.now() + release;
+    const bool deadly = why == reason::tried_too_often; // what releases it might die over it as well, again and again
+    if (because.held && !deadly && release > seconds{0}) because.release_at = of_.time.now() + release;
     const auto done = because.held ? verdict_kind::hold : verdict_kind::quarantine;
-    const auto stored = co_await of_.kept.keep(w->j.what, std::move(because));
+    const auto executor = co_await asio::this_coro::executor;
+    act::quarantine::announcement tell = [this, executor, w, v, done, why] {
+        return asio::co_spawn(executor, tell_of(w, v, done, why), asio::use_awaitable);
+    };
+    const auto stored = co_await of_.kept.keep(w->j.what, std::move(because), std::move(tell));
     if (!stored) {
         w->trouble = "quarantine: " + stored.error().message();
         w->answer(stored.error().code == errc::disk_full ? act::no_room() : act::later(w->reference));
         co_return;
     }
+    if (stored->id.empty()) { // a repeat whose first copy was released
+        w->done = "delivered-before";
+        w->answer(act::delivered_before());
+        co_return;
+    }
     w->done = to_string(done);
-    bool told = false; // a kill may have come between the entry and its event
-    if (stored->repeated) {
+    if (stored->repeated) { // a kill may have come between the message and what is told of it
         w->reference = stored->id;
         const auto known = of_.events.find(stored->id);
-        told = !known || known->has_value();
+        if (known && !known->has_value()) record(*w, v, done, why);
+        // Once for all slices and tries of a message; it may be that none of them came as far before.
+        if (w->what().queue_id != "-") co_await deal_strike(w, v);
     }
-    if (!told) record(*w, v, done, why);
-    // Once for all slices and tries of a message; it may be that none of them came as far before.
-    if (!stored->repeated || w->what().queue_id != "-") co_await deal_strike(w, v);
     w->answer(act::quarantined(w->reference));
+    for (std::size_t i = 0; w->j.speaks == smtp::protocol::lmtp && i < w->replies.size(); ++i)
+        if (stored->delivered[i]) w->replies[i] = act::delivered_before();
+}
+
+// Before anybody sees the entry: who finds it asks why, and the account's next message meets the lock.
+asio::awaitable<void> pipeline::tell_of(work_ptr w, verdict v, verdict_kind done, reason why) {
+    record(*w, v, done, why);
+    co_await deal_strike(w, v);
 }
 
 asio::awaitable<void> pipeline::deal_strike(work_ptr w, const verdict& v) {
@@ -229,10 +247,35 @@ void pipeline::learn_campaign(const work& w, const verdict& v) {
     if (!learned) log::error("fingerprints not learned").kv("why", learned.error().message());
 }
 
+/// For the bounces of it, which name nothing but the queue ID.
+void pipeline::remember_handover(const work& w, const std::string& account, const std::string& login) {
+    const auto& what = w.what();
+    const bool wanted = of_.handed_over != nullptr && !w.settings().contentfilter.listen_bounces.empty();
+    if (!wanted || account == "-" || w.next_queue_id.empty()) return;
+    const auto client = what.sender.ticket ? what.sender.ticket->client : std::string{};
+    const auto written = of_.handed_over->add(
+        w.next_queue_id, {of_.time.now(), account, login, client, what.envelope.sender.address.to_smtp()});
+    if (!written)
+        log::error("handover not recorded").kv("queue_id", w.next_queue_id).kv("why", written.error().message());
+}
+
+/// Once a message: of its slices and repeats the first one is judged.
+void pipeline::learn_verdict(const message& what, const verdict& v) {
+    const auto& bounds = what.settings->content;
+    if (of_.verdicts == nullptr || what.sender.account == "-" || v.kind == verdict_kind::tempfail ||
+        bounds.recent_verdicts == 0 || bounds.strike_memory.count() == 0)
+        return;
+    const auto learned = of_.verdicts->learn(what.sender.account, is_bad_by_itself(v, *what.sender.profile),
+                                             of_.time.now(), {bounds.recent_verdicts, bounds.strike_memory});
+    if (!learned) log::error("verdict not learned").kv("why", learned.error().message());
+}
+
 void pipeline::remember(work& w, const act::prepared& ready, const std::vector<bool>& before) {
     const auto& what = w.what();
-    // Before the queue the IDENT that Postfix will know the message by is made behind us.
+    // Before the queue the IDENT that Postfix will know the message by is made behind us. By pipe it is not told us:
+    // what `postsuper -r` brings back behind us is known by the queue ID that it got there (job::passed_as).
     const auto& ident = what.in == way::before_queue ? w.next_queue_id : what.queue_id;
+    const auto behind = what.in == way::pipe ? w.next_queue_id : std::string{};
     std::vector<std::string_view> taken;
     const auto lines = lines_of(what.envelope.recipients);
     for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -242,7 +285,8 @@ void pipeline::remember(work& w, const act::prepared& ready, const std::vector<b
     const auto& account = w.earlier ? w.earlier->account : what.sender.account;
     const auto& login = w.earlier ? w.earlier->login : what.sender.who.login;
     const state::passage passage{of_.time.now(), account, login, ready.body_hash};
-    for (const auto& name : {w.release, ident}) {
+    remember_handover(w, account, login);
+    for (const auto& name : {w.release, ident, behind}) {
         if (name.empty() || name == "-") continue;
         const auto written = of_.passed.add(name, what.digest, passage, taken);
         if (!written) log::error("passage not recorded").kv("queue_id", name).kv("why", written.error().message());
@@ -301,6 +345,7 @@ asio::awaitable<void> pipeline::deliver(work_ptr w, const verdict& v) {
         w->answer(act::delivered_before());
         co_return;
     }
+    w->j.mark.reset(); // a next hop may take its time, and somebody else's death meanwhile is not this message's
     const auto hop = of_.hop(hop_for(*w, v));
     auto mail = mail_of(*w, *hop, std::move(envelope));
     mail.size = ready->content->size();

@@ -18,13 +18,16 @@ struct pipeline::work {
         , late{executor} {}
     [[nodiscard]] const message& what() const { return *j.what; }
     [[nodiscard]] const config::settings& settings() const { return *j.what->settings; }
+    /// How many processes died over it.
+    [[nodiscard]] std::uint32_t deaths() const { return j.mark ? j.mark->deaths() : 0; }
     void answer(const smtp::reply& r) { replies = act::for_all(r, j.speaks, j.what->envelope.recipients.size()); }
 
     job j;
     boost::asio::steady_timer late;
     bool finished = false;
-    bool repeated = false; ///< its verdict was found for another slice, or an earlier try, and counted there
-    std::string release;   ///< the release that it is handed on by, out of quarantine; empty: none
+    bool repeated = false;  ///< its verdict was found for another slice, or an earlier try, and counted there
+    std::string recognised; ///< the verdict of which that was asked; empty: of none yet
+    std::string release;    ///< the release that it is handed on by, out of quarantine; empty: none
     std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
     // for the reply and the log
     std::vector<smtp::reply> replies;

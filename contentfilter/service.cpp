@@ -29,9 +29,10 @@ service::service(parts of)
     , hops_{std::make_shared<const act::next_hops>(of_.executor, settings())}
     , published_{of_.executor, of_.time, of_.look_up}
     , refunds_{of_.time, *settings()}
-    , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.tries, of_.kept, of_.checks,
+    , flow_{{of_.time, of_.accounts, of_.events, of_.passed, of_.kept, of_.checks,
              [this](const std::string& address) { return hops()->of(address); }, [this] { return keys(); }, of_.counts,
-             of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns}} {
+             of_.maps, of_.batv, &published_, of_.pseudonyms, of_.recipients, of_.campaigns, of_.handed_over,
+             of_.verdicts}} {
     load_keys(settings());
 }
 
@@ -130,6 +131,10 @@ asio::awaitable<void> service::tend_quarantine() {
     const auto left = of_.time.now() - settings()->contentfilter.passage_memory;
     if (const auto done = of_.passed.forget_before(left, forgotten_at_once); !done)
         log::warning("passages not forgotten").kv("why", done.error().message());
+    if (of_.handed_over != nullptr) {
+        if (const auto done = of_.handed_over->forget_before(left, forgotten_at_once); !done)
+            log::warning("handovers not forgotten").kv("why", done.error().message());
+    }
     if (const auto done = of_.tries.forget_before(left); !done)
         log::warning("tries not forgotten").kv("why", done.error().message());
 }
@@ -196,7 +201,8 @@ asio::awaitable<void> service::tend() {
             one->tend();
         watch_keys();
         auto now = settings();
-        co_await refunds_.ask_again(std::move(now));
+        co_await refunds_.ask_again(now);
+        co_await misplacement_.look(of_.time.now(), std::move(now), of_.counts);
         if (round % thorough_every == 0) co_await tend_quarantine();
         timer.expires_after(tend_every);
         const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));

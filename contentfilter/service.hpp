@@ -6,6 +6,8 @@
 
 #include "contentfilter/act/published.hpp"
 #include "contentfilter/act/refunds.hpp"
+#include "contentfilter/feedback/bounces.hpp"
+#include "contentfilter/misplacement.hpp"
 #include "contentfilter/pipeline.hpp"
 #include "contentfilter/runner.hpp"
 #include "shared/account/ticket.hpp"
@@ -53,7 +55,9 @@ public:
         bayes::trainer* trainer = nullptr; ///< null: nothing can be learned
         state::campaigns* campaigns = nullptr;
         state::known_fingerprints* bad_fingerprints = nullptr;
-        known_book* bad = nullptr; ///< the same in memory
+        known_book* bad = nullptr;               ///< the same in memory
+        state::handovers* handed_over = nullptr; ///< for delivery feedback
+        state::verdict_history* verdicts = nullptr;
     };
     /// Loads the keys, and reports those that cannot be. Throws std::runtime_error where next_hop cannot be read.
     explicit service(parts of);
@@ -104,6 +108,7 @@ private:
     std::vector<std::string> key_errors_;
     act::key_publication published_;
     act::refunds refunds_;
+    misplacement misplacement_; ///< of tend() alone
     pipeline flow_;
 };
 

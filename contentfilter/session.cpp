@@ -2,7 +2,9 @@
 #include "contentfilter/session.hpp"
 
 #include "contentfilter/act/refuse.hpp"
+#include "contentfilter/intake/local_mail.hpp"
 #include "contentfilter/intake/matched_settings.hpp"
+#include "contentfilter/intake/received.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/use_awaitable.hpp>
@@ -168,6 +170,41 @@ asio::awaitable<void> session::give_charge_back() {
     }
 }
 
+// Before the queue the ticket has to be found, for the charge to be given back.
+std::vector<smtp::reply> session::no_room(const failure& why) {
+    const auto& envelope = machine_->current();
+    ++service_.of().counts.tempfailed;
+    log::error("message not spooled").kv("queue_id", queue_id_of(envelope)).kv("why", why.message());
+    if (in_ == way::before_queue) {
+        try_mark mark{service_.of().tries, key_without_content(envelope)};
+        if (is_deadly(mark.deaths(), settings_->contentfilter))
+            mark.remember_deaths();
+        else
+            sender_ = identify(content_->header_so_far());
+    }
+    return act::for_all(act::no_room(), speaks_, envelope.recipients.size());
+}
+
+/// Under its mark, and as far as those that died over it let us.
+result<void> session::look_at_header(message& what, const try_mark& mark) {
+    if (is_header_deadly(mark.deaths(), settings_->contentfilter)) {
+        what.sender = sender_of(*settings_, "-");
+        return {};
+    }
+    if (auto read = collector::read_header(what); !read) return read;
+    what.sender = identify(what.header);
+    name_local_mail(what, {*settings_, service_.of().tickets, service_.of().mail_owner, local_, in_});
+    match_settings(what);
+    return {};
+}
+
+// Postfix keeps the IDENT of what it queues again, but does not tell it pipe(8).
+std::string session::id_of_an_earlier_pass(const message& what) const {
+    const auto owner = service_.of().mail_owner;
+    if (in_ != way::pipe || !owner) return what.queue_id;
+    return queue_id_before_requeue(what.header, *owner).value_or(what.queue_id);
+}
+
 sender_identity session::identify(const header_block& header) {
     return identify_sender(header, machine_->current(),
                            {*settings_, service_.of().tickets, service_.of().mail_owner, local_, in_});
@@ -183,20 +220,25 @@ asio::awaitable<std::vector<smtp::reply>> session::answer(bool too_large) {
             .kv("limit", settings_->contentfilter.max_message_size.value);
         co_return act::for_all(act::too_large(), speaks_, recipients);
     }
-    auto what = content_->finish(envelope);
-    if (!what) {
-        ++service_.of().counts.tempfailed;
-        log::error("message not spooled").kv("queue_id", queue_id_of(envelope)).kv("why", what.error().message());
-        if (in_ == way::before_queue) sender_ = identify(content_->header_so_far());
-        co_return act::for_all(act::no_room(), speaks_, recipients);
-    }
+    auto what = content_->close(envelope);
+    if (!what) co_return no_room(what.error());
     (*what)->in = in_;
     // Two messages may not share a verdict or a memory by an IDENT that is not of our queue.
     if (in_ == way::before_queue) (*what)->queue_id.assign(1, '-');
-    (*what)->sender = identify((*what)->header);
-    match_settings(**what);
+    auto key = key_of_try(**what);
+    if (!key) co_return no_room(key.error());
+    auto mark = std::make_unique<try_mark>(service_.of().tries, std::move(*key));
+    if (is_deadly(mark->deaths(), settings_->contentfilter)) mark->remember_deaths();
+    if (const auto looked = look_at_header(**what, *mark); !looked) co_return no_room(looked.error());
+    if (in_ == way::bounces) {
+        feedback::bounces reader{*service_.of().handed_over, service_.of().counts};
+        const auto said = co_await reader.take(std::move(*what));
+        co_return act::for_all(said, speaks_, recipients);
+    }
     pipeline::job job;
+    job.passed_as = id_of_an_earlier_pass(**what);
     job.what = std::move(*what);
+    job.mark = std::move(mark);
     job.speaks = speaks_;
     const auto& filter = settings_->contentfilter;
     const bool before = in_ == way::before_queue;

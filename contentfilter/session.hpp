@@ -45,6 +45,9 @@ private:
     boost::asio::awaitable<std::vector<smtp::reply>> answer(bool too_large);
     boost::asio::awaitable<void> give_charge_back();
     [[nodiscard]] sender_identity identify(const header_block& header);
+    [[nodiscard]] result<void> look_at_header(message& what, const try_mark& mark);
+    [[nodiscard]] std::string id_of_an_earlier_pass(const message& what) const;
+    [[nodiscard]] std::vector<smtp::reply> no_room(const failure& why);
     void abort_message(std::string_view why);
     [[nodiscard]] bool client_is_there();
 

@@ -158,6 +158,17 @@ verdict decide(std::vector<finding> findings, const verdict_policy& policy) {
     return v;
 }
 
+bool is_bad_by_itself(verdict v, const config::profile& profile) {
+    std::erase_if(v.findings, [](const finding& f) { return f.temperror || f.symbol.starts_with("RECENT_"); });
+    v.kind = verdict_kind::pass;
+    v.score = 0;
+    for (const auto& f : v.findings)
+        v.score += f.score;
+    apply_forced(v);
+    apply_score(v, profile);
+    return v.kind != verdict_kind::pass;
+}
+
 std::string_view to_string(verdict_kind v) noexcept {
     switch (v) {
     case verdict_kind::pass:

@@ -62,6 +62,9 @@ struct verdict_policy {
 /// strikes is the worst proof among all that would have stopped the message by themselves, or that added to the score
 /// which did.
 [[nodiscard]] verdict decide(std::vector<finding> findings, const verdict_policy& policy);
+/// Would the message be tagged, or worse, without what the account's past adds (RECENT_STRIKES, RECENT_VERDICTS), and
+/// without checks that failed? What an account is remembered by must not feed on the memory.
+[[nodiscard]] bool is_bad_by_itself(verdict v, const config::profile& profile);
 /// The findings as a table and the verdict in a last line, for people (`postsluice message test`).
 [[nodiscard]] std::string describe(const verdict& v);
 

@@ -28,10 +28,12 @@ asio::awaitable<std::optional<verdict_memory::remembered>> verdict_memory::ask(s
                 co_return std::nullopt;
             }
             if (at->second.known) co_return at->second.known;
-            wait = std::make_shared<asio::steady_timer>(executor, deadline);
+            wait = std::make_shared<one_waiting>(asio::steady_timer{executor, deadline}, std::nullopt);
             at->second.waiting.push_back(wait);
         }
-        (void)co_await wait->async_wait(asio::as_tuple(asio::use_awaitable));
+        (void)co_await wait->until.async_wait(asio::as_tuple(asio::use_awaitable));
+        const std::lock_guard guard{mutex_};
+        if (wait->told) co_return wait->told;
     }
     throw std::runtime_error{"another slice of the message has no verdict yet"};
 }
@@ -63,7 +65,15 @@ void verdict_memory::not_struck(const std::string& key) {
     if (const auto at = entries_.find(key); at != entries_.end()) at->second.struck = false;
 }
 
+void verdict_memory::tell_waiting(const std::string& key, const remembered& what) {
+    end_waiting(key, what);
+}
+
 void verdict_memory::give_up(const std::string& key) {
+    end_waiting(key, std::nullopt);
+}
+
+void verdict_memory::end_waiting(const std::string& key, const std::optional<remembered>& what) {
     std::vector<waiter> waiting;
     {
         const std::lock_guard guard{mutex_};
@@ -71,6 +81,8 @@ void verdict_memory::give_up(const std::string& key) {
         if (at == entries_.end() || at->second.known) return;
         waiting.swap(at->second.waiting);
         entries_.erase(at);
+        for (const auto& one : waiting)
+            one->told = what;
     }
     wake(waiting);
 }
@@ -78,7 +90,7 @@ void verdict_memory::give_up(const std::string& key) {
 // A timer belongs to its waiter's executor: it is ended there, and only after the wait on it has begun.
 void verdict_memory::wake(std::vector<waiter>& waiting) {
     for (auto& one : waiting)
-        asio::post(one->get_executor(), [one] { one->cancel(); });
+        asio::post(one->until.get_executor(), [one] { one->until.cancel(); });
 }
 
 void verdict_memory::forget_old(steady::time_point now) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One verdict for one message, however often Postfix hands it over: it cuts more than 50 recipients into slices that
 // arrive at the same time, and comes again after a 4xx. The first one finds the verdict, the others wait for it; so the
-// checks run once, and strikes, bounces and events count once. A message is its queue ID and its digest. Not kept over
-// a restart: then the checks run again, and the state's own rules (same proof, same quarantine entry) keep the counts.
+// checks run once, and strikes, bounces and events count once. A temporary failure is shared by those that wait for it
+// and kept for nobody else: the next try asks anew (counted_once.hpp knows that it was counted). A message is its queue
+// ID and its digest. Not kept over a restart: then the checks run again, and the state's own rules (same proof, same
+// quarantine entry) keep the counts.
 // Any thread. Bounds: `most` verdicts, each for `keep`; beyond that the oldest are forgotten.
 #pragma once
 
@@ -42,11 +44,17 @@ public:
     [[nodiscard]] bool first_to_strike(const std::string& key);
     /// It was not dealt after all.
     void not_struck(const std::string& key);
+    /// A verdict for those that wait now; whoever comes later is the first again.
+    void tell_waiting(const std::string& key, const remembered& what);
     /// No verdict came of it: the next one that waits is the first now.
     void give_up(const std::string& key);
 
 private:
-    using waiter = std::shared_ptr<boost::asio::steady_timer>;
+    struct one_waiting {
+        boost::asio::steady_timer until;
+        std::optional<remembered> told; ///< under the lock
+    };
+    using waiter = std::shared_ptr<one_waiting>;
     struct entry {
         std::optional<remembered> known;
         std::chrono::steady_clock::time_point since;
@@ -54,6 +62,7 @@ private:
         bool struck = false;
     };
     void forget_old(std::chrono::steady_clock::time_point now);
+    void end_waiting(const std::string& key, const std::optional<remembered>& what);
     static void wake(std::vector<waiter>& waiting);
 
     std::size_t most_;

@@ -29,6 +29,10 @@ answer ping(service&, control::request_context, arguments) {
     co_return control::success(program());
 }
 
+json tickets(const counters& of) {
+    return {{"issued", of.tickets}, {"failed", of.tickets_failed}};
+}
+
 answer status(service& s, control::request_context, arguments given) {
     const auto& of = s.of();
     const auto settings = s.settings();
@@ -56,13 +60,19 @@ answer status(service& s, control::request_context, arguments given) {
     out["decisions"] = cj::decisions(counts);
     out["observed"] = cj::observed(counts);
     out["trouble"] = counts.trouble;
-    out["tickets"] = {{"issued", counts.tickets}, {"failed", counts.tickets_failed}};
+    out["bounced"] = counts.bounced;
+    out["tickets"] = tickets(counts);
     out["hooks"] = cj::hooks(of.asks.hooks());
     out["accounts"] = std::move(*rows);
     out["locks"] = std::move(locks);
     out["notices_waiting"] = notices ? notices->size() : 0;
     out["state"] = {{"healthy", of.healthy()}, {"counters_fill", of.counters_fill()}, {"state_fill", of.state_fill()}};
     co_return control::success(std::move(out));
+}
+
+answer traffic(service& s, control::request_context, arguments) {
+    const auto& counts = s.of().asks.counts();
+    co_return control::success({{"requests", cj::requests(counts)}, {"tickets", tickets(counts)}});
 }
 
 answer why(service& s, control::request_context, arguments given) {
@@ -117,8 +127,10 @@ void add_verb(control::server& to, service& what, std::string name, verb run) {
 void add_control_verbs(control::server& to, service& what) {
     add_verb(to, what, "ping", &ping);
     add_verb(to, what, "status", &status);
+    add_verb(to, what, "traffic", &traffic);
     add_verb(to, what, "why", &why);
     add_verb(to, what, "spf check", &spf_check);
+    add_verb(to, what, "bounced", &bounced);
     add_verb(to, what, "refund", &refund);
     add_verb(to, what, "reload", &reload);
     add_account_verbs(to, what);

@@ -30,11 +30,14 @@
 //                                 with_login (of those at RCPT)},
 //                                 decisions {"accepted": n, "none": n (none asked for), REASON: n, ...} since start,
 //                                 observed {REASON: n, ...} what observe mode would have refused,
-//                                 trouble: times on_error was applied, tickets {issued, failed},
+//                                 trouble: times on_error was applied, bounced: recipients of delivery feedback,
+//                                 tickets {issued, failed},
 //                                 hooks [{server_port, policy_context, data, end_of_message}] requests at each stage,
 //                                 accounts [{account, profile, last_seen: TIME, locked, use: [USE]}] latest first,
 //                                 locks [LOCK] (locked now), notices_waiting,
 //                                 state {healthy, counters_fill: 0..1, state_fill: 0..1}
+// traffic         -               requests, tickets: as status has them, and at once. The filter asks for these
+//                                 (contentfilter/misplacement.hpp)
 // why             ref             kind "refusal": refusal: REFUSAL, lock: LOCK | null (where it is locked now);
 //                                 kind "lock": lock: LOCK (the reference of a lock in force). Otherwise "not-found":
 //                                 then ask contentfilter.sock, which knows the references of messages.
@@ -78,6 +81,10 @@
 //                                 filter's, before the queue, with a ticket's sealed text: it told the client to come
 //                                 again. "denied", "not-found", "malformed": the seal is broken, its key unknown, or it
 //                                 is no ticket of a message before the queue
+// bounced         queue_id,       counted: how many. Delivery feedback, the content filter's: `account`'s mail, which left as
+//                 account,        queue_id, came back from these recipients, who do not exist. They count as invalid
+//                 recipients,     recipients, once
+//                 [login], [client], [sender]
 // reload          -               reloaded: true|false, errors [{file, line, key, text, message}]
 // ping            -               program, version, pid
 // clang-format on
@@ -94,6 +101,7 @@ using verb = answer (*)(service& s, control::request_context by, arguments given
 void add_verb(control::server& to, service& what, std::string name, verb run);
 
 answer spf_check(service& s, control::request_context by, arguments given); ///< control_spf.cpp
+answer bounced(service& s, control::request_context by, arguments given);   ///< control_bounced.cpp
 answer refund(service& s, control::request_context by, arguments given);    ///< control_refund.cpp
 void add_account_verbs(control::server& to, service& what);                 ///< control_accounts.cpp
 void add_limit_verbs(control::server& to, service& what);                   ///< control_limits.cpp

@@ -20,6 +20,7 @@ struct counters {
     std::uint64_t accepted = 0;    ///< asked to decide, nothing against it
     std::uint64_t not_asked = 0;   ///< stages that decide nothing
     std::uint64_t trouble = 0;     ///< state could not be used; on_error was applied
+    std::uint64_t bounced = 0;     ///< recipients that delivery feedback told of
     std::uint64_t tickets = 0, tickets_failed = 0;
     by_reason decided{};  ///< refusals, and reason::not_ours
     by_reason observed{}; ///< what observe mode would have refused

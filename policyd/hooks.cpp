@@ -31,8 +31,9 @@ hook& hook_table::at(std::string_view server_port, std::string_view policy_conte
     return *all_.back();
 }
 
-void hook_table::saw_data(hook& where, std::string_view queue_id) {
+void hook_table::saw_data(hook& where, bool announced, std::string_view queue_id) {
     ++where.data;
+    where.data_alone += announced ? 0 : 1;
     if (!is_short(queue_id) || where.warned_short) {
         return;
     }

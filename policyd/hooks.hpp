@@ -17,7 +17,9 @@ namespace postsluice::policyd {
 
 struct hook {
     std::string server_port, policy_context;
+    std::uint64_t rcpt = 0;           ///< RCPT requests
     std::uint64_t data = 0;           ///< DATA requests
+    std::uint64_t data_alone = 0;     ///< those of transactions of which the connection had asked nothing at RCPT
     std::uint64_t end_of_message = 0; ///< END-OF-MESSAGE requests
     std::uint64_t unfinished = 0;     ///< transactions that saw DATA and ended without END-OF-MESSAGE
     bool warned_missing = false, warned_unused = false, warned_short = false;
@@ -32,8 +34,8 @@ public:
     [[nodiscard]] hook& at(std::string_view server_port, std::string_view policy_context);
     [[nodiscard]] const std::vector<std::unique_ptr<hook>>& all() const noexcept { return all_; }
 
-    /// DATA, with the message's queue ID.
-    void saw_data(hook& where, std::string_view queue_id);
+    /// DATA, with the message's queue ID; `announced`: after RCPT on the same connection.
+    void saw_data(hook& where, bool announced, std::string_view queue_id);
     void saw_end_of_message(hook& where, config::accounting_mode mode);
     /// A transaction ended; `data` and `ended` say what it had seen.
     void transaction_over(hook& where, bool data, bool ended, config::accounting_mode mode);

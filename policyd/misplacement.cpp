@@ -50,22 +50,37 @@ void misplacement::look_at_logins(const counters& counts) {
         .kv("requests", rcpt);
 }
 
+misplacement::seen misplacement::since(const hook& now, seen& before) {
+    return {now.rcpt - std::exchange(before.rcpt, now.rcpt), now.data - std::exchange(before.data, now.data),
+            now.data_alone - std::exchange(before.data_alone, now.data_alone),
+            now.end_of_message - std::exchange(before.end_of_message, now.end_of_message)};
+}
+
 void misplacement::look_at_stages(const config::settings& settings, const hook_table& hooks) {
-    const bool needed =
+    const bool needs_end =
         settings.policyd.accounting == config::accounting_mode::end_of_message || has_byte_limit(settings);
     for (const auto& one : hooks.all()) {
-        auto& before = hooks_[one.get()];
-        const auto data = one->data - std::exchange(before.data, one->data);
-        const auto ends = one->end_of_message - std::exchange(before.end_of_message, one->end_of_message);
-        if (!needed || data < enough || ends > 0) {
-            continue;
+        const auto hour = since(*one, hooks_[one.get()]);
+        const auto complain = [&](std::string_view what, std::uint64_t messages) {
+            log::warning(what)
+                .kv("server_port", one->server_port)
+                .kv("policy_context", one->policy_context)
+                .kv("messages", messages);
+        };
+        if (needs_end && hour.data >= enough && hour.end_of_message == 0) {
+            complain("END-OF-MESSAGE was not asked in the last hour: what is counted becomes final late, and limits in "
+                     "bytes count nothing; add check_policy_service to smtpd_end_of_data_restrictions (postsluice "
+                     "doctor)",
+                     hour.data);
         }
-        log::warning(
-            "END-OF-MESSAGE was not asked in the last hour: what is counted becomes final late, and limits in bytes "
-            "count nothing; add check_policy_service to smtpd_end_of_data_restrictions (postsluice doctor)")
-            .kv("server_port", one->server_port)
-            .kv("policy_context", one->policy_context)
-            .kv("messages", data);
+        // Where main.cf names us in other words at each stage, Postfix asks over other connections, and all are alone.
+        const bool told_apart = hour.data_alone < hour.data || hour.rcpt == 0;
+        if (told_apart && hour.data_alone >= enough) {
+            complain("messages of the last hour were asked about at DATA, but none of their recipients: a permit "
+                     "(permit_mynetworks, permit_sasl_authenticated) stands before check_policy_service in "
+                     "smtpd_recipient_restrictions (postsluice doctor)",
+                     hour.data_alone);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log's part of "misplacement is loud": what the traffic of the last hour shows of a Postfix that asks at the wrong
 // places. A warning an hour for each complaint, for as long as it holds; an hour with little traffic says nothing.
-// `postsluice doctor` sees more, since it also reads Postfix's configuration and asks the filter.
+// `postsluice doctor` sees more, since it also reads Postfix's configuration; what takes both daemons to see the filter
+// says (contentfilter/misplacement.hpp).
 #pragma once
 
 #include "policyd/counters.hpp"
@@ -22,9 +23,10 @@ public:
 
 private:
     struct seen {
-        std::uint64_t data = 0, end_of_message = 0;
+        std::uint64_t rcpt = 0, data = 0, data_alone = 0, end_of_message = 0;
     };
     void look_at_logins(const counters& counts);
+    static seen since(const hook& now, seen& before);
     void look_at_stages(const config::settings& settings, const hook_table& hooks);
 
     instant looked_{};

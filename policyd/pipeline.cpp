@@ -16,11 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool observes(const config::settings& settings, const config::profile& profile, std::string_view rule) noexcept {
-    return settings.mode == config::run_mode::observe || profile.observe ||
-           std::ranges::find(profile.observe_rules, rule) != profile.observe_rules.end();
-}
-
 bool to_abuse(const config::settings& settings, std::string_view recipient) noexcept {
     return !settings.abuse_address.empty() && iequals(recipient, settings.abuse_address);
 }
@@ -51,6 +46,11 @@ void log_accepted(const request& what, const decision& d) {
 }
 
 } // namespace
+
+bool observes(const config::settings& settings, const config::profile& profile, std::string_view rule) noexcept {
+    return settings.mode == config::run_mode::observe || profile.observe ||
+           std::ranges::find(profile.observe_rules, rule) != profile.observe_rules.end();
+}
 
 struct pipeline::round {
     decision verdict;
@@ -213,6 +213,8 @@ std::optional<decision> pipeline::at_once(const request& what, speaker& from) {
     switch (what.at) {
     case stage::rcpt:
         ++counts_.rcpt;
+        ++from.current.seen_by->rcpt;
+        from.current.rcpt = true;
         counts_.with_login += what.sasl_username.empty() ? 0 : 1;
         return rcpt_at_once(what, from);
     case stage::data:
@@ -250,7 +252,7 @@ std::optional<decision> pipeline::rcpt_at_once(const request& what, speaker& fro
 }
 
 std::optional<decision> pipeline::data_at_once(const request& what, speaker& from) {
-    hooks_.saw_data(*from.current.seen_by, what.queue_id);
+    hooks_.saw_data(*from.current.seen_by, from.current.rcpt, what.queue_id);
     from.current.data = true;
     if (!from.client.ours()) {
         ++counters::of(counts_.decided, reason::not_ours);

@@ -27,6 +27,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <set>
+
 namespace postsluice::policyd {
 
 /// How far the rules came with a request.
@@ -42,6 +44,13 @@ struct speaker {
     transaction current;
     known_client client = {};
     progress asked = {};
+};
+
+/// Mail of an account that Postfix took and could not deliver to some.
+struct bounced_mail {
+    std::string queue_id;                       ///< under which it bounced
+    std::string account, login, client, sender; ///< as in its ticket; client: an address; any but account may be empty
+    std::vector<std::string> recipients;        ///< who do not exist
 };
 
 class pipeline {
@@ -68,6 +77,10 @@ public:
     /// The transaction the connection spoke for is over without us having been told: another instance came, or Postfix
     /// closed the connection. Releases what is reserved. Not to be called where we closed.
     boost::asio::awaitable<void> abandon(speaker& from);
+
+    /// Counts recipients as invalid ones of the account: under its limits, and towards a lock. Once, however often it
+    /// is told.
+    boost::asio::awaitable<result<void>> count_bounced(bounced_mail mail);
 
     [[nodiscard]] counters& counts() noexcept { return counts_; }
     [[nodiscard]] const account_totals& totals() const noexcept { return totals_; }
@@ -114,6 +127,11 @@ private:
     hook_table hooks_;
     limit_book limits_;
     strikes strikes_;
+    std::set<std::size_t> bounced_; ///< hashes of what count_bounced() counted
 };
+
+/// Does observe mode hold for the rule?
+[[nodiscard]] bool observes(const config::settings& settings, const config::profile& profile,
+                            std::string_view rule) noexcept;
 
 } // namespace postsluice::policyd

@@ -106,11 +106,11 @@ asio::awaitable<void> service::tend_once(bool thoroughly) {
             break;
         }
     }
+    misplacement_.look(of_.time.now(), *settings(), of_.asks.counts(), of_.asks.hooks());
     if (!thoroughly) {
         co_return;
     }
     rotate_ticket_key();
-    misplacement_.look(of_.time.now(), *settings(), of_.asks.counts(), of_.asks.hooks());
     if (of_.trends != nullptr) {
         const auto dropped = co_await of_.trends->sweep(swept_at_once);
         if (!dropped) {

@@ -96,6 +96,7 @@ void print_filter(context& ctx, const json& a) {
     facts.add("reasons", say_counts(part_of(a, "reasons")));
     facts.add("observed", say_counts(part_of(a, "observed")));
     facts.add("no ticket", say_if_any(messages, "no_ticket", "message"));
+    facts.add("bounced", say_if_any(messages, "bounced", "recipient", ", as invalid recipients"));
     facts.add("own trouble", say_if_any(messages, "tempfailed", "message", " put off"));
     facts.add("signed", std::to_string(number_of(a, "signed")) + " with " +
                             say_count(static_cast<std::int64_t>(part_of(a, "keys").size()), "key"));

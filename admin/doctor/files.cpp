@@ -82,7 +82,7 @@ void open_directories(const evidence& at, findings& to) {
     std::vector<fs::path> told;
     std::vector<std::string> all = at.settings->policyd.listen;
     for (const auto* list : {&at.settings->contentfilter.listen, &at.settings->contentfilter.listen_before_queue,
-                             &at.settings->contentfilter.listen_pipe})
+                             &at.settings->contentfilter.listen_pipe, &at.settings->contentfilter.listen_bounces})
         all.insert(all.end(), list->begin(), list->end());
     for (const auto& one : all) {
         const auto path = one.find("unix:/");

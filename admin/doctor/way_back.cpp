@@ -5,6 +5,7 @@
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <grp.h>
 #include <pwd.h>
@@ -148,11 +149,64 @@ void refuses(const evidence& at, findings& to) {
                   set_option(at, *back, "mynetworks=127.0.0.0/8,[::1]/128")});
 }
 
+/// A number of octets of postconf(5); 0, none: nothing is too large. nullopt: it is none.
+std::optional<std::uint64_t> octets(const std::string& text) {
+    std::uint64_t out = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (problem != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return out == 0 ? ~std::uint64_t{0} : out;
+}
+
+/// Where the way back and its cleanup(8) take less than what may come, "NAME has option = value"; empty: nowhere.
+std::string too_small(const evidence& at, const postfix_service& back, const postfix_service& cleanup) {
+    constexpr std::uint64_t grows = 65536; // Received, signatures, lines that are broken: a few KB
+    const auto& postfix = *at.postfix;
+    const auto field = at.settings->contentfilter.max_header.value;
+    const auto limit = octets(postfix.parameter(cleanup, "header_size_limit"));
+    if (limit && *limit < field + field / 256) // a long field is broken into lines
+        return cleanup.label() + " has header_size_limit = " + postfix.parameter(cleanup, "header_size_limit");
+    const auto let_in = octets(postfix.parameter("message_size_limit"));
+    for (const auto* one : {&back, &cleanup}) {
+        const auto taken = octets(postfix.parameter(*one, "message_size_limit"));
+        if (let_in && taken && *taken != ~std::uint64_t{0} && (*taken < grows || *taken - grows < *let_in))
+            return one->label() + " has message_size_limit = " + postfix.parameter(*one, "message_size_limit");
+    }
+    return {};
+}
+
+void bounds(const evidence& at, findings& to) {
+    if (!at.postfix || !at.settings) return;
+    const auto* first = reentry_service(at);
+    const auto* second = service_behind(at, at.settings->contentfilter.hold_hop);
+    for (const auto* back : {first, second == first ? nullptr : second}) {
+        if (back == nullptr) continue;
+        const auto& name = at.postfix->parameter(*back, "cleanup_service_name");
+        const auto cleanup = std::ranges::find_if(
+            at.postfix->services, [&](const postfix_service& one) { return one.name == name && one.type == "unix"; });
+        if (cleanup == at.postfix->services.end()) continue;
+        const auto small = too_small(at, *back, *cleanup);
+        if (small.empty()) continue;
+        const auto set = at.postfix->postconf() + " -P '";
+        const std::string ours = "postsluice-cleanup/unix";
+        to.push_back(
+            {{},
+             "Behind the way back, " + back->label() + ", " + small + '.',
+             "The filter adds to a message and breaks long lines: what is near Postfix's limit bounces there, and a "
+             "header field that is cut there breaks its signature.",
+             at.postfix->postconf() + " -M '" + ours + "=postsluice-cleanup unix n - " +
+                 (cleanup->chrooted ? 'y' : 'n') + " - 0 cleanup' && " + set + ours + "/message_size_limit=0' '" +
+                 ours + "/header_size_limit=" + std::to_string(2 * at.settings->contentfilter.max_header.value) +
+                 "' '" + back->label() + "/cleanup_service_name=postsluice-cleanup' '" + back->label() +
+                 "/message_size_limit=0' && " + at.postfix->reload()});
+    }
+}
+
 constexpr diagnosis table[] = {
     {"reentry-permissions", "May the filter use the way back?", unreachable},
     {"reentry-open", "May nobody else use it?", open_to_others},
     {"reentry-rewrites", "Does what was signed stay as it is there?", rewrites},
     {"reentry-refuses", "Does it take what the filter brings?", refuses},
+    {"reentry-bounds", "Does it take that where it is long?", bounds},
 };
 
 } // namespace

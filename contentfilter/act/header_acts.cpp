@@ -3,8 +3,6 @@
 
 #include "shared/core/text.hpp"
 
-#include <algorithm>
-
 namespace postsluice::contentfilter::act {
 
 void identify(edits& to, const message& what, const std::string& name, const std::string& pseudonym) {
@@ -40,9 +38,44 @@ std::string_view queue_id_in(std::string_view by) {
     return at == std::string_view::npos ? std::string_view{} : by.substr(at + mark.size());
 }
 
-bool is_ours(std::string_view by, const message& what) {
-    if (what.queue_id != "-") return queue_id_in(by) == what.queue_id;
-    return what.in == way::before_queue && istarts_with(by, "by " + what.settings->hostname + " (");
+/// Written by smtpd(8) for this message: it has its queue ID, or that of then where pipe(8) knows only the one of now.
+bool names_message(std::string_view by, const message& what) {
+    const auto id = queue_id_in(by);
+    return id == what.queue_id ||
+           (what.sender.ticket && what.sender.ticket->queue_id != "-" && id == what.sender.ticket->queue_id);
+}
+
+/// Written by pickup(8) when it gave the message this queue ID.
+bool is_pickups(std::string_view raw, std::string_view queue_id) {
+    return istarts_with(raw, "Received: by ") && raw.find(", from userid ") != std::string_view::npos &&
+           raw.find("\tid " + std::string{queue_id} + ';') != std::string_view::npos;
+}
+
+bool names_host(std::string_view by, const message& what) {
+    return istarts_with(by, "by " + what.settings->hostname + " (");
+}
+
+struct own_received {
+    std::size_t index; ///< into the header's fields
+    own_clause clause;
+};
+/// A message that was queued again (`postsuper -r`) has pickup's field above smtpd's: the first that has the queue ID
+/// is taken. Nobody can know that one before it stands there, so no field of a client's has it. Before the queue there
+/// is none, and only the topmost field is looked at.
+std::optional<own_received> find_own(const message& what) {
+    const auto& fields = what.header.fields;
+    const bool queued = what.queue_id != "-";
+    if (!queued && what.in != way::before_queue) return std::nullopt;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+        if (!iequals(fields[i].name(), "Received")) continue;
+        if (queued && !what.sender.ticket && is_pickups(fields[i].raw, what.queue_id))
+            break; // a local user's: there is no client
+        const auto clause = own_clause_of(fields[i].raw);
+        if (clause && (queued ? names_message(clause->by, what) : names_host(clause->by, what)))
+            return own_received{i, *clause};
+        if (!queued) break;
+    }
+    return std::nullopt;
 }
 
 } // namespace
@@ -51,17 +84,13 @@ void hide_client(edits& to, const message& what) {
     if (!what.sender.profile || what.sender.account == "-") return;
     const auto how = what.sender.profile->hide_client;
     if (how == config::client_trace::keep) return;
-    const auto& fields = what.header.fields;
-    const auto top =
-        std::find_if(fields.begin(), fields.end(), [](const header_field& f) { return iequals(f.name(), "Received"); });
-    if (top == fields.end()) return;
-    const auto clause = own_clause_of(top->raw);
-    if (!clause || !is_ours(clause->by, what)) return;
-    const auto index = static_cast<std::size_t>(top - fields.begin());
+    const auto own = find_own(what);
+    if (!own) return;
     if (how == config::client_trace::remove)
-        to.remove.insert(index);
+        to.remove.insert(own->index);
     else
-        to.replace[index] = "Received: " + std::string{clause->by} + ";\r\n\t" + std::string{trim(clause->date)};
+        to.replace[own->index] =
+            "Received: " + std::string{own->clause.by} + ";\r\n\t" + std::string{trim(own->clause.date)};
 }
 
 } // namespace postsluice::contentfilter::act

@@ -11,8 +11,8 @@ namespace postsluice::contentfilter::act {
 void identify(edits& to, const message& what, const std::string& name, const std::string& pseudonym);
 
 /// As the profile's hide_client says, of mail of an account: the one Received field that our own Postfix wrote when its
-/// client handed the message in. That is the topmost one, and it must name us: behind the queue by the message's queue
-/// ID, before it by our host name. Every other Received field stays, so that loops are counted as before.
+/// client handed the message in. Behind the queue that is the first one with the message's queue ID, before it the
+/// topmost one, which must name our host. Every other Received field stays, so that loops are counted as before.
 void hide_client(edits& to, const message& what);
 
 } // namespace postsluice::contentfilter::act

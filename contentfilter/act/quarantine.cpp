@@ -25,6 +25,7 @@ state::quarantine_entry entry_of(const message& what, quarantine::cause because,
     out.at = now;
     out.account = what.sender.account;
     out.queue_id = what.queue_id;
+    out.before_queue = what.in == way::before_queue;
     out.digest = what.digest;
     if (const auto* subject = what.header.find("Subject"))
         out.subject = printable(mime::decode_text(subject->unfolded()), longest_text);
@@ -67,8 +68,8 @@ asio::awaitable<result<void>> quarantine::remove(std::string id) {
 asio::awaitable<result<void>> quarantine::stop_timer(std::string id) {
     co_return co_await on_own_thread(do_stop_timer(std::move(id)));
 }
-asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, cause because) {
-    co_return co_await on_own_thread(do_keep(std::move(what), std::move(because)));
+asio::awaitable<result<quarantine::kept>> quarantine::keep(message_ptr what, cause because, announcement tell) {
+    co_return co_await on_own_thread(do_keep(std::move(what), std::move(because), std::move(tell)));
 }
 
 config::quarantine_settings quarantine::settings() const {
@@ -98,65 +99,115 @@ void quarantine::forget(const state::quarantine_entry& entry) {
     octets_ -= std::min(octets_, entry.size);
 }
 
-asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, cause because) {
+result<std::optional<std::string>> quarantine::find_key(const std::string& key) {
+    auto there = index_.find_key(key);
+    if (!there) return there.error();
+    const auto late = late_.find(key);
+    if (late == late_.end()) return there;
+    if (!*there && files_.has(late->second)) return std::optional{late->second};
+    late_.erase(late);
+    return there;
+}
+
+std::vector<bool> quarantine::released_to(const std::string& queue_id, const std::string& digest,
+                                          const std::vector<std::string>& rcpt_lines) const {
+    if (asked_ && queue_id != "-") {
+        auto known = asked_(queue_id, digest, rcpt_lines);
+        if (known) return std::move(*known);
+        // A duplicate is better than a loss.
+        log::error("passages not read").kv("queue_id", queue_id).kv("why", known.error().message());
+    }
+    return std::vector<bool>(rcpt_lines.size(), false);
+}
+
+asio::awaitable<result<quarantine::kept>> quarantine::do_keep(message_ptr what, cause because, announcement tell) {
     const auto key = state::quarantine_key(what->digest, what->queue_id, what->envelope.sender.address.key());
     const auto mine = co_await turns::wait(turns_, key);
-    const auto there = index_.find_key(key);
+    const auto there = find_key(key);
     if (!there) co_return there.error();
-    if (*there) co_return co_await do_merge(what, std::move(because), **there);
+    auto entry = entry_of(*what, std::move(because), clock_.now());
+    auto released = released_to(what->queue_id, what->digest, entry.rcpt_lines);
+    take_off(entry, released);
+    if (*there) {
+        if (auto merged = co_await do_merge(what, std::move(entry), **there); !merged) co_return merged.error();
+        co_return kept{**there, true, std::move(released)};
+    }
+    if (entry.rcpt_lines.empty()) co_return kept{{}, true, std::move(released)};
 
     const reservation room{*this, what->content->size()};
     if (auto made = co_await make_room(); !made) co_return made.error();
-    const auto entry = entry_of(*what, std::move(because), clock_.now());
     if (auto written = files_.write(entry, *what->content); !written) co_return written.error();
+    if (tell) co_await tell();
     const auto indexed = co_await index_.put(entry);
-    if (!indexed) {
-        // A write that is late may still happen: then the message has to be there. Otherwise nobody will ever ask for
-        // it.
-        if (indexed.error().code != errc::timed_out) (void)files_.remove(entry.id);
-        co_return indexed.error();
+    // A write that is late may still happen: then the message has to be there, and be the one that a repeat finds.
+    const bool late = !indexed && indexed.error().code == errc::timed_out;
+    if (late) late_.emplace(key, entry.id);
+    if (indexed || late)
+        learn(entry);
+    else
+        (void)files_.remove(entry.id); // nobody will ever ask for it
+    if (!indexed) co_return indexed.error();
+    co_return kept{std::move(entry.id), false, std::move(released)};
+}
+
+void take_off(state::quarantine_entry& entry, const std::vector<bool>& gone) {
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < gone.size(); ++i) {
+        if (gone[i]) continue;
+        if (left != i) {
+            entry.rcpt_lines[left] = std::move(entry.rcpt_lines[i]);
+            entry.recipients[left] = std::move(entry.recipients[i]);
+        }
+        ++left;
     }
-    learn(entry);
-    co_return kept{entry.id, false};
+    entry.rcpt_lines.resize(left);
+    entry.recipients.resize(left);
+}
+
+bool join(state::quarantine_entry& into, state::quarantine_entry from) {
+    bool changed = false;
+    for (std::size_t i = 0; i < from.rcpt_lines.size(); ++i) {
+        if (std::find(into.rcpt_lines.begin(), into.rcpt_lines.end(), from.rcpt_lines[i]) != into.rcpt_lines.end())
+            continue;
+        into.rcpt_lines.push_back(std::move(from.rcpt_lines[i]));
+        into.recipients.push_back(std::move(from.recipients[i]));
+        changed = true;
+    }
+    if (from.why != reason::virus || into.why == reason::virus) return changed;
+    into.why = from.why;
+    into.findings = std::move(from.findings);
+    into.held = from.held;
+    into.release_at = from.release_at;
+    return true;
 }
 
 // The message is here already. New recipients join it; those that are there were told 250, or their reply was lost.
-// What turns out to be a virus now is kept as one.
-asio::awaitable<result<quarantine::kept>> quarantine::do_merge(message_ptr what, cause because, std::string id) {
+asio::awaitable<result<void>> quarantine::do_merge(message_ptr what, state::quarantine_entry with, std::string id) {
     auto found = index_.find(id);
     if (!found) co_return found.error();
-    auto there = *found ? result<state::quarantine_entry>{std::move(**found)} : files_.read_envelope(id);
-    if (!there) co_return there.error();
-    auto& entry = *there;
-    bool changed = !*found; // an entry that vanished is put back
-    for (const auto& recipient : what->envelope.recipients) {
-        if (std::find(entry.rcpt_lines.begin(), entry.rcpt_lines.end(), recipient.raw) != entry.rcpt_lines.end())
-            continue;
-        entry.rcpt_lines.push_back(recipient.raw);
-        entry.recipients.push_back(recipient.address.key());
+    auto entry = *found ? result<state::quarantine_entry>{std::move(**found)} : files_.read_envelope(id);
+    if (!entry) co_return entry.error();
+    bool changed = join(*entry, std::move(with));
+    changed = changed || !*found; // an entry that vanished is put back
+    if (!files_.has(id)) {        // its end is written late: this one is new, behind that
+        if (auto written = files_.write(*entry, *what->content); !written) co_return written.error();
+        learn(*entry);
         changed = true;
+    } else if (changed) {
+        if (auto written = files_.write_envelope(*entry); !written) co_return written.error();
     }
-    if (because.why == reason::virus && entry.why != reason::virus) {
-        auto now = entry_of(*what, std::move(because), clock_.now());
-        entry.why = now.why;
-        entry.findings = std::move(now.findings);
-        entry.held = now.held;
-        entry.release_at = now.release_at;
-        changed = true;
-    }
-    if (changed) {
-        if (auto written = files_.write_envelope(entry); !written) co_return written.error();
-        if (auto indexed = co_await index_.put(entry); !indexed) co_return indexed.error();
-    }
-    co_return kept{std::move(id), true};
+    if (!changed) co_return result<void>{};
+    co_return co_await index_.put(std::move(*entry));
 }
 
 // The file first: as long as it is there, so is the message. The caller has the turn.
 asio::awaitable<result<void>> quarantine::do_erase(state::quarantine_entry entry) {
-    if (auto removed = files_.remove(entry.id); !removed) co_return removed;
-    auto erased = co_await index_.erase(entry.id);
-    if (erased) forget(entry);
-    co_return erased;
+    const bool there = files_.has(entry.id);
+    const auto removed = files_.remove(entry.id);
+    if (there && !files_.has(entry.id)) forget(entry);
+    if (!removed) co_return removed;
+    late_.erase(state::quarantine_key(entry.digest, entry.queue_id, entry.sender));
+    co_return co_await index_.erase(std::move(entry.id));
 }
 
 asio::awaitable<result<std::pair<turns::turn, state::quarantine_entry>>> quarantine::take(std::string id) {

@@ -4,7 +4,8 @@
 // the index says what is known of it.
 //  - Never two copies of one message: the same bytes (SHA-256) under the same queue ID are the entry that is there
 //    already, with the recipients that it lacked. So neither a reply that was lost nor slices of one message make a
-//    second one.
+//    second one, also where the entry is not to be seen yet (the state's writer is late: errc::timed_out, and the
+//    message is tried again), and whoever got the message by a release is not kept it for again.
 //  - open() brings both into step: a message without an entry (a crash before the commit, a lost index) gets its entry
 //    again, from ID.env; an entry without a message was being removed. A release that was interrupted is settled: who
 //    is known to have got the message is taken off, the others stay.
@@ -26,6 +27,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <functional>
+#include <map>
 #include <mutex>
 
 namespace postsluice::contentfilter::act {
@@ -36,11 +38,11 @@ public:
     ~quarantine(); ///< finishes what is under way
 
     /// Of RCPT TO arguments, in their order: true where the release `token` of these bytes is known to have been taken
-    /// by the next hop.
+    /// by the next hop; by a queue ID in the token's place, where any release of the message was.
     using delivered_before = std::function<result<std::vector<bool>>(
         const std::string& token, const std::string& digest, const std::vector<std::string>& rcpt_lines)>;
-    /// Reconciles files and index. Call it once, before anything else. Without `asked`, of an interrupted release
-    /// nobody is known to have got the message.
+    /// Reconciles files and index. Call it once, before anything else. Without `asked`, of a release nobody is known to
+    /// have got the message.
     boost::asio::awaitable<result<void>> open(delivered_before asked = {});
 
     struct cause {
@@ -51,11 +53,16 @@ public:
         instant release_at{}; ///< instant{}: only by hand, as whatever is kept for a virus
     };
     struct kept {
-        std::string id;
-        bool repeated = false; ///< it was there already
+        std::string id;              ///< empty: all had got the message by a release, and nothing was kept
+        bool repeated = false;       ///< it was there already
+        std::vector<bool> delivered; ///< of the envelope's recipients: who had
     };
+    /// Called between the message being on disk and its entry being seen: whatever is to be true of an entry as soon as
+    /// somebody finds it. Not where the entry was there already. On our thread; after a crash in between the next
+    /// start makes the entry, and the message comes again.
+    using announcement = std::function<boost::asio::awaitable<void>()>;
     /// errc::disk_full: no room on the disk, or within the bounds.
-    boost::asio::awaitable<result<kept>> keep(message_ptr what, cause because);
+    boost::asio::awaitable<result<kept>> keep(message_ptr what, cause because, announcement tell = {});
 
     [[nodiscard]] result<std::optional<state::quarantine_entry>> find(std::string_view id) const {
         return index_.find(id);
@@ -128,25 +135,32 @@ private:
     template <class Value>
     boost::asio::awaitable<Value> on_own_thread(boost::asio::awaitable<Value> what);
     boost::asio::awaitable<result<void>> do_open(delivered_before asked);
-    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, cause because);
-    boost::asio::awaitable<result<kept>> do_merge(message_ptr what, cause because, std::string id);
+    boost::asio::awaitable<result<kept>> do_keep(message_ptr what, cause because, announcement tell);
+    boost::asio::awaitable<result<void>> do_merge(message_ptr what, state::quarantine_entry with, std::string id);
     boost::asio::awaitable<result<void>> do_remove(std::string id);
     boost::asio::awaitable<result<void>> do_erase(state::quarantine_entry entry);
     boost::asio::awaitable<result<void>> do_stop_timer(std::string id);
     boost::asio::awaitable<result<begun_ptr>> begin_release(release_request wanted, config::settings_ptr settings);
     boost::asio::awaitable<result<release_report>> end_release(begun_ptr what, std::vector<smtp::reply> replies);
     boost::asio::awaitable<result<void>> settle(state::quarantine_entry entry, std::vector<bool> gone);
-    boost::asio::awaitable<result<void>> settle_interrupted(state::quarantine_entry entry, delivered_before asked);
+    boost::asio::awaitable<result<void>> settle_interrupted(state::quarantine_entry entry);
     boost::asio::awaitable<result<void>> postpone(std::string id, failure because);
     boost::asio::awaitable<result<void>> do_expire();
     boost::asio::awaitable<result<void>> make_room();
     boost::asio::awaitable<result<bool>> erase_idle(std::string id, std::string_view why);
     boost::asio::awaitable<result<void>> adopt(std::string id);
+    boost::asio::awaitable<result<void>> adopt_twin(state::quarantine_entry twin, state::quarantine_entry of);
+    /// The message's entry, also where its write is late.
+    [[nodiscard]] result<std::optional<std::string>> find_key(const std::string& key);
+    /// Of `rcpt_lines`: who got the message by a release. Nobody, where that cannot be told.
+    [[nodiscard]] std::vector<bool> released_to(const std::string& queue_id, const std::string& digest,
+                                                const std::vector<std::string>& rcpt_lines) const;
     /// The entry, and the turn with it. errc::not_found.
     boost::asio::awaitable<result<std::pair<turns::turn, state::quarantine_entry>>> take(std::string id);
     [[nodiscard]] config::quarantine_settings settings() const;
     [[nodiscard]] bool over_bounds() const;
     [[nodiscard]] std::uint64_t octets_to_come() const;
+    /// What counts is the message on disk, whenever its entry is written.
     void learn(const state::quarantine_entry& entry);
     void forget(const state::quarantine_entry& entry);
     [[nodiscard]] result<message_ptr> read(const state::quarantine_entry& entry, config::settings_ptr settings,
@@ -156,7 +170,9 @@ private:
     state::quarantine_index& index_;
     const clock& clock_;
     quarantine_files files_;
-    mutable std::mutex mutex_; // of what follows
+    delivered_before asked_;
+    std::map<std::string, std::string> late_; ///< quarantine_key() -> id, of messages whose entry was written late
+    mutable std::mutex mutex_;                // of what follows
     config::quarantine_settings settings_;
     std::size_t entries_ = 0, entries_to_come_ = 0;
     std::uint64_t octets_ = 0, octets_to_come_ = 0;

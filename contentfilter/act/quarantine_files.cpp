@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view first_line = "postsluice-quarantine 1";
+constexpr std::string_view before_queue = "before-queue";
 constexpr std::uintmax_t longest_envelope = 16U << 20U;
 
 failure failed(const fs::path& path, int number) {
@@ -87,6 +88,8 @@ bool take_line(state::quarantine_entry& to, std::string_view key, const std::str
         to.account = value;
     else if (key == "queue-id")
         to.queue_id = value;
+    else if (key == "way")
+        to.before_queue = value == before_queue;
     else if (key == "digest")
         to.digest = value;
     else if (key == "subject")
@@ -124,6 +127,7 @@ std::string to_text(const state::quarantine_entry& entry) {
     append_line(out, "at", std::to_string(entry.at.time_since_epoch().count()));
     append_line(out, "account", entry.account);
     append_line(out, "queue-id", entry.queue_id);
+    if (entry.before_queue) append_line(out, "way", before_queue);
     append_line(out, "digest", entry.digest);
     append_line(out, "subject", entry.subject);
     append_line(out, "size", std::to_string(entry.size));
@@ -206,6 +210,10 @@ result<void> quarantine_files::remove(const std::string& id) {
     for (const auto& path : {message_path(id), envelope_path(id)})
         if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed(path, errno);
     return sync_directory();
+}
+
+bool quarantine_files::has(const std::string& id) const {
+    return ::access(message_path(id).c_str(), F_OK) == 0;
 }
 
 result<state::quarantine_entry> quarantine_files::read_envelope(const std::string& id) const {

@@ -34,6 +34,7 @@ public:
     /// Calls `visit` with pieces of ID.eml.
     [[nodiscard]] result<void> read_message(const std::string& id,
                                             const std::function<bool(std::string_view)>& visit) const;
+    [[nodiscard]] bool has(const std::string& id) const;
     /// Ids of all whole messages. Removes what an interrupted write or removal left.
     [[nodiscard]] result<std::set<std::string>> tidy();
     [[nodiscard]] std::filesystem::path message_path(const std::string& id) const { return directory_ / (id + ".eml"); }

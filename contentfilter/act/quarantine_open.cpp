@@ -23,18 +23,40 @@ asio::awaitable<result<void>> quarantine::adopt(std::string id) {
             .kv("why", entry.error().message());
         co_return result<void>{};
     }
+    const auto twin = index_.find_key(state::quarantine_key(entry->digest, entry->queue_id, entry->sender));
+    if (!twin) co_return twin.error();
+    if (*twin) {
+        auto other = index_.find(**twin);
+        if (!other) co_return other.error();
+        if (*other) co_return co_await adopt_twin(std::move(*entry), std::move(**other));
+    }
     if (auto put = co_await index_.put(*entry); !put) co_return put;
     learn(*entry);
     log::warning("quarantine: message had no entry; it has one again").kv("id", id).kv("account", entry->account);
     co_return result<void>{};
 }
 
-asio::awaitable<result<void>> quarantine::settle_interrupted(state::quarantine_entry entry, delivered_before asked) {
+// Two of one message would be delivered twice by a release of both.
+asio::awaitable<result<void>> quarantine::adopt_twin(state::quarantine_entry twin, state::quarantine_entry of) {
+    log::warning("quarantine: a second copy of a message is one with the first")
+        .kv("id", twin.id)
+        .kv("first", of.id)
+        .kv("account", of.account);
+    const auto id = twin.id;
+    take_off(twin, released_to(twin.queue_id, twin.digest, twin.rcpt_lines));
+    if (join(of, std::move(twin))) {
+        if (auto written = files_.write_envelope(of); !written) co_return written;
+        if (auto put = co_await index_.put(std::move(of)); !put) co_return put;
+    }
+    co_return files_.remove(id);
+}
+
+asio::awaitable<result<void>> quarantine::settle_interrupted(state::quarantine_entry entry) {
     const auto& release = *entry.releasing;
     const auto lines = release.redirect.empty() ? release.rcpt_lines : std::vector{release.redirect};
     std::vector<bool> taken(lines.size(), false);
-    if (asked) {
-        auto known = asked(release.token, entry.digest, lines);
+    if (asked_) {
+        auto known = asked_(release.token, entry.digest, lines);
         if (!known)
             log::error("passages not read").kv("id", entry.id).kv("why", known.error().message());
         else
@@ -50,6 +72,7 @@ asio::awaitable<result<void>> quarantine::settle_interrupted(state::quarantine_e
 }
 
 asio::awaitable<result<void>> quarantine::do_open(delivered_before asked) {
+    asked_ = std::move(asked);
     auto files = files_.tidy();
     if (!files) co_return files.error();
     std::string after;
@@ -66,7 +89,7 @@ asio::awaitable<result<void>> quarantine::do_open(delivered_before asked) {
             }
             learn(entry);
             if (!entry.releasing) continue;
-            if (auto settled = co_await settle_interrupted(std::move(entry), asked); !settled) co_return settled;
+            if (auto settled = co_await settle_interrupted(std::move(entry)); !settled) co_return settled;
         }
         after = std::move(page->next);
     } while (!after.empty());

@@ -81,6 +81,7 @@ result<message_ptr> quarantine::read(const state::quarantine_entry& entry, confi
     if (!out) return out.error();
     if ((*out)->digest != entry.digest)
         return failure{errc::corrupt, "the message is not the one that was quarantined"};
+    (*out)->in = entry.before_queue ? way::before_queue : way::after_queue;
     (*out)->sender = sender_of(*settings, entry.account);
     return message_ptr{std::move(*out)};
 }
@@ -113,13 +114,7 @@ asio::awaitable<result<quarantine::begun_ptr>> quarantine::begin_release(release
 asio::awaitable<result<void>> quarantine::settle(state::quarantine_entry entry, std::vector<bool> gone) {
     entry.releasing.reset();
     auto left = entry;
-    left.rcpt_lines.clear();
-    left.recipients.clear();
-    for (std::size_t i = 0; i < gone.size(); ++i) {
-        if (gone[i]) continue;
-        left.rcpt_lines.push_back(entry.rcpt_lines[i]);
-        left.recipients.push_back(entry.recipients[i]);
-    }
+    take_off(left, gone);
     if (left.recipients.empty()) co_return co_await do_erase(std::move(entry));
     if (left.recipients.size() < gone.size())
         if (auto written = files_.write_envelope(left); !written) co_return written;

@@ -13,6 +13,12 @@ namespace postsluice::contentfilter::act {
 /// recipients that the release had.
 [[nodiscard]] std::vector<bool> gone_by(const state::quarantine_entry& entry, const std::vector<bool>& taken);
 
+/// Takes those for whom `gone` is true off the entry's recipients.
+void take_off(state::quarantine_entry& entry, const std::vector<bool>& gone);
+
+/// One message, kept twice: its entry gets the recipients that it lacks; a virus is kept as one. Whether it changed.
+bool join(state::quarantine_entry& into, state::quarantine_entry from);
+
 template <class Value>
 boost::asio::awaitable<Value> quarantine::on_own_thread(boost::asio::awaitable<Value> what) {
     co_return co_await boost::asio::co_spawn(pool_, std::move(what), boost::asio::use_awaitable);

@@ -44,20 +44,20 @@ asio::awaitable<void> refunds::ask(sender_identity sender, config::settings_ptr 
     if (!sender.ticket || sender.ticket->server.empty() || sender.account == "-") co_return;
     refund_claim one{sender.sealed, sender.account, clock_.now() + settings->policyd.lease};
     auto copy = one; // named, and moved: g++ 12 destroys a temporary in a co_await expression twice
-    const bool done = co_await try_once(std::move(copy), settings);
+    const bool done = co_await try_once(std::move(copy), settings, false);
     if (!done) keep(std::move(one), settings->contentfilter.max_refunds);
 }
 
 asio::awaitable<void> refunds::ask_again(config::settings_ptr settings) {
     while (auto one = next()) {
         auto copy = *one;
-        const bool done = co_await try_once(std::move(copy), settings);
+        const bool done = co_await try_once(std::move(copy), settings, true);
         asked(*one, done);
         if (!done) co_return;
     }
 }
 
-asio::awaitable<bool> refunds::try_once(refund_claim one, config::settings_ptr settings) {
+asio::awaitable<bool> refunds::try_once(refund_claim one, config::settings_ptr settings, bool before) {
     json request{{"verb", "refund"}, {"ticket", one.sealed}};
     auto socket = settings->control.directory / "policyd.sock";
     const std::chrono::milliseconds patience = settings->contentfilter.refund_timeout;
@@ -67,9 +67,14 @@ asio::awaitable<bool> refunds::try_once(refund_claim one, config::settings_ptr s
         co_return false;
     }
     if (answer->value("ok", false)) {
-        log::info("put off")
-            .kv("account", one.account)
-            .kv("charge", answer->value("refunded", false) ? "taken back" : "nothing to take back");
+        const bool refunded = answer->value("refunded", false);
+        // A question that was answered too late for us to hear, or a file from before a kill: nothing was missed.
+        if (before && !refunded)
+            log::debug("put off").kv("account", one.account).kv("charge", "was taken back before, or its time is over");
+        else
+            log::info("put off")
+                .kv("account", one.account)
+                .kv("charge", refunded ? "taken back" : "nothing to take back");
         co_return true;
     }
     const auto code = answer->value("code", std::string{});

@@ -33,8 +33,8 @@ public:
     [[nodiscard]] std::size_t waiting() const;
 
 private:
-    /// False: ask again.
-    static boost::asio::awaitable<bool> try_once(refund_claim one, config::settings_ptr settings);
+    /// False: ask again. `before`: it was asked for before, maybe, and the answer was not heard.
+    static boost::asio::awaitable<bool> try_once(refund_claim one, config::settings_ptr settings, bool before);
     void keep(refund_claim one, std::size_t most);
     /// The one to ask for now; it still waits.
     std::optional<refund_claim> next();

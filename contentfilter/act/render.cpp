@@ -14,11 +14,17 @@ void line_breaker::run(std::string_view text, std::string& out) {
     while (column_ + text.size() > longest_line) {
         const auto fits = longest_line - column_;
         out.append(text.substr(0, fits)).append("\r\n ");
+        changed_ = true;
         text.remove_prefix(fits);
         column_ = 1;
     }
     out.append(text);
     column_ += text.size();
+}
+
+void line_breaker::replace(std::string& out) {
+    changed_ = true;
+    run(" ", out);
 }
 
 void line_breaker::feed(std::string_view text, std::string& out) {
@@ -29,7 +35,7 @@ void line_breaker::feed(std::string_view text, std::string& out) {
             column_ = 0;
             text.remove_prefix(1);
         } else {
-            run(" ", out);
+            replace(out);
         }
     }
     // Where the next CR is, is found once for all the octets before it: a run of bare LFs would be searched through
@@ -47,14 +53,14 @@ void line_breaker::feed(std::string_view text, std::string& out) {
             column_ = 0;
             ++begin;
         } else {
-            run(" ", out);
+            replace(out);
         }
         if (cr < begin) cr = 0;
     }
 }
 
 void line_breaker::finish(std::string& out) {
-    if (cr_) run(" ", out);
+    if (cr_) replace(out);
     if (column_ > 0) out.append("\r\n");
     cr_ = false;
     column_ = 0;
@@ -84,7 +90,12 @@ std::vector<std::string> render_header(const message& what, const edits& changes
 
 body_reader::body_reader(const message& what, const edits& changes)
     : from_{changes.body ? changes.body : what.content}
-    , offset_{changes.body ? 0 : what.header.body_offset} {}
+    , offset_{changes.body ? 0 : what.header.body_offset}
+    , replaced_{changes.body != nullptr} {}
+
+bool body_reader::changed() const noexcept {
+    return replaced_ || breaker_.changed();
+}
 
 result<std::string> body_reader::next() {
     std::string out;

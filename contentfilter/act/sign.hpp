@@ -5,6 +5,7 @@
 // its mail would be refused by DMARC.
 #pragma once
 
+#include "contentfilter/act/author_signature.hpp"
 #include "contentfilter/act/render.hpp"
 #include "contentfilter/act/unsigned.hpp"
 #include "shared/auth/dkim.hpp"
@@ -18,19 +19,20 @@ struct signing_plan {
     unsigned_reason why = unsigned_reason::none;
 };
 class key_publication;
-/// Which keys sign. errc::unavailable where the domain's keys are broken.
+/// Reads the whole body once, letting others run in between: as it leaves with these edits, or with none.
+[[nodiscard]] boost::asio::awaitable<result<hashed_body>> hash_body(std::shared_ptr<const message> what, edits changes);
+[[nodiscard]] boost::asio::awaitable<result<hashed_body>> hash_body(std::shared_ptr<const message> what);
+/// Which keys sign; `fields` and `body` are those that leave. errc::unavailable where the domain's keys are broken.
 [[nodiscard]] result<signing_plan> plan_signing(const message& what, std::span<const std::string> fields,
-                                                const auth::key_table& keys, instant now);
+                                                const hashed_body& body, const auth::key_table& keys, instant now);
 
 struct prepared {
     std::shared_ptr<const rendered> content;
     unsigned_reason unsigned_why = unsigned_reason::none; ///< signing_plan::why
-    std::string body_hash; ///< of the body as it leaves, relaxed (RFC 6376 section 3.4.4); 32 octets
+    std::string body_hash;                                ///< hashed_body::hash
 };
-/// The same hash of a body as it came.
-[[nodiscard]] boost::asio::awaitable<result<std::string>> hash_body(std::shared_ptr<const message> what);
-/// Reads the whole body once, letting others run in between. `what` and `changes` are kept by the result. `published`
-/// may take keys out of the plan; null: none.
+/// Reads the body as hash_body() does. `what` and `changes` are kept by the result. `published` may take keys out of
+/// the plan; null: none.
 boost::asio::awaitable<result<prepared>> prepare(std::shared_ptr<const message> what, edits changes,
                                                  std::shared_ptr<const auth::key_table> keys,
                                                  key_publication* published, instant now);

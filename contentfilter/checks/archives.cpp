@@ -13,6 +13,8 @@
 //   ARCHIVE_POLYGLOT          begins as something else and is an archive all the same
 //   ARCHIVE_BOMB              unpacks to so many times its size that it is meant to do harm: quarantine
 //   ARCHIVE_BOUND             more levels, files, octets, memory or time than is looked at
+//   ARCHIVE_SPLIT             a piece of an archive, by its name: nobody can look into it
+//   ARCHIVE_OTHER_KIND        holds one file, and that is of another kind than the archive's name says
 //   ARCHIVE_BROKEN            damaged: what a more patient unpacker makes of it is not known
 // An extension of the rule files ([[extension]]) has its own symbol here too; RISKY_NAME is ARCHIVE_RISKY_NAME.
 #include "contentfilter/checks/check.hpp"
@@ -61,6 +63,7 @@ void judge_member(const std::string& name, const std::string& type, const std::s
     if (judged.hidden) found.add("ARCHIVE_HIDDEN_NAME", 4, evidence);
     if (judged.confusable) found.add("ARCHIVE_CONFUSABLE_NAME", 4, evidence);
     if (judged.risk > 0) found.add("ARCHIVE_RISKY_NAME", judged.risk, evidence);
+    if (std::any_of(judged.readings.begin(), judged.readings.end(), is_volume)) found.add("ARCHIVE_SPLIT", 2, evidence);
     if (rules) judge_by_rules(judged, evidence, *rules, found);
     if (contradicts(kind_found(type), content_kind::unknown, kind_named(judged.extension)))
         found.add("ARCHIVE_TYPE_MISMATCH", 3, evidence + ", " + printable(type, 60));
@@ -103,12 +106,31 @@ std::string inner_name(const mime::part& part) {
     return dot == std::string::npos ? name : name.substr(0, dot);
 }
 
+/// "invoice.pdf.zip", and in it "invoice.html" alone.
+void judge_promise(const mime::part& part, const archive_report& report, finding_list& found) {
+    if (report.members.size() != 1 || report.members.front().path.empty()) return;
+    const auto& held = report.members.front().path;
+    const auto promised = kind_named(judge_name(inner_name(part)).extension);
+    const bool file = promised == content_kind::image || promised == content_kind::media ||
+                      promised == content_kind::pdf || promised == content_kind::office;
+    if (file && kind_named(judge_name(held).extension) != promised)
+        found.add("ARCHIVE_OTHER_KIND", 2, part.label() + ": " + printable(held, 200));
+}
+
 void judge(const mime::part& part, const archive_report& report, const rule_set* rules, finding_list& found) {
     for (const auto& m : report.members) {
         const auto name = m.path.empty() ? inner_name(part) : m.path;
         judge_member(name, m.type, part.label() + ": " + printable(name, 200), rules, found);
     }
+    judge_promise(part, report, found);
     judge_whole(report, part.label(), found);
+}
+
+bool is_split(const mime::part& part) {
+    return std::any_of(part.fields.names.begin(), part.fields.names.end(), [](const std::string& name) {
+        const auto judged = judge_name(name);
+        return std::any_of(judged.readings.begin(), judged.readings.end(), is_volume);
+    });
 }
 
 worker::unpack_bounds bounds_of(const config::archive_settings& s, std::chrono::milliseconds timeout) {
@@ -142,6 +164,7 @@ boost::asio::awaitable<std::vector<finding>> archives(check_context context) {
     const auto settings = context.message->settings;
     for (const auto& part : context.mime->parts()) {
         if (part.container) continue;
+        if (is_split(part)) found.add("ARCHIVE_SPLIT", 2, part.label());
         const auto what = kind_of(part);
         if (what == kind::none) continue;
         const auto workers = context.resources->workers;

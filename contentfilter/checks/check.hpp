@@ -24,6 +24,7 @@ class map_set;
 namespace postsluice::state {
 class account_store;
 class recipient_memory;
+class verdict_history;
 class token_statistics;
 class campaigns;
 class overrides;
@@ -50,6 +51,7 @@ struct account_memory {
     state::campaigns* campaigns = nullptr;
     const known_book* bad = nullptr;    ///< fingerprints that operators added
     state::overrides* limits = nullptr; ///< of single accounts
+    state::verdict_history* verdicts = nullptr;
 };
 
 /// What checks share; rebuilt on reload, old ones live as long as a message uses them.

@@ -37,6 +37,9 @@ constexpr std::string_view documents =
     "7z avi bmp csv doc docm docx eml gif heic htm html jpeg jpg mov mp3 mp4 msg odp ods odt pdf png ppt pptx "
     "rar rtf tif tiff txt wav webp xls xlsm xlsx xml zip";
 
+// What archivers split, and number.
+constexpr std::string_view archives = "7z bz2 exe gz rar tar tgz xz zip zst";
+
 // What is put around a file, whose own extension stays before theirs: "table.csv.xz" disguises nothing.
 constexpr std::string_view wrappers = "cab uue xz";
 
@@ -185,6 +188,19 @@ name_judgement judge_name(std::string_view name) {
     judge_piece(name.substr(name.size() - std::min(name.size(), longest_name)), judged);
     if (judged.hidden) judge_piece(name.substr(0, longest_name), judged);
     return judged;
+}
+
+bool is_volume(std::string_view name) {
+    const auto extension = extension_of(name);
+    const auto before = extension_of(opened_as(name.substr(0, name.rfind('.'))));
+    const auto are_digits = [](std::string_view text) {
+        return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    };
+    if (extension == "rar") return before.starts_with("part") && are_digits(std::string_view{before}.substr(4));
+    if (extension.size() != 3) return false;
+    if (are_digits(extension)) return is_in(archives, before);
+    return std::string_view{"rsz"}.find(extension.front()) != std::string_view::npos &&
+           are_digits(std::string_view{extension}.substr(1));
 }
 
 std::vector<std::string_view> risky_extensions() {

@@ -24,6 +24,9 @@ struct name_judgement {
     std::vector<std::string> readings;
 };
 [[nodiscard]] name_judgement judge_name(std::string_view name);
+/// Is it a piece of an archive that was split over several files, as archivers call them: "x.7z.001", "x.part2.rar",
+/// "x.r00", "x.z01"? `name`: one of the readings.
+[[nodiscard]] bool is_volume(std::string_view name);
 /// All extensions that have a risk.
 [[nodiscard]] std::vector<std::string_view> risky_extensions();
 

@@ -111,8 +111,9 @@ boost::asio::awaitable<std::vector<finding>> links(check_context context) {
     const auto& content = *context.content;
     static const word_list none;
     const auto& shorteners = context.resources->rules ? context.resources->rules->list("shorteners") : none;
-    for (const auto& url : content.urls())
-        judge(url.to, url.where, shorteners, out);
+    for (const auto* all : {&content.urls(), &content.bare_urls()})
+        for (const auto& url : *all)
+            judge(url.to, url.where, shorteners, out);
     const auto own = own_domain(*context.message);
     for (const auto& anchor : content.anchors()) {
         const auto shown = shown_host(anchor.text);

@@ -66,8 +66,9 @@ public:
             for (const auto& body : content.bodies())
                 if (body.page()) short_text(body.text(), in_text, "part " + body.of().label());
         if (database_.places() & in_url)
-            for (const auto& url : content.urls())
-                short_text(url.to.text, in_url, url.where + ", a URL");
+            for (const auto* all : {&content.urls(), &content.bare_urls()})
+                for (const auto& url : *all)
+                    short_text(url.to.text, in_url, url.where + ", a URL");
     }
 
     void whole_message(const spool& content) {

@@ -29,11 +29,19 @@ bool is_exempt(const std::string& domain, const std::vector<std::string>& exempt
     });
 }
 
-std::set<std::string> domains_of(const mime::content& content, const config::url_list_settings& settings) {
-    std::set<std::string> out;
-    for (const auto& url : content.urls()) {
-        auto domain = listed_domain(url.to);
-        if (!domain.empty() && !is_exempt(domain, settings.exempt)) out.insert(std::move(domain));
+/// Distinct, those without a scheme last: some of these are no links, and must not push out others at the bound.
+std::vector<std::string> domains_of(const mime::content& content, const config::url_list_settings& settings) {
+    std::vector<std::string> out;
+    std::set<std::string> known;
+    for (const auto* all : {&content.urls(), &content.bare_urls()}) {
+        std::set<std::string> found;
+        for (const auto& url : *all) {
+            auto domain = listed_domain(url.to);
+            if (!domain.empty() && !known.contains(domain) && !is_exempt(domain, settings.exempt))
+                found.insert(std::move(domain));
+        }
+        out.insert(out.end(), found.begin(), found.end());
+        known.merge(found);
     }
     return out;
 }
@@ -49,8 +57,10 @@ bool is_listed(std::string_view host, const word_list& bad) {
 
 /// The host, and what is written behind it.
 std::string address_of(const mime::url& url) {
-    const auto scheme = url.text.find("//");
-    const auto behind = url.text.find_first_of("/\\?#", scheme == std::string::npos ? 0 : scheme + 2);
+    // Two slashes may also stand further back: "www.example.com/a//b".
+    const auto slash = url.text.find_first_of("/\\?#");
+    const bool scheme = slash != std::string::npos && url.text.find("//") == slash;
+    const auto behind = scheme ? url.text.find_first_of("/\\?#", slash + 2) : slash;
     std::string out = url.host;
     if (behind != std::string::npos) out += url.text.substr(behind);
     std::replace(out.begin(), out.end(), '\\', '/');
@@ -75,12 +85,14 @@ void look_up_here(const mime::content& content, const rule_set& rules, finding_l
     const auto& domains = rules.list("bad-domains");
     const auto& addresses = rules.list("bad-urls");
     if (domains.empty() && addresses.empty()) return;
-    for (const auto& url : content.urls()) {
+    const auto look_up = [&](const mime::found_url& url) {
         if (is_listed(url.to.host, domains) || (!url.to.readable.empty() && is_listed(url.to.readable, domains)))
             to.add("LISTED_DOMAIN", 6, url.to.host + " in " + url.where).why = reason::spam;
         if (!addresses.empty() && is_listed_url(address_of(url.to), addresses))
             to.add("LISTED_URL", 8, url.to.text + " in " + url.where).why = reason::phish;
-    }
+    };
+    for (const auto* all : {&content.urls(), &content.bare_urls()})
+        std::for_each(all->begin(), all->end(), look_up);
 }
 
 } // namespace
@@ -91,8 +103,7 @@ boost::asio::awaitable<std::vector<finding>> url_lists(check_context context) {
     const auto scanners = context.resources->scanners;
     if (!scanners || !scanners->url_lists()) co_return found.take();
     const auto settings = context.message->settings;
-    const auto distinct = domains_of(*context.content, settings->url_lists);
-    std::vector<std::string> domains{distinct.begin(), distinct.end()};
+    auto domains = domains_of(*context.content, settings->url_lists);
     if (domains.size() > settings->url_lists.max_domains) {
         found.add("URL_LISTS_BOUND", 0, std::to_string(domains.size()) + " domains");
         domains.resize(settings->url_lists.max_domains);

@@ -1,7 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/intake/collector.hpp"
 
+#include "shared/core/text.hpp"
+
 namespace postsluice::contentfilter {
+
+namespace {
+
+/// cleanup(8) ends each line of a header at its first NUL: mime_state_update() copies strings. After the queue that has
+/// happened already. Before it, it is done here, so that the checks see what leaves, and that is what is signed.
+void end_lines_at_nul(header_block& header) {
+    for (auto& field : header.fields) {
+        if (field.raw.find('\0') == std::string::npos) continue;
+        std::string out;
+        for (const auto line : split(field.raw, '\n')) {
+            if (!out.empty()) out += '\n';
+            const auto kept = line.substr(0, line.find('\0'));
+            out += kept;
+            if (kept.size() < line.size() && line.ends_with('\r')) out += '\r';
+        }
+        field.raw = std::move(out);
+    }
+}
+
+} // namespace
 
 collector::collector(config::settings_ptr settings)
     : settings_{std::move(settings)}
@@ -46,19 +68,33 @@ header_block collector::header_so_far() const {
     const auto& bounds = settings_->contentfilter;
     const auto spooled = spool_->read(0, beginning);
     const auto text = spooled ? *spooled + unspooled_ : std::string{};
-    return parse_header_text(text, static_cast<std::size_t>(bounds.max_header.value), bounds.max_header_count);
+    auto out = parse_header_text(text, static_cast<std::size_t>(bounds.max_header.value), bounds.max_header_count);
+    end_lines_at_nul(out);
+    return out;
 }
 
 result<std::shared_ptr<message>> collector::finish(smtp::envelope envelope) {
-    if (problem_) return *problem_;
-    auto header = parse_header(*spool_, settings_->contentfilter);
+    auto out = close(std::move(envelope));
+    if (!out) return out;
+    if (auto read = read_header(**out); !read) return read.error();
+    return out;
+}
+
+result<void> collector::read_header(message& into) {
+    auto header = parse_header(*into.content, into.settings->contentfilter);
     if (!header) return header.error();
+    end_lines_at_nul(*header);
+    into.header = std::move(*header);
+    return {};
+}
+
+result<std::shared_ptr<message>> collector::close(smtp::envelope envelope) {
+    if (problem_) return *problem_;
     auto out = std::make_shared<message>();
     out->settings = settings_;
     out->queue_id = queue_id_of(envelope);
     out->envelope = std::move(envelope);
     out->content = spool_;
-    out->header = std::move(*header);
     out->digest = hash_.hex();
     out->boundary_lines = boundary_lines_;
     return out;

@@ -23,6 +23,9 @@ public:
 
     /// The whole message, without its sender (identify_sender() says who that is). Once, after the last add().
     [[nodiscard]] result<std::shared_ptr<message>> finish(smtp::envelope envelope);
+    /// The same in two halves. The first looks at no octet: its header is empty, and all of it is body.
+    [[nodiscard]] result<std::shared_ptr<message>> close(smtp::envelope envelope);
+    [[nodiscard]] static result<void> read_header(message& into);
     /// Of a message with a problem: the header as far as it stands in its first `beginning` octets, spooled or not. Who
     /// sent it may be known all the same: what Postfix put above the message is in there.
     [[nodiscard]] header_block header_so_far() const;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/intake/identity.hpp"
 
-#include "contentfilter/intake/received.hpp"
+#include "contentfilter/intake/local_mail.hpp"
 #include "shared/core/text.hpp"
 
 namespace postsluice::contentfilter {
@@ -10,14 +10,6 @@ namespace {
 
 /// What no Postfix of ours writes more often, and a sender might: unsealing costs.
 constexpr std::size_t most_tickets = 20;
-
-bool came_over_the_network(const smtp::envelope& envelope) {
-    const auto known = [&](const char* name) {
-        const auto at = envelope.xforward.find(name);
-        return at != envelope.xforward.end() && !at->second.empty();
-    };
-    return known("ADDR") || known("NAME");
-}
 
 /// Does pipe(8) know the sender as the account of the ticket? It keeps login and client with the message, whatever
 /// queue ID that has by now.
@@ -80,6 +72,14 @@ std::string_view to_string(sender_identity::proof by) noexcept {
     return "none";
 }
 
+bool came_over_the_network(const smtp::envelope& envelope) {
+    const auto known = [&](const char* name) {
+        const auto at = envelope.xforward.find(name);
+        return at != envelope.xforward.end() && !at->second.empty();
+    };
+    return known("ADDR") || known("NAME");
+}
+
 sender_identity sender_of(const config::settings& settings, const std::string& account,
                           std::optional<std::string_view> login) {
     sender_identity out;
@@ -103,11 +103,10 @@ sender_identity identify_sender(const header_block& header, const smtp::envelope
         out.sealed = std::move(ticket->sealed);
         return out;
     }
-    const bool from_pickup = facts.local_peer && facts.in != way::before_queue;
-    const auto uid = from_pickup && !came_over_the_network(envelope) ? pickup_uid(header) : std::nullopt;
-    if (uid && uid != facts.mail_owner) {
+    const auto local = pickup_of(header, envelope, facts);
+    if (local && local->uid != facts.mail_owner) {
         account::client_facts client{};
-        client.local_uid = *uid;
+        client.local_uid = local->uid;
         if (const auto who = account::identify(facts.settings, client)) {
             sender_identity out;
             out.account = who->account;

@@ -7,10 +7,10 @@
 //     first Received, which is smtpd's, and only a ticket that names no queue ID. By pipe a ticket of another queue ID
 //     counts too (`postsuper -r` gave a new one) where the login and the client that pipe(8) knows are the ticket's
 //     account's.
-//  2. where no ticket decides: the topmost Received field, where it has pickup's form and names another uid than the
-//  mail owner's (his
-//     are requeued messages), on a connection from this machine, and Postfix knows of no client that sent the mail over
-//     the network. Everything a sender writes stands below that field.
+//  2. where no ticket decides: the Received field that pickup wrote when a local user handed the mail in, on a
+//     connection from this machine, and where Postfix knows of no client that sent it over the network
+//     (local_mail.hpp). The mail owner's uid is nobody's: `postsuper -r` put that field on top. Everything a sender
+//     writes stands below.
 //  3. nobody: account "-", profile "default". What then happens is the option no_ticket.
 // Never does a header that a sender could write decide. Reads the ticket keys; otherwise pure.
 #pragma once
@@ -35,6 +35,9 @@ struct identity_facts {
 /// account::identity_of().
 [[nodiscard]] sender_identity sender_of(const config::settings& settings, const std::string& account,
                                         std::optional<std::string_view> login = std::nullopt);
+
+/// Does Postfix know of a client that sent it over the network?
+[[nodiscard]] bool came_over_the_network(const smtp::envelope& envelope);
 
 /// The queue ID that Postfix gave the message: XFORWARD IDENT; "-" where there is none.
 [[nodiscard]] std::string queue_id_of(const smtp::envelope& envelope);

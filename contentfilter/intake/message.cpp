@@ -81,8 +81,9 @@ private:
 } // namespace
 
 bool is_field_line(std::string_view line) noexcept {
+    constexpr std::ptrdiff_t longest_name = 997; // with its colon on one line, wherever lines are broken on their way
     const auto end = std::find_if(line.begin(), line.end(), [](char c) { return c <= ' ' || c > '~' || c == ':'; });
-    if (end == line.begin()) return false;
+    if (end == line.begin() || end - line.begin() > longest_name) return false;
     const auto colon = std::find_if_not(end, line.end(), blank);
     return colon != line.end() && *colon == ':';
 }

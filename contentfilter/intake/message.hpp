@@ -41,8 +41,8 @@ struct header_block {
 /// The same for a text that is all there is (an embedded message's header, a part's header); body_offset counts within
 /// it.
 [[nodiscard]] header_block parse_header_text(std::string_view text, std::size_t max_octets, std::size_t max_fields);
-/// Is this a line that begins a header field: printable ASCII, optional blanks, a colon (RFC 5322 sections 2.2
-/// and 4.5)?
+/// Is this a line that begins a header field: printable ASCII, optional blanks, a colon (RFC 5322 sections 2.2, 4.5)?
+/// A name over 997 octets is none: whoever sends it on breaks the line in it.
 [[nodiscard]] bool is_field_line(std::string_view line) noexcept;
 
 struct sender_identity {
@@ -75,7 +75,7 @@ struct message {
     std::map<std::string, config::symbol_setting> at_least; ///< what single symbols come to, whatever the profile says
     std::shared_ptr<message_notes> notes = new_notes();     ///< what checks leave for the pipeline
     std::string digest;                                     ///< SHA-256 of the content, hex
-    std::string queue_id;                                   ///< XFORWARD IDENT, or "-"; before the queue always "-"
+    std::string queue_id; ///< XFORWARD IDENT, or pickup's (local_mail.hpp), or "-"; before the queue always "-"
     std::size_t boundary_lines = 0; ///< lines that may be boundaries: at least as many as parts. A diff has as many:
                                     ///< the tree counts parts itself
 };

@@ -33,8 +33,8 @@ bool take(std::string_view& text, std::string_view expected) {
 }
 
 /// Takes everything before `end` off the front, and `end` too; nothing where there is no such text or it is not one
-/// word.
-bool take_word(std::string_view& text, std::string_view end) {
+/// word. `into`: the word.
+bool take_word(std::string_view& text, std::string_view end, std::string* into = nullptr) {
     const auto at = text.find(end);
     if (at == 0 || at == std::string_view::npos) return false;
     const auto found = text.substr(0, at);
@@ -42,6 +42,7 @@ bool take_word(std::string_view& text, std::string_view end) {
                     [](char c) { return c <= ' ' || c > '~' || c == '(' || c == ')' || c == ';'; }))
         return false;
     text.remove_prefix(at + end.size());
+    if (into != nullptr) *into = found;
     return true;
 }
 
@@ -77,18 +78,58 @@ std::size_t count_passes(const header_block& header, std::string_view hostname) 
         }));
 }
 
-std::optional<uid_t> pickup_uid(const header_block& header) {
-    const auto* topmost = header.find("Received");
-    if (!topmost) return std::nullopt;
-    std::string_view rest = topmost->raw;
-    uid_t uid = 0;
+namespace {
+
+std::optional<pickup_trace> pickup_trace_in(const header_field& field) {
+    std::string_view rest = field.raw;
+    pickup_trace out;
     if (!take(rest, "Received: by ") || !take_word(rest, " (Postfix, from userid ")) return std::nullopt;
-    const auto [end, problem] = std::from_chars(rest.data(), rest.data() + rest.size(), uid);
+    const auto [end, problem] = std::from_chars(rest.data(), rest.data() + rest.size(), out.uid);
     if (problem != std::errc{} || end == rest.data()) return std::nullopt;
     rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    if (!take(rest, ")\r\n\tid ") || !take_word(rest, "; ") || rest.find_first_of("\r\n") != std::string_view::npos)
+    if (!take(rest, ")\r\n\tid ") || !take_word(rest, "; ", &out.queue_id) ||
+        rest.find_first_of("\r\n") != std::string_view::npos)
         return std::nullopt;
-    return uid;
+    return out;
+}
+
+// No client's word (HELO, the name in a certificate, the recipient) has a line end in it: the first line that begins
+// with "by" is smtpd's.
+std::optional<std::string> smtpd_id_in(const header_field& field) {
+    constexpr std::string_view by = "\r\n\tby ";
+    std::string_view rest = field.raw;
+    if (!take(rest, "Received: from ")) return std::nullopt;
+    const auto at = rest.find(by);
+    if (at == std::string_view::npos) return std::nullopt;
+    rest.remove_prefix(at + by.size());
+    rest = rest.substr(0, rest.find("\r\n"));
+    if (!take_word(rest, " (Postfix) with ") || !take_word(rest, " id ")) return std::nullopt;
+    if (rest.ends_with(';')) rest.remove_suffix(1);
+    const bool one_word = !rest.empty() && rest.find_first_of(" \t;()") == std::string_view::npos;
+    return one_word ? std::optional{std::string{rest}} : std::nullopt;
+}
+
+} // namespace
+
+std::optional<pickup_trace> find_pickup(const header_block& header, std::optional<uid_t> mail_owner) {
+    std::optional<pickup_trace> requeued;
+    for (const auto* field : header.all("Received")) {
+        auto trace = pickup_trace_in(*field);
+        if (!trace) break;
+        if (trace->uid != mail_owner) return trace;
+        if (!requeued) requeued = std::move(trace);
+    }
+    return requeued;
+}
+
+std::optional<std::string> queue_id_before_requeue(const header_block& header, uid_t mail_owner) {
+    bool queued_again = false;
+    for (const auto* field : header.all("Received")) {
+        if (const auto trace = pickup_trace_in(*field); !trace || trace->uid != mail_owner)
+            return queued_again ? smtpd_id_in(*field) : std::nullopt;
+        queued_again = true;
+    }
+    return std::nullopt;
 }
 
 } // namespace postsluice::contentfilter

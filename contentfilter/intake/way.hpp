@@ -11,6 +11,7 @@ enum class way : std::uint8_t {
     after_queue,  ///< `listen`: lmtp(8) or smtp(8) as a content_filter
     before_queue, ///< `listen_before_queue`: smtpd(8) with smtpd_proxy_filter; there is no queue ID yet
     pipe,         ///< `listen_pipe`: postsluice-pipe, with pipe(8)'s macros as XFORWARD attributes
+    bounces,      ///< `listen_bounces`: lmtp(8) with notices of bounces; no mail that goes on
 };
 
 } // namespace postsluice::contentfilter

@@ -50,16 +50,22 @@ bool hides_host(std::string_view text) {
 struct octets {
     std::string owned;
     std::string_view all;
-    bool borrowed = false; ///< `all` lies in the spool, which outlives the model
+    bool borrowed = false; ///< `all` lies in the spool or in the tree, which outlive the model
     bool cut = false;
 };
 
+/// The content where it lies in memory as it is: in the spool, or decoded.
+std::optional<std::string_view> in_memory(const part& of) {
+    if (of.fields.encoding != transfer_encoding::identity) return kept_octets(of);
+    const auto memory = of.source->memory();
+    if (memory.size() < of.end) return std::nullopt;
+    return memory.substr(static_cast<std::size_t>(of.begin), static_cast<std::size_t>(of.end - of.begin));
+}
+
 octets read_part(const part& of, std::uint64_t most) {
     octets out;
-    const auto memory = of.source->memory();
-    if (of.fields.encoding == transfer_encoding::identity && memory.size() >= of.end) {
-        const auto whole =
-            memory.substr(static_cast<std::size_t>(of.begin), static_cast<std::size_t>(of.end - of.begin));
+    if (const auto there = in_memory(of)) {
+        const auto& whole = *there;
         out.all = whole.substr(0, static_cast<std::size_t>(most));
         out.cut = out.all.size() < whole.size();
         out.borrowed = true;
@@ -89,7 +95,11 @@ public:
 
     void make() {
         read_header();
-        if (!tree_) return;
+        if (tree_) read_parts();
+    }
+
+private:
+    void read_parts() {
         for (const auto& p : tree_->parts()) {
             for (const auto& name : p.fields.names)
                 urls_in(name, url_place::file_name, "part " + p.path + ", its name");
@@ -100,7 +110,6 @@ public:
         }
     }
 
-private:
     void read_header() {
         for (const auto& field : message_.header.fields) {
             if (is_trace(field.name())) continue;
@@ -135,7 +144,7 @@ private:
         else
             into_.bodies.emplace_back(p, std::string{utf8});
         into_.bodies.back().note(faults);
-        urls_in(into_.bodies.back().text(), url_place::text, "part " + p.path);
+        links_in(into_.bodies.back().text(), url_place::text, "part " + p.path);
     }
 
     void read_page(const part& p) {
@@ -154,7 +163,7 @@ private:
             add_anchor(std::move(link), where);
         into_.bodies.emplace_back(p, std::move(page));
         into_.bodies.back().note(faults);
-        urls_in(into_.bodies.back().text(), url_place::html, where);
+        links_in(into_.bodies.back().text(), url_place::html, where);
     }
 
     html_text shown(std::string_view utf8) {
@@ -180,6 +189,34 @@ private:
 
     void urls_in(std::string_view text, url_place place, const std::string& where) {
         find_urls(text, [&](std::string_view found) { return add_url(found, place, where); });
+    }
+
+    /// In what a reader sees: also what only his program makes a link of.
+    void links_in(std::string_view text, url_place place, const std::string& where) {
+        auto rest = text;
+        const auto bare_before = [&](std::string_view stop) {
+            const auto size = static_cast<std::size_t>(stop.data() - rest.data());
+            find_bare_urls(rest.substr(0, size),
+                           [&](url found) { return add_bare_url(std::move(found), place, where); });
+            rest.remove_prefix(size + stop.size());
+        };
+        find_urls(text, [&](std::string_view found) {
+            bare_before(found);
+            return add_url(found, place, where);
+        });
+        bare_before(text.substr(text.size()));
+    }
+
+    bool add_bare_url(url to, url_place place, const std::string& where) {
+        const auto known = [&](const char* scheme) { return known_.contains(scheme + to.text); };
+        if (known("") || known("http://") || known("https://")) return true;
+        if (into_.bare_urls.size() >= bounds_.max_urls) {
+            beyond("more than " + std::to_string(bounds_.max_urls) + " URLs without a scheme");
+            return false;
+        }
+        known_.insert(to.text);
+        into_.bare_urls.push_back({std::move(to), place, where});
+        return true;
     }
 
     /// False where no more are taken.

@@ -81,6 +81,10 @@ public:
     [[nodiscard]] const std::vector<found_anchor>& anchors() const { return made().anchors; }
     /// Distinct URLs.
     [[nodiscard]] const std::vector<found_url>& urls() const { return made().urls; }
+    /// What stands in the texts without a scheme, and many readers of mail make a link of it all the same
+    /// ("example.com/login"); distinct, and none of urls(). Apart, since some of it is no link for whom wrote it: it is
+    /// not to be counted.
+    [[nodiscard]] const std::vector<found_url>& bare_urls() const { return made().bare_urls; }
     /// Bounds of texts that were hit, for evidence; bounds of links and URLs.
     [[nodiscard]] const std::vector<std::string>& texts_beyond() const { return made().texts_beyond; }
     [[nodiscard]] const std::vector<std::string>& links_beyond() const { return made().links_beyond; }
@@ -92,6 +96,7 @@ private:
         std::vector<found_anchor> anchors;
         std::vector<found_url> urls;
         std::vector<std::string> texts_beyond, links_beyond;
+        std::vector<found_url> bare_urls;
     };
     [[nodiscard]] const facts& made() const;
     message_ptr message_;

@@ -18,8 +18,8 @@ namespace postsluice::contentfilter::mime {
 
 /// Is the part Outlook's wrapping, by its type or by its name?
 [[nodiscard]] bool is_tnef(const part& of);
-/// Appends the attachments in it ([MS-OXTNEF]) with all names they have there. The text of the message in it is not
-/// read.
+/// Appends the attachments in it ([MS-OXTNEF]) with all names they have there, and its texts, but for compressed RTF;
+/// and what the messages enclose that are attached in it, as parts of these.
 [[nodiscard]] result<void> find_in_tnef(std::vector<part>& parts, std::size_t which,
                                         const config::filter_settings& bounds);
 

@@ -4,7 +4,9 @@
 #include "shared/core/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
+#include <optional>
 #include <utility>
 
 namespace postsluice::contentfilter::mime {
@@ -15,12 +17,15 @@ using namespace std::string_view_literals;
 
 constexpr std::uint32_t signature = 0x223E9F78;
 constexpr std::size_t stream_head = 6, attribute_head = 9, checksum = 2;
-constexpr std::size_t kept = 65536; // of an attribute that is read; others are stepped over
+constexpr std::size_t kept = 65536;                // of an attribute that is read; others are stepped over
+constexpr std::size_t kept_of_message = 1U << 20U; // of the properties of a message, in which its texts are
 constexpr std::size_t most_names = 20;
 
-// [MS-OXTNEF] section 2.1.3.1: what begins an attachment, and what has its names and its content.
+// [MS-OXTNEF] section 2.1.3.1: what begins an attachment, and what has its names and its content; the texts of the
+// message itself.
 constexpr std::uint32_t render_data = 0x00069002, title = 0x00018010, transport_name = 0x00069001,
-                        properties = 0x00069005, content = 0x0006800F;
+                        properties = 0x00069005, content = 0x0006800F, body_text = 0x0002800C,
+                        message_properties = 0x00069003;
 
 std::uint32_t number(std::string_view from, std::size_t at, std::size_t octets = 4) {
     std::uint32_t out = 0;
@@ -57,15 +62,26 @@ void add_property_names(std::vector<std::string>& names, std::string_view of,
         }
 }
 
-/// Where a message that is attached begins among the properties: PidTagAttachDataObject with IID_IMessage; npos: none.
+constexpr auto object_tag = "\x0d\0\x01\x37"sv;                               // PidTagAttachDataObject
+constexpr auto message_kind = "\x07\x03\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46"sv; // IID_IMessage
+constexpr std::size_t value_head = 12;                                        // tag, count and size
+constexpr std::size_t object_head = value_head + message_kind.size();
+
+/// Where a message that is attached begins among the properties, with its tag; npos: none.
 std::size_t message_in(std::string_view in) {
-    constexpr auto object = "\x0d\0\x01\x37"sv;
-    constexpr auto message = "\x07\x03\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46"sv;
-    const auto at = in.find(object);
-    return at != std::string_view::npos && in.substr(std::min(at + 12, in.size())).starts_with(message)
-               ? at
-               : std::string_view::npos;
+    for (auto at = in.find(object_tag); at != std::string_view::npos; at = in.find(object_tag, at + 1))
+        if (in.substr(std::min(at + value_head, in.size())).starts_with(message_kind)) return at;
+    return std::string_view::npos;
 }
+
+/// The texts of a message among its properties: of 8 or 16 bits a character, and HTML as octets.
+struct text_property {
+    std::string_view tag, type, charset;
+};
+constexpr std::array text_properties{
+    text_property{"\x1e\0\0\x10"sv, "text/plain", ""}, text_property{"\x1f\0\0\x10"sv, "text/plain", "utf-16le"},
+    text_property{"\x02\x01\x13\x10"sv, "text/html", ""}, text_property{"\x1e\0\x13\x10"sv, "text/html", ""},
+    text_property{"\x1f\0\x13\x10"sv, "text/html", "utf-16le"}};
 
 class tnef_reader {
 public:
@@ -92,7 +108,9 @@ private:
     result<void> feed(std::string_view piece) {
         while (!piece.empty() && !ended_) {
             const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), left_));
-            if (buffer_.size() < kept) buffer_.append(piece.substr(0, std::min(size, kept - buffer_.size())));
+            if (at_ == place::data && id_ == properties && !message_) look_for_message(piece.substr(0, size));
+            const auto most = at_ == place::data && id_ == message_properties ? kept_of_message : kept;
+            if (buffer_.size() < most) buffer_.append(piece.substr(0, std::min(size, most - buffer_.size())));
             piece.remove_prefix(size);
             offset_ += size;
             left_ -= size;
@@ -130,9 +148,59 @@ private:
         at_ = where;
         left_ = octets;
         buffer_.clear();
+        border_.clear();
+        message_.reset();
+    }
+
+    /// A message that is attached may be as large as the attribute: only where it lies is kept of it.
+    void look_for_message(std::string_view piece) {
+        const auto before = border_.size();
+        border_.append(piece);
+        if (const auto at = message_in(border_); at != std::string::npos) {
+            const auto begin = offset_ - before + at;
+            const auto size = number(border_, at + 8);
+            message_ = stretch{begin, begin + object_head, begin + value_head + size};
+        }
+        border_.erase(0, border_.size() - std::min(border_.size(), object_head - 1));
+    }
+
+    /// The texts that Outlook shows in place of the message's own, or those of an attached message.
+    result<void> add_texts() {
+        if (id_ == body_text) return add_text("text/plain", "", begin_, offset_);
+        for (const auto& one : text_properties) {
+            const auto at = buffer_.find(one.tag);
+            if (at == std::string::npos || number(buffer_, at + 4) != 1) continue;
+            const auto begin = begin_ + at + value_head;
+            const auto end = std::min<std::uint64_t>(begin + number(buffer_, at + 8), offset_);
+            if (auto done = add_text(one.type, one.charset, begin, end); !done) return done;
+        }
+        return {};
+    }
+
+    result<void> add_text(std::string_view type, std::string_view charset, std::uint64_t begin, std::uint64_t end) {
+        if (begin >= end) return {};
+        auto made = enclosed_file(parts_, which_, ++count_, bounds_);
+        if (!made) return made.error();
+        made->fields.type = type;
+        made->fields.charset = charset;
+        made->fields.disposition.clear();
+        made->source = source_;
+        made->begin = begin;
+        made->end = end;
+        parts_.push_back(std::move(*made));
+        return {};
+    }
+
+    /// What an attached message encloses, as parts of the file that it is. Each level is a part, whose depth is
+    /// bounded.
+    result<void> scan_message() {
+        const auto end = std::min(message_->end, offset_);
+        if (message_->content >= end) return {};
+        return tnef_reader{parts_, file_, source_, bounds_}.scan(message_->content, end);
     }
 
     result<void> end_data() {
+        if (id_ == body_text || id_ == message_properties) return add_texts();
         if (id_ == render_data) file_ = 0;
         if (id_ != title && id_ != transport_name && id_ != properties && id_ != content) return {};
         // With so many names it is no file of Outlook's: what comes next counts as one more.
@@ -155,6 +223,7 @@ private:
             subjects_.clear();
         } else if (id_ == properties) {
             add_names(file);
+            if (message_) return scan_message();
         } else {
             add_name(file.fields.names, buffer_, "");
         }
@@ -165,15 +234,15 @@ private:
     /// it are its recipients'.
     void add_names(part& file) {
         auto& names = file.fields.names;
-        const auto object = message_in(buffer_);
-        if (object == std::string_view::npos || file.begin != file.end) {
+        if (!message_ || file.begin != file.end) {
             add_property_names(names, buffer_, {long_file_name, file_name, display_name});
             return;
         }
         subjects_ = std::exchange(names, {});
-        const auto behind = std::min<std::uint64_t>(object + 12 + number(buffer_, object + 8), buffer_.size());
         const std::string_view all{buffer_};
-        add_property_names(names, all.substr(0, object), {long_file_name, file_name});
+        const auto within = [&](std::uint64_t at) { return std::min<std::uint64_t>(at - begin_, all.size()); };
+        const auto behind = within(message_->end);
+        add_property_names(names, all.substr(0, within(message_->tag)), {long_file_name, file_name});
         add_property_names(names, all.substr(static_cast<std::size_t>(behind)), {long_file_name, file_name});
     }
 
@@ -185,9 +254,14 @@ private:
     place at_ = place::start;
     std::uint64_t left_ = stream_head, offset_ = 0, begin_ = 0;
     std::uint32_t id_ = 0;
-    std::string buffer_;    // what is kept of the place at hand
-    std::size_t file_ = 0;  // the attachment at hand among all parts; 0, the root of all: none
-    std::size_t count_ = 0; // attachments so far
+    std::string buffer_; // what is kept of the place at hand
+    std::string border_; // of properties: the end of what came before
+    struct stretch {
+        std::uint64_t tag, content, end;
+    };
+    std::optional<stretch> message_; // among the properties at hand
+    std::size_t file_ = 0;           // the attachment at hand among all parts; 0, the root of all: none
+    std::size_t count_ = 0;          // attachments so far
     bool ended_ = false;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/mime/tree.hpp"
 
+#include "contentfilter/mime/decoded_content.hpp"
 #include "contentfilter/mime/decoders.hpp"
 #include "contentfilter/mime/enclosed.hpp"
 #include "contentfilter/mime/letter.hpp"
@@ -55,8 +56,12 @@ result<std::shared_ptr<const tree>> tree::build(const std::shared_ptr<const spoo
     // Messages that travel as base64 or quoted-printable, against the RFC: readers open them all the same. The list
     // grows while it is walked; each level decodes to less than it was, and depth and number of parts are bounded as
     // ever.
+    const auto room = std::make_shared<decoded_content::budget>(bounds.decoded_memory.value);
     for (std::size_t i = 0; i < made->parts_.size(); ++i) {
-        const auto& p = made->parts_[i];
+        auto& growing = made->parts_[i];
+        if (growing.fields.encoding != transfer_encoding::identity && !growing.container)
+            growing.kept = std::make_shared<decoded_content>(room);
+        const auto& p = growing;
         if (p.container) continue;
         if (is_tnef(p)) {
             if (auto done = find_in_tnef(made->parts_, i, bounds); !done) return done.error();
@@ -89,8 +94,11 @@ result<std::shared_ptr<const spool>> unpacked(const part& of, const config::filt
     return std::shared_ptr<const spool>{std::move(out)};
 }
 
-result<void> decoded(const part& of, std::uint64_t most, const piece_visitor& visit) {
-    if (of.begin >= of.end) return {};
+namespace {
+
+constexpr std::size_t piece_size = 65536; // so that a visitor can stop early
+
+result<void> decode(const part& of, std::uint64_t most, const piece_visitor& visit) {
     transfer_decoder decoder{of.fields.encoding};
     std::uint64_t left = of.end - of.begin;
     bool more = true;
@@ -103,7 +111,7 @@ result<void> decoded(const part& of, std::uint64_t most, const piece_visitor& vi
     auto read = of.source->for_each(of.begin, [&](std::string_view piece) {
         // A message in memory comes as one piece: it is cut so that decoding stays bounded and can stop early.
         while (!piece.empty() && left > 0) {
-            const auto size = static_cast<std::size_t>(std::min<std::uint64_t>({piece.size(), left, 65536}));
+            const auto size = static_cast<std::size_t>(std::min<std::uint64_t>({piece.size(), left, piece_size}));
             left -= size;
             if (!pass(decoder.feed(piece.substr(0, size)))) return false;
             piece.remove_prefix(size);
@@ -113,6 +121,26 @@ result<void> decoded(const part& of, std::uint64_t most, const piece_visitor& vi
     if (!read) return read;
     if (more && most > 0) pass(decoder.finish());
     return {};
+}
+
+} // namespace
+
+result<void> decoded(const part& of, std::uint64_t most, const piece_visitor& visit) {
+    if (of.begin >= of.end) return {};
+    const auto known = kept_octets(of);
+    if (!known) return decode(of, most, visit);
+    auto rest = known->substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(known->size(), most)));
+    while (!rest.empty() && visit(rest.substr(0, piece_size)))
+        rest.remove_prefix(std::min(rest.size(), piece_size));
+    return {};
+}
+
+std::optional<std::string_view> kept_octets(const part& of) {
+    if (!of.kept) return std::nullopt;
+    const auto encoded = of.end - of.begin;
+    // Three octets of four characters; of the others nothing is known but that they are no more.
+    const auto most = of.fields.encoding == transfer_encoding::base64 ? encoded / 4 * 3 + 3 : encoded;
+    return of.kept->get(most, [&](const piece_visitor& visit) { return decode(of, most, visit).has_value(); });
 }
 
 result<void> text(const part& of, std::uint64_t most, const piece_visitor& visit) {

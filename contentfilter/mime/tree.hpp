@@ -13,20 +13,24 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace postsluice::contentfilter::mime {
 
+class decoded_content;
+
 struct part {
     std::string
         path; ///< "1", "1.2", "1.2.1": root, its second child, the first below that (a message's content is its child)
-    unsigned depth = 0;                  ///< 0 for the root
-    content_fields fields;               ///< type, charset, disposition, all file names
-    bool container = false;              ///< a multipart or message/rfc822 whose content is further parts
-    bool letter = false;                 ///< shown to the reader as the letter or a piece of it (letter.hpp)
-    std::shared_ptr<const spool> source; ///< where the content lies: the message, or what was decoded of it
-    std::uint64_t begin = 0, end = 0;    ///< the encoded content there
+    unsigned depth = 0;                    ///< 0 for the root
+    content_fields fields;                 ///< type, charset, disposition, all file names
+    bool container = false;                ///< a multipart or message/rfc822 whose content is further parts
+    bool letter = false;                   ///< shown to the reader as the letter or a piece of it (letter.hpp)
+    std::shared_ptr<const spool> source;   ///< where the content lies: the message, or what was decoded of it
+    std::uint64_t begin = 0, end = 0;      ///< the encoded content there
+    std::shared_ptr<decoded_content> kept; ///< for decoded(); null: nothing has to be decoded
 
     [[nodiscard]] bool is_text() const; ///< shown to a person as text, HTML too
     [[nodiscard]] bool is_html() const;
@@ -51,9 +55,13 @@ private:
 [[nodiscard]] result<std::shared_ptr<const spool>> unpacked(const part& of, const config::filter_settings& bounds);
 
 using piece_visitor = std::function<bool(std::string_view)>;
-/// Visits up to `most` octets of the content with its transfer encoding undone; stops where `visit` returns false.
+/// Visits up to `most` octets of the content with its transfer encoding undone, in pieces; stops where `visit` returns
+/// false. Of a part of a tree the first that asks decodes it for all others, as long as decoded_memory lasts for the
+/// parts of its message.
 [[nodiscard]] result<void> decoded(const part& of, std::uint64_t most, const piece_visitor& visit);
-/// The same, made UTF-8 from the declared charset; `most` counts octets before that.
+/// The whole content, where it is kept in memory; it lasts as long as the tree.
+[[nodiscard]] std::optional<std::string_view> kept_octets(const part& of);
+/// The content, made UTF-8 from the declared charset; `most` counts octets before that.
 [[nodiscard]] result<void> text(const part& of, std::uint64_t most, const piece_visitor& visit);
 
 } // namespace postsluice::contentfilter::mime

@@ -28,4 +28,8 @@ struct url {
 /// quote or a bracket, without the punctuation at its end. Stops where `visit` returns false.
 void find_urls(std::string_view text, const std::function<bool(std::string_view)>& visit);
 
+/// Calls `visit` with each host and path in `text` that readers of mail make a link of, though no scheme and no "www."
+/// says so (bare_urls.cpp says which). Stops where `visit` returns false.
+void find_bare_urls(std::string_view text, const std::function<bool(url)>& visit);
+
 } // namespace postsluice::contentfilter::mime

@@ -66,7 +66,7 @@ struct transaction {
     bool counted = false;  ///< a recipient was counted
     std::uint32_t exempt = 0;            ///< recipients that passed though a rule refused: abuse_address
     std::uint32_t refused_by_others = 0; ///< recipients that passed here and that DATA lacks
-    bool data = false, ended = false;
+    bool rcpt = false, data = false, ended = false;
     bool uncommitted = false; ///< the request under way charged something that is not committed yet
     trend_notes trend;
     charge_requests asks;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Will receivers take mail of the sender's domain from us? (`spf = "warn"` or "require".) For each of
 // outbound_addresses (of a network, its first and its last) the domain's SPF record (RFC 7208) must say "pass". "warn"
-// never waits: it speaks once the answer is known, which the first request sets off. "require" waits for the answer,
-// for spf.wait at most, since Postfix does not wait for ever either; the evaluation goes on, so that the next try finds
+// never waits: it speaks once the answer is known, which the first request sets off. What "require" wants to know is
+// remembered, and renewed before it is forgotten: the reply to a domain in use waits for nothing. Only for a domain
+// that is new, or was long unused, it waits for the evaluation, on purpose: a 450 at once and the answer next time
+// would show an error to each user of a new domain, since what submits mail seldom queues it. At most spf.wait, since
+// Postfix does not wait for ever either, and this connection alone; the evaluation goes on, so that the next try finds
 // its result. No answer yet and a temperror are trouble (on_error). The null sender has no domain and passes.
 #include "policyd/rules/rule.hpp"
 

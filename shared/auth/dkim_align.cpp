@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/auth/dkim_key.hpp"
+#include "shared/auth/public_suffix.hpp"
 #include "shared/core/text.hpp"
 
 #include <libpsl.h>
@@ -27,6 +28,17 @@ std::string_view organisational_domain(std::string_view lower_case_domain) {
     const char* const found = list != nullptr ? psl_registrable_domain(list, domain.c_str()) : nullptr;
     if (found == nullptr) return lower_case_domain; // a public suffix itself: nobody's child
     return lower_case_domain.substr(static_cast<std::size_t>(found - domain.c_str()));
+}
+
+bool is_registrable(std::string_view host) {
+    const auto* const list = suffixes();
+    const auto dot = host.rfind('.');
+    if (list == nullptr || dot == std::string_view::npos) return false;
+    // The list takes every name that it does not know for a top-level domain, unless it is told not to.
+    constexpr int known = PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE;
+    const std::string name{host};
+    return psl_is_public_suffix2(list, name.c_str() + dot + 1, known) != 0 &&
+           psl_is_public_suffix2(list, name.c_str(), known) == 0;
 }
 
 bool relaxed_aligned(std::string_view a, std::string_view b) {

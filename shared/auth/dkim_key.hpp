@@ -48,6 +48,8 @@ struct signed_names {
     std::vector<std::string> sign;
     std::vector<std::string> oversign; ///< all of them also in `sign`
 };
-[[nodiscard]] signed_names names_to_sign(const config::dkim_settings& settings);
+/// For a message with these fields: of oversign_present, `oversign` has those that are there.
+[[nodiscard]] signed_names names_to_sign(const config::dkim_settings& settings,
+                                         std::span<const std::string_view> fields);
 
 } // namespace postsluice::auth

@@ -202,7 +202,7 @@ result<std::vector<std::string>> sign_with_libopendkim(const config::dkim_settin
         from = from || iequals(field_name(field), "From");
     if (!from) return failure{errc::malformed, "a message without From: cannot be signed"};
     thread_local signing_library library;
-    DKIM_LIB* const lib = library.get(names_to_sign(settings), settings.expire, now);
+    DKIM_LIB* const lib = library.get(names_to_sign(settings, fields), settings.expire, now);
     std::vector<std::string> out;
     for (const auto kind : {algorithm::rsa_sha256, algorithm::ed25519_sha256})
         for (const auto& key : keys) {

@@ -80,7 +80,7 @@ struct header_input {
 
 /// Section 3.7: the fields named by h=, each occurrence once from the bottom up; a name that finds none adds nothing.
 result<header_input> gather(const config::dkim_settings& settings, std::span<const std::string_view> fields) {
-    const auto names = names_to_sign(settings);
+    const auto names = names_to_sign(settings, fields);
     std::vector<std::vector<std::size_t>> found(names.sign.size());
     for (std::size_t i = 0; i < fields.size(); ++i) {
         const auto name = field_name(fields[i]);
@@ -166,7 +166,7 @@ result<std::string> sign_one(const signing_key& key, const header_input& input, 
 
 } // namespace
 
-signed_names names_to_sign(const config::dkim_settings& settings) {
+signed_names names_to_sign(const config::dkim_settings& settings, std::span<const std::string_view> fields) {
     signed_names out;
     const auto add = [&out](const std::string& name) {
         if (may_be_signed(name) && !has_name(out.sign, name)) out.sign.push_back(name);
@@ -174,10 +174,18 @@ signed_names names_to_sign(const config::dkim_settings& settings) {
     add("From"); // must be signed (section 5.4), and first: libopendkim looks for it in the first 4 KiB of h= only
     for (const auto& name : settings.headers)
         add(name);
+    const auto add_once_more = [&out](const std::string& name) {
+        if (may_be_signed(name) && !has_name(out.oversign, name)) out.oversign.push_back(name);
+    };
     for (const auto& name : settings.oversign) {
         add(name);
-        if (may_be_signed(name) && !has_name(out.oversign, name)) out.oversign.push_back(name);
+        add_once_more(name);
     }
+    const auto there = [&fields](const std::string& name) {
+        return std::any_of(fields.begin(), fields.end(), [&](auto field) { return iequals(field_name(field), name); });
+    };
+    for (const auto& name : settings.oversign_present)
+        if (has_name(out.sign, name) && there(name)) add_once_more(name);
     return out;
 }
 

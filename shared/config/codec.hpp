@@ -48,6 +48,7 @@ std::string address_or_map(std::string_view text);  ///< "user@example.org", "@e
 std::string address_list_entry(std::string_view text); ///< the same without maps, or "<>"
 std::string header_match(std::string_view text);       ///< "NAME: glob"
 std::string fingerprint(std::string_view text);        ///< hex octets with colons between
+std::string enhanced_status(std::string_view text);    ///< of a failure for good: "5.1.1"
 std::string name_server(std::string_view text);        ///< an address, or address@port
 std::string dkim_table(std::string_view text);         ///< OpenDKIM's data set in a file, or nothing
 std::string lock_hook(std::string_view text);          ///< "notify", or "exec:/path arguments"

@@ -32,7 +32,10 @@ struct content_settings {
     std::size_t novelty_history = 50;    ///< known recipients that an account needs first
     std::size_t novelty_recipients = 20; ///< new ones in one message
     double novelty_share = 0.8;
-    seconds strike_memory{7 * 86400}; ///< an account's strikes count for so long against its next message
+    seconds strike_memory{7 * 86400}; ///< an account's strikes and verdicts count so long against its next message
+    std::size_t recent_verdicts = 50; ///< remembered of each account; 0: none
+    std::size_t recent_verdicts_needed = 10; ///< before they say anything
+    double recent_verdicts_share = 0.2;      ///< of them bad; finding RECENT_VERDICTS from here on
 };
 
 /// What the bayes check says, and what it is taught.

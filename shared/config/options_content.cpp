@@ -27,8 +27,9 @@ options<s> bounds() {
                "without its layout."),
         row<s>("max_anchors", &s::max_anchors, integers<std::size_t>(10, 1'000'000),
                "Links with a text of their own that are looked at; a message with more has a finding."),
-        row<s>("max_urls", &s::max_urls, integers<std::size_t>(10, 1'000'000),
-               "Distinct URLs that are looked at; a message with more has a finding."),
+        row<s>(
+            "max_urls", &s::max_urls, integers<std::size_t>(10, 1'000'000),
+            "Distinct URLs that are looked at, with a scheme and as many without; a message with more has a finding."),
     };
 }
 
@@ -60,7 +61,14 @@ options<s> thresholds() {
         row<s>("novelty_share", &s::novelty_share, reals(0.05, 1),
                "NEW_RECIPIENTS: those that are new are at least this share of the recipients."),
         row<s>("strike_memory", &s::strike_memory, durations(hours{0}, hours{24 * 366}),
-               "RECENT_STRIKES: strikes of the account that are younger than this; 0 s: never."),
+               "RECENT_STRIKES, RECENT_VERDICTS: strikes and verdicts of the account that are younger than this; 0 s: "
+               "never."),
+        row<s>("recent_verdicts", &s::recent_verdicts, integers<std::size_t>(0, 1000),
+               "RECENT_VERDICTS: messages of each account whose verdict is remembered; 0: none."),
+        row<s>("recent_verdicts_needed", &s::recent_verdicts_needed, integers<std::size_t>(2, 1000),
+               "RECENT_VERDICTS: an account is asked about only once so many of its messages are remembered."),
+        row<s>("recent_verdicts_share", &s::recent_verdicts_share, reals(0.01, 1),
+               "RECENT_VERDICTS: at least this share of them would have been tagged, or worse, for what is in them."),
     };
 }
 

@@ -42,6 +42,15 @@ options<s> listening() {
                "For smtpd_proxy_filter, by SMTP: mail that Postfix has not queued yet; refusals are the client's own."),
         row<s>("listen_pipe", &s::listen_pipe, text_lists(rules::endpoint, "a list of endpoints"),
                "For postsluice-pipe, the command of pipe(8)."),
+        row<s>(
+            "listen_bounces", &s::listen_bounces, text_lists(rules::endpoint, "a list of endpoints"),
+            "Delivery feedback: Postfix's notices of bounces, by LMTP; recipients that do not exist are then counted "
+            "as the account's invalid recipients.",
+            R"(["unix:/var/spool/postfix/postsluice/bounces"])"),
+        row<s>("bounce_statuses", &s::bounce_statuses, text_lists(rules::enhanced_status, "a list of statuses"),
+               "What a bounce says of a recipient that does not exist (RFC 3463)."),
+        row<s>("bounce_timeout", &s::bounce_timeout, durations(seconds{1}, seconds{60}),
+               "For policyd to count them; then the notice waits in Postfix's queue."),
         row<s>("next_hop", &s::next_hop, texts(rules::service, "an endpoint"),
                "Where mail goes that passed: Postfix's re-entry listener."),
         row<s>("hold_hop", &s::hold_hop, texts(rules::service, "an endpoint"),
@@ -55,9 +64,12 @@ options<s> listening() {
         row<s>("max_connections", &s::max_connections, integers<std::size_t>(1, 100'000),
                "Connections at a time; more wait to be accepted."),
         row<s>("max_message_size", &s::max_message_size, sizes(kib(64), gib(16)),
-               "A larger message is refused; not under Postfix's message_size_limit."),
+               "A larger message is refused; some KB over Postfix's message_size_limit, for what it adds."),
         row<s>("spool_directory", &s::spool_directory, paths(), "Where messages lie while they are looked at."),
         row<s>("spool_memory", &s::spool_memory, sizes({}, gib(1)), "Messages up to this size stay in memory."),
+        row<s>("decoded_memory", &s::decoded_memory, sizes({}, gib(1)),
+               "What the parts of one message hold, with their transfer encoding undone, is kept in memory up to this "
+               "while its checks run; what is beyond it each check decodes for itself."),
         row<s>("max_recipients", &s::max_recipients, integers<std::size_t>(100, 1'000'000),
                "Recipients of one message; more are deferred."),
         row<s>("max_loops", &s::max_loops, integers<std::size_t>(1, 100),
@@ -112,7 +124,8 @@ options<s> checking() {
             "How long it is remembered what left the filter, so that nothing arrives twice and requeued mail is known; "
             "longer than Postfix's maximal_queue_lifetime."),
         row<s>("max_tries", &s::max_tries, integers<std::uint32_t>(1, 100),
-               "So often may the daemon die over one message; then after_tries says what becomes of it."),
+               "So often may the daemon die over one message; then after_tries says what becomes of it. Where it dies "
+               "even so, the message goes to quarantine unread."),
         row<s>("after_tries", &s::after_tries, words(tries_policies),
                "It goes to quarantine, or passes without having been looked at; both are alarmed."),
         row<s>("bounces_per_hour", &s::bounces_per_hour, integers<std::uint32_t>(0, 1'000'000),
@@ -216,6 +229,9 @@ const options<dkim_settings>& dkim_options() {
                "Signed where they are present."),
         row<d>("oversign", &d::oversign, text_lists(rules::header_name, "a list of header fields"),
                "Signed once more than they occur, so that nobody can add one."),
+        row<d>(
+            "oversign_present", &d::oversign_present, text_lists(rules::header_name, "a list of header fields"),
+            "Of `headers`, signed once more than they occur where they occur; who adds the first one breaks nothing."),
     };
     return rows;
 }

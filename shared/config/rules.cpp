@@ -242,6 +242,15 @@ std::string fingerprint(std::string_view text) {
     return shown(text) + " is no fingerprint; write it as Postfix does, hex octets with colons between";
 }
 
+std::string enhanced_status(std::string_view text) {
+    const auto parts = split(text, '.');
+    const bool good =
+        parts.size() == 3 && parts.front() == "5" && std::ranges::all_of(parts, [](std::string_view one) {
+            return !one.empty() && one.size() <= 3 && one.find_first_not_of("0123456789") == std::string_view::npos;
+        });
+    return good ? std::string{} : shown(text) + R"( is no status of a failure for good; as in "5.1.1")";
+}
+
 std::string name_server(std::string_view text) {
     const auto at = text.find('@');
     const auto port = at == std::string_view::npos ? std::string_view{"53"} : text.substr(at + 1);

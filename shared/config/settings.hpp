@@ -126,15 +126,20 @@ struct filter_settings {
     std::vector<std::string> listen = {"lmtp:unix:/var/spool/postfix/postsluice/filter"};
     std::vector<std::string> listen_before_queue; ///< for smtpd_proxy_filter; SMTP
     std::vector<std::string> listen_pipe;         ///< for postsluice-pipe
+    std::vector<std::string> listen_bounces;      ///< for Postfix's notices of bounces (delivery feedback); LMTP
+    /// Of a recipient that does not exist (RFC 3463; 5.4.4: Postfix found no host for the domain).
+    std::vector<std::string> bounce_statuses = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"};
+    seconds bounce_timeout{10}; ///< policyd's answer where recipients are to be counted
     std::string next_hop = "unix:/var/spool/postfix/public/postsluice-reentry";
     std::string hold_hop = "unix:/var/spool/postfix/public/postsluice-hold"; ///< for profiles with hold = "queue"
     std::string mail_owner = "postfix";                                      ///< the user that the mail server runs as
     std::vector<ip_network> trusted; ///< remote hosts that may use TCP listeners
     std::size_t threads = 2;
     std::size_t max_connections = 200;
-    byte_count max_message_size{100U << 20U};
+    byte_count max_message_size{101U << 20U}; ///< 100 MiB from the client, and what Postfix adds
     std::filesystem::path spool_directory = "/var/lib/postsluice/spool";
     byte_count spool_memory{256U << 10U};
+    byte_count decoded_memory{1U << 20U}; ///< of one message's parts, while its checks run
     std::size_t max_recipients = 10000;
     byte_count max_header{byte_count{1U << 20U}};
     std::size_t max_header_count = 2000;
@@ -197,7 +202,8 @@ struct dkim_settings {
     seconds check_interval{86400};  ///< from one question for a key's record to the next
     seconds check_retry{300};       ///< the same where the last one failed, or the record does not match
     seconds retired_for{7 * 86400}; ///< a retired key's record stays published; over Postfix's maximal_queue_lifetime
-    /// Signed where present, in this order; those of `oversign` once more than they occur.
+    /// Signed where present, in this order; those of `oversign` once more than they occur, and of these
+    /// `oversign_present` where they occur at all.
     std::vector<std::string> headers = {"From",
                                         "Sender",
                                         "Reply-To",
@@ -213,6 +219,14 @@ struct dkim_settings {
                                         "Content-Description",
                                         "In-Reply-To",
                                         "References",
+                                        "OpenPGP",
+                                        "Autocrypt",
+                                        "Resent-Date",
+                                        "Resent-From",
+                                        "Resent-Sender",
+                                        "Resent-To",
+                                        "Resent-Cc",
+                                        "Resent-Message-ID",
                                         "List-Id",
                                         "List-Help",
                                         "List-Unsubscribe",
@@ -224,6 +238,7 @@ struct dkim_settings {
     std::vector<std::string> oversign = {
         "From",       "To",       "Cc",           "Subject",      "Date",
         "Message-ID", "Reply-To", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
+    std::vector<std::string> oversign_present = {"Sender", "In-Reply-To", "References", "OpenPGP", "Autocrypt"};
 };
 
 /// What `postsluice setup` waits for, and how long.

@@ -116,7 +116,7 @@ result<void> attempts::free(std::size_t place) {
 bool attempts::make_room() {
     std::size_t oldest = marks_.size();
     for (std::size_t i = 0; i < marks_.size(); ++i)
-        if (marks_[i].process != process_ && (oldest == marks_.size() || marks_[i].at < marks_[oldest].at)) oldest = i;
+        if (!is_looked_at(marks_[i]) && (oldest == marks_.size() || marks_[i].at < marks_[oldest].at)) oldest = i;
     return oldest != marks_.size() && free(oldest).has_value();
 }
 
@@ -154,11 +154,21 @@ result<void> attempts::end(std::string_view queue_id, std::string_view digest) {
     return free(found->second);
 }
 
+result<void> attempts::leave(std::string_view queue_id, std::string_view digest) {
+    const std::lock_guard hold{mutex_};
+    const auto found = places_.find(key_of(queue_id, digest));
+    if (found == places_.end()) return {};
+    auto& m = marks_[found->second];
+    if (m.process != process_ || m.holders == 0) return {};
+    --m.holders;
+    return write(found->second);
+}
+
 result<void> attempts::forget_before(instant t) {
     const std::lock_guard hold{mutex_};
     const auto before = t.time_since_epoch().count();
     for (std::size_t i = 0; i < marks_.size(); ++i) {
-        if (marks_[i].key == key_octets{} || marks_[i].process == process_ || marks_[i].at >= before) continue;
+        if (marks_[i].key == key_octets{} || is_looked_at(marks_[i]) || marks_[i].at >= before) continue;
         if (auto gone = free(i); !gone) return gone;
     }
     return {};

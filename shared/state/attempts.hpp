@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages that are being looked at, so that one under which the daemon dies again and again stops nothing. A mark is
-// made before a message is looked into and taken away when it has its answer; a mark that a dead process left behind is
-// a try. Of contentfilter alone, one process at a time; any thread.
+// made before a message is looked into and taken away when that is over; a mark that a dead process left behind is a
+// try. Of contentfilter alone, one process at a time; any thread.
 //
 // Marks lie in a file of their own, `tries` in the state directory: `most` places of 64 octets, which are read at the
 // start and then only written, one pwrite(2) a mark. A commit of an environment for each would be a tenth of what a
 // small message costs. The file has its size from the beginning, so that a full disk does not keep a mark from being
 // made. A mark survives any kill; a power failure may forget it, which costs a further try. Where all places are taken
-// the oldest mark of a dead process makes room.
+// the oldest mark of a message that nobody looks at makes room.
 #pragma once
 
 #include "shared/core/clock.hpp"
@@ -35,10 +35,13 @@ public:
     /// nobody: mail goes on without. The log says either.
     attempts(const std::filesystem::path& file, std::string hash_secret, const clock& time);
 
-    /// Marks the message; returns how many processes died over it before. errc::unavailable: more than `most` messages
-    /// are looked at; errc::disk_full, denied, unavailable: the file cannot be written.
+    /// Marks the message, by its queue ID or whatever names it; returns how many processes died over it before.
+    /// errc::unavailable: more than `most` messages are looked at; errc::disk_full, denied, unavailable: the file
+    /// cannot be written.
     [[nodiscard]] result<std::uint32_t> begin(std::string_view queue_id, std::string_view digest);
     [[nodiscard]] result<void> end(std::string_view queue_id, std::string_view digest);
+    /// Nobody looks at it any more, and what is counted stays: it was not looked into, so it may still be deadly.
+    [[nodiscard]] result<void> leave(std::string_view queue_id, std::string_view digest);
     /// Marks of messages that never came again.
     [[nodiscard]] result<void> forget_before(instant t);
 
@@ -60,6 +63,7 @@ private:
     [[nodiscard]] result<void> begin_anew();
     [[nodiscard]] result<void> write(std::size_t place);
     [[nodiscard]] result<void> free(std::size_t place);
+    [[nodiscard]] bool is_looked_at(const mark& m) const noexcept { return m.process == process_ && m.holders > 0; }
     [[nodiscard]] bool make_room();
     [[nodiscard]] key_octets key_of(std::string_view queue_id, std::string_view digest) const;
 

@@ -65,10 +65,12 @@ result<std::unique_ptr<environments>> environments::open(const environments_opti
         self->events_ = std::make_unique<event_log>(self->hot(), self->secret_, self->clock_);
         self->attempts_ = std::make_unique<attempts>(options.directory / "tries", self->secret_, self->clock_);
         self->recipients_ = std::make_unique<recipient_memory>(self->hot(), self->secret_);
+        self->judged_ = std::make_unique<verdict_history>(self->hot(), self->secret_);
         self->learned_ = std::make_unique<token_statistics>(self->hot(), self->secret_, self->clock_);
         self->campaigns_ = std::make_unique<campaigns>(self->hot(), self->secret_);
         self->known_fingerprints_ = std::make_unique<known_fingerprints>(*self->state_, *self->writer_);
         self->passages_ = std::make_unique<passages>(self->hot(), self->secret_, self->clock_);
+        self->handovers_ = std::make_unique<handovers>(self->hot(), self->secret_);
     }
     return self;
 }
@@ -83,6 +85,11 @@ passages& environments::passed() {
     return *passages_;
 }
 
+handovers& environments::handed_over() {
+    require(handovers_ != nullptr, "the filter environment is contentfilter's");
+    return *handovers_;
+}
+
 attempts& environments::tries() {
     require(attempts_ != nullptr, "the filter environment is contentfilter's");
     return *attempts_;
@@ -91,6 +98,11 @@ attempts& environments::tries() {
 recipient_memory& environments::recipients() {
     require(recipients_ != nullptr, "the filter environment is contentfilter's");
     return *recipients_;
+}
+
+verdict_history& environments::judged() {
+    require(judged_ != nullptr, "the filter environment is contentfilter's");
+    return *judged_;
 }
 
 token_statistics& environments::learned() {

@@ -14,6 +14,7 @@
 #include "shared/state/attempts.hpp"
 #include "shared/state/campaigns.hpp"
 #include "shared/state/event_log.hpp"
+#include "shared/state/handovers.hpp"
 #include "shared/state/known_fingerprints.hpp"
 #include "shared/state/maintenance.hpp"
 #include "shared/state/overrides.hpp"
@@ -22,6 +23,7 @@
 #include "shared/state/recipient_memory.hpp"
 #include "shared/state/token_statistics.hpp"
 #include "shared/state/trend_store.hpp"
+#include "shared/state/verdict_history.hpp"
 
 namespace postsluice::state {
 
@@ -57,8 +59,10 @@ public:
     [[nodiscard]] event_log& events();
     /// contentfilter only (asserted).
     [[nodiscard]] passages& passed();
+    [[nodiscard]] handovers& handed_over();
     [[nodiscard]] attempts& tries();
     [[nodiscard]] recipient_memory& recipients();
+    [[nodiscard]] verdict_history& judged();
     [[nodiscard]] token_statistics& learned();
     [[nodiscard]] campaigns& sent_campaigns();
     [[nodiscard]] known_fingerprints& bad_fingerprints();
@@ -83,8 +87,10 @@ private:
     std::unique_ptr<quarantine_index> quarantine_;
     std::unique_ptr<event_log> events_;
     std::unique_ptr<passages> passages_;
+    std::unique_ptr<handovers> handovers_;
     std::unique_ptr<attempts> attempts_;
     std::unique_ptr<recipient_memory> recipients_;
+    std::unique_ptr<verdict_history> judged_;
     std::unique_ptr<token_statistics> learned_;
     std::unique_ptr<campaigns> campaigns_;
     std::unique_ptr<known_fingerprints> known_fingerprints_;

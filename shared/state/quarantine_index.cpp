@@ -18,7 +18,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::uint8_t version = 2;
+constexpr std::uint8_t version = 3, before_ways = 2; ///< of entries; those of before_ways say nothing of the way in
+constexpr std::uint8_t place_version = 2;
 constexpr std::size_t max_id = 64;
 constexpr std::size_t max_list = 100'000;
 constexpr std::size_t head = 1 + 8; // of a key of an order
@@ -54,11 +55,13 @@ std::string encode(const quarantine_entry& e) {
         write(out, e.releasing->rcpt_lines);
         out.text(e.releasing->redirect).flag(e.releasing->keep);
     }
+    out.flag(e.before_queue);
     return out.take();
 }
 
 std::optional<quarantine_entry> decode(std::string_view value) {
-    decoder in{value, version};
+    const bool old = value.starts_with(static_cast<char>(before_ways));
+    decoder in{value, old ? before_ways : version};
     quarantine_entry e;
     e.id = in.text();
     e.at = in.time();
@@ -82,6 +85,7 @@ std::optional<quarantine_entry> decode(std::string_view value) {
         under_way.redirect = in.text();
         under_way.keep = in.flag();
     }
+    if (!old) e.before_queue = in.flag();
     return in.complete() ? std::optional{std::move(e)} : std::nullopt;
 }
 
@@ -179,7 +183,7 @@ asio::awaitable<result<void>> quarantine_index::put(quarantine_entry entry) {
     writer::operation op = [e = std::move(entry)](write_txn& txn) -> result<void> {
         if (auto gone = take_out(txn, e.id); !gone) return gone;
         if (auto put = txn.put(entry_key(e.id), encode(e)); !put) return put;
-        const auto account = encoder{version}.text(e.account).take();
+        const auto account = encoder{place_version}.text(e.account).take();
         for (const auto& place : places(e))
             if (auto put = txn.put(place, account); !put) return put;
         return txn.put(message_key(quarantine_key(e.digest, e.queue_id, e.sender)), e.id);
@@ -232,7 +236,7 @@ result<quarantine_page> quarantine_index::search(const quarantine_query& wanted,
     txn->scan("Y", from, [&](std::string_view key, std::string_view value) {
         if (key.size() <= head) return true;
         if (!oldest.empty() && key.substr(0, head) > oldest) return false;
-        decoder in{value, version};
+        decoder in{value, place_version};
         const auto owner = in.text();
         cost += step_cost;
         if (!in.ok() || wanted.account.empty() || glob_match(wanted.account, owner)) {

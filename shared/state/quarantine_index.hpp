@@ -38,8 +38,9 @@ struct quarantine_entry {
     reason why = reason::none;
     std::vector<std::string> findings; ///< "SYMBOL(score) evidence"
     std::uint64_t size = 0;
-    bool held = false;    ///< for review (verdict hold), not for what it is
-    instant release_at{}; ///< released by itself then; instant{}: only by hand
+    bool before_queue = false; ///< it came by smtpd_proxy_filter
+    bool held = false;         ///< for review (verdict hold), not for what it is
+    instant release_at{};      ///< released by itself then; instant{}: only by hand
     std::optional<quarantine_release> releasing;
 };
 

@@ -150,5 +150,5 @@ def systems(scratch):
                                                 overrides=FEW_CHECKS),
         "ours, pipe": plain(options=["content_filter=postsluice-pipe:filter"], example="pipe", signatures=2, ours=True),
         "loop, policyd": plain(options=loop, services=LOOP, policyd=True),
-        "ours, LMTP, policyd": plain(options=lmtp, signatures=2, ours=True, policyd=True),
+        "ours, LMTP, policyd": plain(options=lmtp, signatures=2, ours=True, policyd=True, overrides=FEW_CHECKS + LIMITS),
     }

@@ -36,5 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check(found);
         return true;
     });
+    mime::find_bare_urls(input, [&](const mime::url& found) {
+        fuzz::require(input.find(found.text) != std::string_view::npos, "what is found stands in the text");
+        check("http://" + found.text);
+        return true;
+    });
     return 0;
 }

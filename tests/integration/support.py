@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import mails  # noqa: E402,F401
-from nsd import Nsd  # noqa: E402,F401
+from nsd import Nsd, txt  # noqa: E402,F401
 from sandbox import ROOT, Sandbox, SandboxError  # noqa: E402,F401
 
 BUILD = os.environ.get("POSTSLUICE_BUILD", str(ROOT / "build"))
@@ -32,10 +32,11 @@ class SandboxCase(unittest.TestCase):
     ACCOUNTS = None
     KEEP_PROFILE = True
     EXAMPLE = "after-queue"
+    SANDBOX = Sandbox
 
     @classmethod
     def setUpClass(cls):
-        cls.box = Sandbox(BUILD, cls.EXAMPLE, overrides=cls.OVERRIDES, main_cf=cls.MAIN_CF, accounts=cls.ACCOUNTS, keep_profile=cls.KEEP_PROFILE)
+        cls.box = cls.SANDBOX(BUILD, cls.EXAMPLE, overrides=cls.OVERRIDES, main_cf=cls.MAIN_CF, accounts=cls.ACCOUNTS, keep_profile=cls.KEEP_PROFILE)
         try:
             cls.prepare()
             cls.box.start()

@@ -4,6 +4,7 @@ is left in it."""
 
 import os
 import re
+import subprocess
 import time
 import unittest
 
@@ -126,6 +127,8 @@ class Identity(SandboxCase):
 
 
 HIDE = """
+[profile.default]
+symbols = { GTUBE = { action = "hold" } }
 [profile.hidden]
 inherits = "default"
 hide_client = "rewrite"
@@ -143,7 +146,8 @@ login   = ["bob@example.org"]
 
 class HiddenClients(SandboxCase):
     OVERRIDES = HIDE
-    MAIN_CF = "smtpd_sasl_authenticated_header = yes\n"
+    MAIN_CF = "smtpd_sasl_authenticated_header = yes\nminimal_backoff_time = 300s\nmaximal_backoff_time = 300s\nqueue_run_delay = 300s\n"
+    QUEUED_FIRST = True
 
     def received(self, login, subject):
         forged = "Received: from old.example.com (old.example.com [198.51.100.9])\r\n\tby mail.example.org (Postfix) with ESMTPSA id FORGED;\r\n\tFri, 20 Nov 2026 10:00:00 +0000\r\n"
@@ -169,9 +173,36 @@ class HiddenClients(SandboxCase):
         self.assertEqual(self.client(removed), [])
         self.assertEqual(len(removed), len(shown) - 1)
 
+    def test_of_what_is_released_nothing_more_is_left(self):
+        text = mails.plain("bob@example.org", "friend@example.net", "released hidden", body=mails.GTUBE + "\r\n", extra="X-Old : style\r\n")
+        self.assertEqual(self.box.send("bob@example.org", ["friend@example.net"], text)[-1][1], 250)
+        self.wait_until(lambda: self.quarantine(subject="released hidden"), "the hold")
+        self.assertEqual(self.box.postsluice("release", self.quarantine(subject="released hidden")[0]["id"]).returncode, 0)
+        arrived = self.arrived("released hidden")[0]
+        self.assertEqual(self.client(arrived.header("Received")), [])
+        self.assertTrue(self.box.verify_dkim(arrived.content)[1])
+
+    def test_of_what_is_queued_again_nothing_more_is_left(self):
+        if not self.QUEUED_FIRST:
+            self.skipTest("no queue lies before the filter")
+        self.box.stop_daemon("contentfilter")
+        self.send("bob@example.org", "friend@example.net", "requeued hidden")
+        self.wait_until(lambda: "status=deferred" in self.box.log(), "the deferral")
+        self.box.start_daemon("contentfilter")
+        subprocess.run(["postsuper", "-c", str(self.box.path("etc/postfix")), "-r", "ALL"], check=True, capture_output=True)
+        self.box.flush()
+        fields = self.arrived("requeued hidden")[0].header("Received")
+        self.assertTrue(any("from userid" in field for field in fields), fields)
+        self.assertEqual(self.client(fields), [])
+
+
+class HiddenClientsPipe(HiddenClients):
+    EXAMPLE = "pipe"
+
 
 class HiddenClientsBeforeQueue(HiddenClients):
     EXAMPLE = "before-queue"
+    QUEUED_FIRST = False
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import unittest.mock
 
 from support import BUILD, Sandbox, SandboxCase, mails, resident_kib, sanitized
 
+from unwritable import unwritable
+
 
 class NextHop(SandboxCase):
     MAIN_CF = "minimal_backoff_time = 2s\nmaximal_backoff_time = 4s\nqueue_run_delay = 2s\n"
@@ -398,6 +400,31 @@ class PolicydDown(SandboxCase):
         self.box.start_daemon("policyd")
         self.assertEqual(self.send("alice@example.org", "friend@example.net", "policyd up")[-1][1], 250)
 
+
+
+class ReadOnlyState(SandboxCase):
+    """What the filter knows cannot be changed any more, as after the kernel has made the file system read-only."""
+
+    def test_clean_mail_passes_what_is_to_be_kept_waits_and_both_are_told(self):
+        eicar = mails.with_attachment("bob@example.org", "v@example.net", "a.txt", mails.EICAR.encode(), "not kept")
+        with unwritable(self.box, "contentfilter", self.box.path("state")):
+            self.assertEqual(self.send("alice@example.org", "friend@example.net", "not noted")[-1][1], 250)
+            self.assert_signed(self.arrived("not noted")[0])
+            self.assertEqual(self.box.send("bob@example.org", "v@example.net", eicar)[-1][1], 250)
+            self.box.wait_deferred()
+            self.assertEqual(self.quarantine(), [])
+            self.wait_until(lambda: "state sync failed" in self.box.daemon_log("contentfilter"), "the complaint")
+        self.assertIn("said: 451 4.3.0", self.box.log())
+        log = self.box.daemon_log("contentfilter")
+        self.assertEqual(log.count("state sync failed"), 1, log)
+        for words in ("passage not recorded", "Read-only file system", 'trouble="quarantine: '):
+            self.assertIn(words, log)
+        self.box.flush()
+        self.wait_until(lambda: [e["subject"] for e in self.quarantine()] == ["not kept"], "the quarantine")
+        self.wait_until(lambda: self.box.postsluice("account", "show", "bob@example.org", json_output=True)["locked"], "the lock")
+        self.box.wait_queue_empty()
+        self.assertEqual(len(self.arrived("not noted", 2, timeout=0)), 1)
+        self.assertEqual([d for d in self.box.sink.deliveries if "v@example.net" in d.recipients], [])
 
 
 class SpoolInMemory(SandboxCase):

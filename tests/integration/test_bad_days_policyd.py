@@ -17,6 +17,7 @@ import unittest
 from support import BUILD, Sandbox, mails, sanitized
 
 from policy_client import Client, request
+from unwritable import unwritable
 
 CLOSED_SET = re.compile(rb"action=(DUNNO|(450 4\.7\.1|550 5\.7\.1|451 4\.3\.0) [ -~]+|PREPEND [!-9;-~]+: [ -~]+|HOLD [ -~]+|WARN [ -~]+)\n\n")
 LIMIT = 20
@@ -102,6 +103,44 @@ class State(BadDay):
         finally:
             self.box.stop_daemon("policyd")
             subprocess.run(["umount", state], check=True)
+
+
+class ReadOnly(BadDay):
+    """The kernel makes a file system read-only when its disk fails, under the daemon's hands."""
+
+    def configure(self, text):
+        before = self.told("configuration reloaded")
+        self.box.path("etc/postsluice/conf.d/on_error.toml").write_text(text)
+        self.policyd().send_signal(signal.SIGHUP)
+        self.box.wait_until(lambda: self.told("configuration reloaded") > before, "the reload")
+
+    def told(self, words):
+        return self.box.daemon_log("policyd").count(words)
+
+    def test_it_answers_as_configured_says_so_once_and_goes_on_when_it_can_write_again(self):
+        self.box.start_daemon("policyd")
+        self.assertTrue(self.message("a@example.org", 1))
+        self.assertEqual(self.box.postsluice("lock", "locked@example.org", "--why", "by phone").returncode, 0)
+        for turn, (policy, answer) in enumerate((("defer", rb"action=451 4\.3\.0 "), ("dunno", rb"action=DUNNO\n")), 1):
+            self.configure(f'[policyd]\non_error = "{policy}"\n')
+            with self.subTest(policy), unwritable(self.box, "policyd", self.box.path("state")) as files:
+                for number in range(10):
+                    self.assertRegex(self.ask(f"new{turn}-{number}@example.org", number), answer)
+                    self.assertRegex(self.ask("a@example.org", 100 * turn + number), answer)
+                self.assertRegex(self.ask("locked@example.org", 7), rb"action=450 4\.7\.1 .* is locked", "what can be read still counts")
+                self.assertNotEqual(self.box.postsluice("lock", "b@example.org").returncode, 0)
+                before = files.struck()
+                self.box.wait_until(lambda: files.struck() > before + 5, "further tries")
+                self.assertIsNone(self.policyd().poll())
+            self.box.wait_until(lambda: self.message("later@example.org", turn), "an admission when it can write again")
+            self.box.wait_until(lambda: self.told("the journal goes to its environment again") == turn, "the good news")
+            for words in ("the journal cannot go to its environment", "sweep failed", "state sync failed"):
+                self.assertLessEqual(self.told(words), turn, words)
+            self.assertEqual(self.told("the journal cannot go to its environment"), turn)
+        self.box.stop_daemon("policyd", signal.SIGKILL)  # what was admitted before, between and after is counted
+        self.box.start_daemon("policyd")
+        used = lambda login: [l["used"] for l in self.box.postsluice("account", "show", login, json_output=True)["use"] if l["subject"] == "recipients per day"]
+        self.assertEqual((used("a@example.org"), used("later@example.org")), ([1], [2]))
 
 
 class WriterLock(BadDay):

@@ -77,6 +77,61 @@ class FreshClone(unittest.TestCase):
         self.assertNotIn("config.mk", self.files())
 
 
+class BuiltTree(unittest.TestCase):
+    """A second `make demo`: nothing is compiled, nothing installed, and the demo begins. What it would call are programs of ours that
+    note it and fail, in a copy of the tree and of the build under test, whose files are the same ones."""
+
+    CALLED = ("g++", "c++", "gcc", "cc", "clang++", "ccache", "ar", "ld", "autoconf", "apt-get", "sudo", "python3")
+
+    def setUp(self):
+        if sanitized():
+            self.skipTest("this build was made with options that `make demo` is not given")
+        build = pathlib.Path(BUILD).resolve()
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="postsluice-built-", dir=build.parent))  # where files can have two names
+        self.addCleanup(shutil.rmtree, self.scratch)
+        self.tree, self.calls = self.scratch / "tree", self.scratch / "calls"
+        self.tree.mkdir()
+        others = {".git", self.scratch.name, build.name}
+        subprocess.run(["cp", "-al", *(entry for entry in ROOT.iterdir() if entry.name not in others and not (entry / "compiled-with").exists()),
+                        self.tree], check=True)
+        subprocess.run(["cp", "-al", build, self.tree / "build"], check=True)
+        for name in ("compiled-with", "installed-in"):  # which make writes over where they are different
+            self.own(f"build/{name}")
+        self.calls.touch()
+        (self.scratch / "bin").mkdir()
+        for name in self.CALLED:
+            program = self.scratch / "bin" / name
+            program.write_text(f'#!/bin/sh\necho "{name} $*" >> {self.calls}\n' + ("" if name == "python3" else "exit 1\n"))
+            program.chmod(0o755)
+
+    def own(self, name):
+        """A file of its own in the copy, of the same age."""
+        file = self.tree / name
+        shutil.copy2(file, file.with_name(file.name + ".own"))
+        os.replace(file.with_name(file.name + ".own"), file)
+
+    def demo(self):
+        clean = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "MAKEFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS") if name in os.environ}
+        clean["MAKEFLAGS"] = re.sub(r" ?(-j\d*|--jobserver-\S+|BUILD=\S+)", "", clean.get("MAKEFLAGS", ""))
+        run = subprocess.run(["make", "demo"], cwd=self.tree, env=dict(clean, PATH=f"{self.scratch}/bin:{os.environ['PATH']}"),
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+        return run, self.calls.read_text().splitlines()
+
+    def test_make_demo_compiles_nothing_and_installs_nothing(self):
+        run, calls = self.demo()
+        self.assertEqual(calls, ["python3 tests/support/demo --build build"], run)
+        self.assertEqual(run.returncode, 0, run)
+        self.assertNotRegex(run.stdout, r"(?m)^(CXX|LD|configure|autoconf)\b")
+
+    def test_what_changed_would_be_compiled(self):
+        self.own("policyd/main.cpp")
+        (self.tree / "policyd/main.cpp").touch()
+        run, calls = self.demo()
+        self.assertEqual(run.returncode, 2)
+        self.assertEqual(len(calls), 1, calls)
+        self.assertRegex(calls[0], r"^(ccache|g\+\+|c\+\+) .* policyd/main\.cpp$")
+
+
 def readelf(*arguments):
     return subprocess.run(["readelf", "-W", *arguments], check=True, capture_output=True, text=True, timeout=60).stdout
 

@@ -8,14 +8,9 @@ import subprocess
 import time
 import unittest
 
-from support import BUILD, Nsd, Sandbox, SandboxCase
+from support import BUILD, Nsd, Sandbox, SandboxCase, txt
 
 PARALLEL = True
-
-
-def txt(name, value):
-    """A line of a zone file."""
-    return f"{name}. IN TXT " + " ".join(f'"{value[i:i + 200]}"' for i in range(0, len(value), 200)) + "\n"
 
 
 class PublishedCase(SandboxCase):

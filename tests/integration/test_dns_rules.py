@@ -3,11 +3,15 @@
 
 import os
 import pathlib
+import select
 import signal
+import socket
 import time
 import unittest
 
 from support import BUILD, Nsd, Sandbox, SandboxCase
+
+from policy_client import Client, request
 
 PARALLEL = True
 
@@ -33,12 +37,13 @@ def profile(options, top=""):
 
 class DnsCase(SandboxCase):
     TTL = 1
+    DNS_TIMEOUT = "3 seconds"  # of the ten that Postfix waits for policyd
 
     @classmethod
     def setUpClass(cls):
         cls.box = Sandbox(BUILD, overrides=cls.OVERRIDES)
         try:
-            cls.box.patient_with_dns("3 seconds")  # of the ten that Postfix waits for policyd
+            cls.box.patient_with_dns(cls.DNS_TIMEOUT)
             cls.nsd = Nsd(cls.box.path("nsd"), cls.box.address, ZONE, cls.TTL)
             cls.nsd.start()
             cls.box.start()
@@ -194,6 +199,38 @@ class SpfRequired(DnsCase):
         self.wait_until(lambda: self.box.postsluice("spf", "check", "example.org").returncode == 0, "another helper")
         after = lambda: pathlib.Path(f"/proc/{policyd}/task/{policyd}/children").read_text().split()
         self.wait_until(lambda: not set(children) & set(after()), "the end of the old ones")
+
+
+class SpfWaits(DnsCase):
+    """A domain that is new, and a DNS that is silent for a while: one client waits, nobody else does."""
+
+    OVERRIDES = profile('spf = "require"\nfrom = "any"', 'outbound_addresses = ["192.0.2.25"]') + '[spf]\nwait = "1 minute"\ntimeout = "2 minutes"\n'
+    DNS_TIMEOUT = "1 minute"
+
+    def test_others_are_answered_while_one_waits_and_it_gets_its_answer_when_that_is_there(self):
+        self.nsd.stop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent, Client(self.box, 120) as waiting:
+            silent.bind((self.box.address, 5353))
+            silent.settimeout(60)
+            waiting.socket.sendall(request("alice@example.org", 1))
+            self.assertIn(b"\7example\3org", silent.recv(512))
+            for number in range(10, 30):
+                with Client(self.box) as other:
+                    for state in ("RCPT", "DATA", "END-OF-MESSAGE"):
+                        self.assertRegex(other.ask("bob@example.org", number, state=state), rb"^action=(DUNNO|PREPEND .*)\n\n$")
+            self.assertTrue(self.box.postsluice("status", json_output=True)["policyd"])
+            self.assertEqual(select.select([waiting.socket], [], [], 0)[0], [], "it was not to be answered yet")
+            self.assertEqual(set(self.usage("alice@example.org").values()), {0}, "nothing is charged before the answer")
+            silent.close()
+            self.nsd.start()
+            self.assertEqual(waiting.answer(), b"action=DUNNO\n\n")
+            self.assertEqual(waiting.ask("alice@example.org", 2), b"action=DUNNO\n\n")
+        self.nsd.stop()  # by now it is known
+        try:
+            with Client(self.box) as again:
+                self.assertEqual(again.ask("alice@example.org", 3), b"action=DUNNO\n\n")
+        finally:
+            self.nsd.start()
 
 
 class SpfWarned(DnsCase):

@@ -11,12 +11,15 @@ import re
 import shutil
 import smtplib
 import socket
+import ssl
 import subprocess
 import tempfile
+import time
 import unittest
 
 from control_between import Between
-from support import SandboxCase, mails
+from shifted import ShiftedSandbox
+from support import Nsd, SandboxCase, mails, txt
 
 PARALLEL = True
 
@@ -41,6 +44,13 @@ def policy(box, *requests):
 
 
 class DoctorCase(SandboxCase):
+    @classmethod
+    def prepare(cls):
+        """The DNS publishes the keys: each doctor asks for them, and would wait where nobody answers."""
+        nsd = Nsd(cls.box.path("nsd"), cls.box.address, "".join(txt(*record) for record in cls.box.records.items()))
+        cls.addClassCleanup(nsd.stop)
+        nsd.start()
+
     @property
     def config(self):
         return self.box.path("etc/postfix")
@@ -58,13 +68,20 @@ class DoctorCase(SandboxCase):
 
     def postconf(self, *words, config=None):
         subprocess.run(["postconf", "-c", str(config or self.config), *words], check=True, capture_output=True)
+        self.let_settle(config or self.config)
+
+    @staticmethod
+    def let_settle(config):
+        """Postfix's programs would wait for two seconds, lest the file be half written (dict_load_file)."""
+        age = time.time() - 10
+        os.utime(pathlib.Path(config) / "main.cf", (age, age))
 
     @contextlib.contextmanager
     def broken(self, *edits):
         """A copy of Postfix's configuration, which postconf edited; the running one stays as it is."""
         with tempfile.TemporaryDirectory(dir=self.box.path("etc")) as copy:
             for name in ("main.cf", "master.cf"):
-                shutil.copy(self.config / name, copy)
+                shutil.copy2(self.config / name, copy)
             for edit in edits:
                 self.postconf(*edit, config=copy)
             yield pathlib.Path(copy)
@@ -77,10 +94,13 @@ class DoctorCase(SandboxCase):
             said = " ".join(one["what"] for one in found[only])
             self.assertIn(text, said)
             for _ in range(2):  # a service that was not asked about at all has its stages next
+                if not found:
+                    break
                 for command in [c for all in found.values() for one in all for c in one["mend"].split(" && ")]:
                     self.assertIn(str(copy), command)
                     if command.startswith("postconf"):  # "postfix reload" is for one that runs
                         subprocess.run(command, shell=True, check=True, capture_output=True)
+                        self.let_settle(copy)
                 found, _ = self.doctor(copy)
             self.assertEqual(found, {})
 
@@ -190,6 +210,16 @@ class Postfix(DoctorCase):
         self.assert_finds("reentry-refuses", ["-P", "postsluice-reentry/unix/mynetworks=192.0.2.0/24"], text="127.0.0.1")
         self.assert_finds("reentry-refuses", ["-e", "inet_protocols=ipv6"], ["-P", "postsluice-reentry/unix/mynetworks=127.0.0.0/8"], text="::1")
 
+    def test_a_way_back_that_takes_less_than_what_comes(self):
+        for service in ("postsluice-reentry", "postsluice-cleanup"):
+            self.assert_finds("reentry-bounds", ["-P", f"{service}/unix/message_size_limit=104857600"], text=f"{service}/unix has message_size_limit")
+        self.assert_finds("reentry-bounds", ["-P", "postsluice-cleanup/unix/header_size_limit=1048576"], text="header_size_limit = 1048576")
+        # As it was before there was such a cleanup.
+        self.assert_finds("reentry-bounds", ["-MX", "postsluice-cleanup/unix"], ["-PX", "postsluice-reentry/unix/cleanup_service_name"],
+                          ["-PX", "postsluice-hold/unix/cleanup_service_name"], text="cleanup/unix has header_size_limit = 102400")
+        with self.broken(["-P", "postsluice-reentry/unix/message_size_limit=105000000"]) as copy:
+            self.assertEqual(self.doctor(copy)[0], {})
+
     def test_a_way_back_for_other_members_of_the_group(self):
         """main.cf names another group than postdrop here: one that has a member, so that /etc/group stays as it is."""
         groups = [g for g in grp.getgrall() if any(pwd.getpwnam(m).pw_uid not in (0, self.box.uid) for m in g.gr_mem if m in {p.pw_name for p in pwd.getpwall()})]
@@ -244,11 +274,11 @@ class Files(DoctorCase):
     def test_modes_that_let_in_too_many_or_too_few(self):
         key = next(self.box.path("etc/postsluice/dkim").rglob("*.pem"))
         cases = {
-            "key-permissions": (key, 0o644),
             "state-permissions": (self.box.path("state/ticket.keys"), 0o644),
             "socket-permissions": (self.box.path("queue/postsluice"), 0o700),
             "sockets-open": (self.box.path("queue/postsluice"), 0o2751),
             "reentry-open": (self.box.path("queue/public"), 0o2711),
+            "key-permissions": (key, 0o644),
         }
         for diagnosis, (path, mode) in cases.items():
             with self.subTest(diagnosis), self.mode(path, mode):
@@ -256,7 +286,7 @@ class Files(DoctorCase):
                 seen_too = {"key-unusable"} if diagnosis == "key-permissions" else set()  # the filter may have seen the key
                 self.assertEqual(set(found) - seen_too, {diagnosis}, found)
                 self.assertIn(str(path), found[diagnosis][0]["what"])
-            self.box.postsluice("reload")
+        self.box.postsluice("reload")  # of the key that was not usable
         self.assertEqual(self.doctor()[0], {})
 
     def test_errors_of_the_configuration(self):
@@ -409,27 +439,32 @@ class FullState(DoctorCase):
             who = {"instance": f"c{number}", "sasl_username": f"u{number}@example.org", "sender": f"u{number}@example.org", "recipient": "r@example.net",
                    "recipient_count": "1", "queue_id": f"4BcDeG{number}"}
             policy(self.box, *({"protocol_state": stage, **who} for stage in ("RCPT", "DATA", "END-OF-MESSAGE")))
-            if number % 50 == 49 and "state" in self.doctor()[0]:
+            if number % 50 == 49 and self.box.postsluice("status", json_output=True)["policyd"]["state"]["counters_fill"] >= 0.8:
                 break
         found, _ = self.doctor()
         self.assertEqual(set(found), {"state", "one-of-two"}, found)  # and the filter has not seen these messages
-        self.assertRegex(found["state"][0]["what"], r"^postsluice-policyd: counters_fill is [89]\d % of state\.map_size\.$")
-
-
-class FilterAlone(DoctorCase):
-    MAIN_CF = "postsluice_policy =\n"
-
-    def test_messages_without_requests(self):
-        with self.box.submit_session("alice@example.org") as session:
-            for n in range(20):
-                session.sendmail("alice@example.org", ["friend@example.net"], mails.plain("alice@example.org", "friend@example.net", f"m{n}"))
-        self.wait_until(lambda: self.box.postsluice("status", json_output=True)["contentfilter"]["messages"]["total"] >= 20, "20 messages")
-        found, _ = self.doctor()
-        self.assertEqual(set(found), {"one-of-two", "submission-without-hook"}, found)
+        self.assertRegex(found["state"][0]["what"], r"^postsluice-policyd: counters_fill is ([89]\d|100) % of state\.map_size\.$")
 
 
 class MisplacedCase(DoctorCase):
-    """A Postfix that is set up wrongly, with real mail through it."""
+    """A Postfix that is set up wrongly, with real mail through it. The daemons' own logs speak an hour later, once."""
+
+    SANDBOX = ShiftedSandbox
+
+    def assert_logged(self, *expected):
+        """(daemon, words, {key: value}): what the logs say of misplacement after an hour, a line each. Comes last: the clock of the
+        daemons stays as it is then."""
+        complaints = lambda: [(name, line) for name in ("policyd", "contentfilter") for line in self.box.daemon_log(name).splitlines()
+                              if "(postsluice doctor)" in line]
+        self.assertEqual(complaints(), [])
+        self.box.shift(wall=3700, boot=3700)
+        self.wait_until(lambda: len(complaints()) >= len(expected), f"{len(expected)} complaints")
+        said = complaints()
+        self.assertEqual([daemon for daemon, _ in said], [daemon for daemon, _, _ in expected], said)
+        for (_, line), (_, words, values) in zip(said, expected):
+            self.assertIn(words, line)
+            for key, value in values.items():
+                self.assertRegex(line, rf"\b{key}={value}\b")
 
     def send_twenty(self, session, sender):
         """In one session; as many as a diagnosis from traffic asks for."""
@@ -439,11 +474,22 @@ class MisplacedCase(DoctorCase):
         self.assertEqual(len(self.arrived("twenty", 20)), 20)
 
 
+class FilterAlone(MisplacedCase):
+    MAIN_CF = "postsluice_policy =\n"
+
+    def test_messages_without_requests(self):
+        self.send_twenty(self.box.submit_session("alice@example.org"), "alice@example.org")
+        found, _ = self.doctor()
+        self.assertEqual(set(found), {"one-of-two", "submission-without-hook"}, found)
+        self.assert_logged(("contentfilter", "policyd was asked nothing in the last hour", {"messages": 20, "client": "127.0.0.1"}))
+
+
 class NobodyLogsIn(MisplacedCase):
     """policyd is asked on the port of other servers, too, which relays for a network that is no account's."""
 
     @classmethod
     def prepare(cls):
+        super().prepare()
         cls.edit_service(25, "smtpd_relay_restrictions=permit_mynetworks,reject", f"smtpd_recipient_restrictions={HOOK},permit_mynetworks,reject",
                          f"smtpd_data_restrictions={HOOK}", f"smtpd_end_of_data_restrictions={HOOK}", "content_filter=postsluice:unix:postsluice/filter")
 
@@ -460,6 +506,7 @@ class NobodyLogsIn(MisplacedCase):
 class EndOfMessageNotAsked(MisplacedCase):
     @classmethod
     def prepare(cls):
+        super().prepare()
         cls.edit_service(587, "smtpd_end_of_data_restrictions=")
 
     def configure(self, text):
@@ -480,11 +527,14 @@ class EndOfMessageNotAsked(MisplacedCase):
                 self.assertEqual(set(found), named, found)
                 told = [(one["what"], one["why"]) for one in found.get("end-of-message-never-seen", [])]
                 self.assertEqual(told, [("No request at END-OF-MESSAGE came from port 587, after 20 at DATA.", why)] if named else [])
+        self.configure("")
+        self.assert_logged(("policyd", "END-OF-MESSAGE was not asked in the last hour", {"messages": 20, "server_port": 587}))
 
 
 class PolicydAlone(MisplacedCase):
     @classmethod
     def prepare(cls):
+        super().prepare()
         cls.edit_service(587, "content_filter=")
 
     def test_requests_without_messages(self):
@@ -492,6 +542,32 @@ class PolicydAlone(MisplacedCase):
         found, _ = self.doctor()
         self.assertEqual(set(found), {"one-of-two", "submission-without-filter"}, found)
         self.assertEqual([one["what"] for one in found["one-of-two"]], ["policyd passed 20 messages, but the filter has seen none."])
+        self.assert_logged(("contentfilter", "policyd passed messages in the last hour, but none of them came here", {"messages": 20}))
+
+
+class PermitBeforeHook(MisplacedCase):
+    """On port 25 for every stage, on port 465 for RCPT alone: there DATA brings a ticket."""
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        first = f"permit_mynetworks,{HOOK}"
+        cls.edit_service(25, "smtpd_relay_restrictions=permit_mynetworks,reject", f"smtpd_recipient_restrictions={first},reject",
+                         f"smtpd_data_restrictions={first}", f"smtpd_end_of_data_restrictions={first}", "content_filter=postsluice:unix:postsluice/filter")
+        cls.edit_service(465, "smtpd_relay_restrictions=permit_mynetworks,reject", f"smtpd_recipient_restrictions={first},reject")
+
+    def test_clients_that_are_permitted_before_policyd_is_asked(self):
+        self.send_twenty(smtplib.SMTP(self.box.address, 25, local_hostname="host.example", timeout=120), "x@example.com")
+        self.box.sink.clear()
+        self.send_twenty(smtplib.SMTP_SSL(self.box.address, 465, "host.example", timeout=120, context=ssl._create_unverified_context()), "x@example.com")
+        self.assertEqual(self.send("alice@example.org", "friend@example.net", "asked about")[-1][1], 250)
+        self.arrived("asked about")
+        found, _ = self.doctor()
+        self.assertEqual(set(found), {"permit-before-hook"}, found)
+        self.assertEqual(len(found["permit-before-hook"]), 4, found)
+        self.assert_logged(("policyd", "asked about at DATA, but none of their recipients: a permit (permit_mynetworks", {"messages": 20, "server_port": 465}),
+                           ("contentfilter", "came from clients that policyd was not asked about: a permit (permit_mynetworks",
+                            {"messages": 20, "client": "127.0.0.1"}))
 
 
 if __name__ == "__main__":

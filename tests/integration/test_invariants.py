@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import os
 import pathlib
+import re
 import signal
 import termios
 import unittest
@@ -22,6 +23,7 @@ class Slices(SandboxCase):
     """Postfix hands a message of 120 recipients over in three transactions."""
 
     MAIN_CF = MAIN_CF
+    OVERRIDES = '[[assign]]\nprofile = "bounced"\naccount = ["uid:*"]\n[profile.bounced]\ninherits = "default"\nsymbols = { GTUBE = { action = "reject" } }\n'
     RECIPIENTS = [f"r{n}@example.net" for n in range(120)]
 
     @classmethod
@@ -59,6 +61,22 @@ class Slices(SandboxCase):
         self.assertEqual(sorted(r.strip("<>") for r in entries[0]["recipients"]), sorted(self.RECIPIENTS))
         self.assertEqual(self.transactions() - before, 3)
         strikes = self.box.postsluice("account", "history", "carol@example.org", json_output=True)["strikes"]
+        self.assertEqual(sum(s["weight"] for s in strikes), 1, strikes)
+
+    def test_local_mail_that_is_refused_is_one_verdict_and_one_strike(self):
+        verdicts = lambda: self.box.postsluice("status", json_output=True)["contentfilter"]["verdicts"].get("reject", 0)
+        transactions, refused = self.transactions(), verdicts()
+        text = mails.plain("web@example.org", "f@example.net", "slices local", body=mails.GTUBE + "\r\n").replace("\r\n", "\n")
+        run = self.box.sendmail(33, self.RECIPIENTS, text)
+        self.assertEqual(run.returncode, 0, run)
+        bounces = lambda: [d.text() for d in list(self.box.sink.deliveries) if d.sender.startswith("<>") and "slices local" in d.text()]
+        told = lambda: {r for text in bounces() for r in re.findall(r"Final-Recipient: rfc822; *(\S+)", text)}
+        self.wait_until(lambda: len(told()) >= 120, "the bounces", 60)
+        self.box.wait_queue_empty()
+        self.assertEqual(sorted(told()), sorted(self.RECIPIENTS))
+        self.assertEqual(len({reference for text in bounces() for reference in re.findall(r"\bref\s+([0-9A-Z]{8})\b", text)}), 1, bounces()[0])
+        self.assertEqual((self.transactions() - transactions, verdicts() - refused), (3, 1))
+        strikes = self.box.postsluice("account", "history", "uid:33", json_output=True)["strikes"]
         self.assertEqual(sum(s["weight"] for s in strikes), 1, strikes)
 
 

@@ -10,6 +10,8 @@ import unittest
 
 from support import SandboxCase, SandboxError, mails, reference_of
 
+from sandbox import ACCOUNTS
+
 PARALLEL = True
 
 # Stands after policyd, as an operator's own rule might.
@@ -46,6 +48,7 @@ class LockCase(SandboxCase):
 
 
 class Triggers(LockCase):
+    ACCOUNTS = {**ACCOUNTS, "roamer@example.org": "homesick"}
     MAIN_CF = OTHERS_REFUSE
     OVERRIDES = """
 [profile.bob]
@@ -61,11 +64,31 @@ lock     = { after = ["2 complaints in 1 hour"], for = "30 minutes" }
 [profile.mallory]
 inherits = "default"
 lock     = { after = ["1 virus"], for = "30 minutes" }
+[profile.carol]
+inherits = "default"
+lock     = { after = ["2 phish in 24 hours"], for = "30 minutes" }
+[profile.roamer]
+inherits = "default"
+limits   = ["2 client networks per day"]
+lock     = { after = ["1 stolen password"], for = "30 minutes" }
 """ + "".join(f"""
 [[assign]]
 profile = "{name}"
 login   = ["{name}@example.org"]
-""" for name in ("bob", "dave", "eve", "mallory"))
+""" for name in ("bob", "carol", "dave", "eve", "mallory", "roamer"))
+    PHISH = """
+[[pattern]]
+symbol = "MAILBOX_FULL"
+where  = ["text"]
+match  = 'confirm your mailbox'
+action = "quarantine"
+reason = "phish"
+strike = "phish"
+"""
+
+    @classmethod
+    def prepare(cls):
+        cls.box.path("etc/postsluice/rules.d/phish.toml").write_text(cls.PHISH)
 
     def test_a_limit_that_was_reached_is_a_strike(self):
         answers = self.exhaust("bob@example.org")
@@ -108,6 +131,41 @@ login   = ["{name}@example.org"]
         self.box.send(login, "v@example.net", mails.with_attachment(login, "v@example.net", "b.pdf", mails.EICAR.encode(), "locks"))
         self.wait_until(lambda: self.is_locked(login), "the lock")
         self.assertIn("(1 virus)", self.refusal(login)[1])
+
+    def test_phish_of_the_filter_locks_when_there_is_enough_of_it(self):
+        login = "carol@example.org"
+        bodies = ["Please confirm your mailbox today.\r\n"] * 2 + ["Or else: confirm your mailbox.\r\n"]
+        for n, body in enumerate(bodies):
+            self.assertFalse(self.is_locked(login), "one message counts once, however often it is sent")
+            self.assertEqual(self.send(login, "v@example.net", "phish", body=body)[-1][1], 250)
+            self.wait_until(lambda: len(self.quarantine(account=login, reason="phish")) == n + 1, "the quarantine")
+            self.wait_until(lambda: self.box.daemon_log("contentfilter").count(f"strike account={login} kind=phish") == n + 1, "the strike")
+        self.wait_until(lambda: self.is_locked(login), "the lock")
+        code, text = self.refusal(login)
+        self.assertEqual(code, 450, text)
+        self.assertRegex(text, r"is locked until .* \(2 phish in (24 hours|1 day|day)\)")
+        self.assertEqual([s["kind"] for s in self.history(login)["strikes"]], ["phish"] * 2)
+        self.assertEqual(self.refusal("alice@example.org")[0], 250)
+
+    def test_a_login_from_too_many_networks_is_a_stolen_password(self):
+        login, codes = "roamer@example.org", []
+        for client in ("127.0.77.1", "127.0.77.2", "127.0.78.1", "127.0.79.1"):
+            with self.session_from(client, login) as session:
+                session.mail(login)
+                codes.append(session.rcpt("friend@example.net"))
+                if codes[-1][0] == 250:
+                    self.assertEqual(session.data(mails.plain(login, "friend@example.net", "roaming"))[0], 250)
+        self.assertEqual([code for code, _ in codes], [250, 250, 250, 450], codes)
+        self.assertIn(b"2 of 2 client networks per day used", codes[-1][1])
+        self.wait_until(lambda: self.is_locked(login), "the lock")
+        with self.session_from("127.0.77.1", login) as session:  # where its owner is
+            session.mail(login)
+            code, text = session.rcpt("friend@example.net")
+        self.assertEqual(code, 450, text)
+        self.assertRegex(text.decode(), r"is locked until .* \(1 stolen password\)")
+        told = self.history(login)
+        self.assertEqual([s["kind"] for s in told["strikes"]], ["stolen password"])
+        self.assertEqual(told["events"][0]["reference"], reference_of(codes[-1][1].decode()))
 
 
 class LimitsThatLock(LockCase):

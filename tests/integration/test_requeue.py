@@ -5,7 +5,7 @@ counted, signed or delivered twice."""
 import subprocess
 import unittest
 
-from support import SandboxCase
+from support import SandboxCase, mails
 
 PARALLEL = True
 
@@ -54,6 +54,45 @@ class Requeue(SandboxCase):
         delivered = self.arrived("requeued before")
         self.assertEqual(len(delivered), 1)
         self.assertEqual(len(self.lines("account=bob@example.org", "proof=ticket")), 1)
+        self.assertEqual(len(delivered[0].header("DKIM-Signature")), 2)
+        self.assertEqual(self.quarantine(), [])
+
+    def send_local(self, subject):
+        text = mails.plain("web@example.org", "friend@example.net", subject).replace("\r\n", "\n")
+        run = self.box.sendmail(33, ["friend@example.net"], text)
+        self.assertEqual(run.returncode, 0, run)
+
+    def test_local_mail_behind_the_filter_passes_as_its_users(self):
+        before = len(self.filter_lines("account=uid:33", "proof=uid"))
+        self.box.sink.replies["dot"] = "450 4.2.0 local later"
+        self.send_local("local behind")
+        self.wait_until(lambda: "450 4.2.0 local later" in self.box.log(), "the sink's deferral")
+        self.box.wait_deferred()
+        first = self.filter_lines("account=uid:33", "proof=uid", least=before + 1)[-1]
+        ident = first.split(" queue_id=")[1].split()[0]
+        self.assertIn(f"{ident}: uid=33 ", self.box.log())  # as pickup says it
+        self.box.sink.replies.clear()
+        self.requeue()
+        delivered = self.arrived("local behind")
+        self.assertEqual(len(delivered), 1)
+        again = self.lines("queue_id=" + ident, "proof=passed")
+        self.assertEqual(len(again), 1, self.box.daemon_log("contentfilter"))
+        self.assertIn("account=uid:33", again[0])
+        self.assertIn("sign=already-signed", again[0])
+        self.assertEqual(len(delivered[0].header("DKIM-Signature")), 2)
+        self.assertEqual(self.quarantine(), [])
+
+    def test_local_mail_before_the_filter_is_still_its_users(self):
+        before = len(self.filter_lines("account=uid:33", "proof=uid"))
+        self.box.stop_daemon("contentfilter")
+        self.send_local("local before")
+        self.box.wait_deferred()
+        self.box.start_daemon("contentfilter")
+        self.requeue()
+        delivered = self.arrived("local before")
+        self.assertEqual(len(delivered), 1)
+        line = self.filter_lines("account=uid:33", "proof=uid", least=before + 1)[-1]
+        self.assertIn(f"{line.split(' queue_id=')[1].split()[0]}: uid=33 ", self.box.log())
         self.assertEqual(len(delivered[0].header("DKIM-Signature")), 2)
         self.assertEqual(self.quarantine(), [])
 

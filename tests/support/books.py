@@ -23,12 +23,13 @@ LEASE = 30 + 10  # seconds: the lease of the rig's configuration, and the sweep
 class Charges:
     """What a client's transactions of one fault may cost, as (messages, recipients): those that were taken, or refused for their
     content; those that got another 5xx at their end; those that broke off, or were put off, in the content or after it; those that
-    did before."""
+    did before. What was refused at RCPT, where policyd may have said yes and was not heard."""
 
     done: tuple = (0, 0)
     told: tuple = (0, 0)
     late: tuple = (0, 0)
     early: tuple = (0, 0)
+    unheard: tuple = (0, 0)
 
     def add(self, reached, recipients):
         setattr(self, reached, plus(getattr(self, reached), (1, recipients)))
@@ -88,16 +89,17 @@ class Books:
 
     # ---- what it is held against -------------------------------------------------------------------------------
 
-    def compare(self, before, load, forgets=False, exact=False, unsure=False):
+    def compare(self, before, load, forgets=False, exact=False, unsure=False, locked=False):
         """What is wrong after one fault. `forgets`: the counts begin anew. `exact`: what was put off costs nothing. `unsure`: policyd
-        itself was struck, and may have said yes to a DATA whose answer nobody heard."""
+        itself was struck, and may have said yes to a DATA whose answer nobody heard. `locked`: what was stopped was so for its
+        account's lock, which strikes nobody."""
         out = self._compare_use(before["use"], load.charges, forgets, exact, unsure)
         accepted = [m for m in map(self.rig.ledger.messages.get, load.numbers) if self.rig.ledger.accepted & set(m.recipients)]
         entries = [entry for entry in self.quarantined() if entry["id"] not in before["ids"]]
         out += self._compare_quarantine(entries, [m for m in accepted if m.virus])
         for account in load.charges:
             new = collections.Counter(self.strikes(account)) - collections.Counter(before["strikes"][account])
-            mine = [m for m in accepted if m.sender == account and (m.virus or m.refused)]
+            mine = [m for m in accepted if m.sender == account and (m.virus or m.refused) and not locked]
             out += self._compare_strikes(account, new, mine, [e for e in entries if e["account"] == account])
         references = [entry["id"] for entry in entries] + [self.rig.ledger.references.get(m.number, "none") for m in accepted if m.refused]
         out += [f"no event {reference}" for reference in references if not self.ask("contentfilter", "why", ref=reference).get("event")]
@@ -106,7 +108,7 @@ class Books:
     def _compare_use(self, before, charges, forgets, exact, unsure):
         out = []
         late = plus((0, 0), *(one.late for one in charges.values()))
-        early = plus((0, 0), *(one.early for one in charges.values()))
+        early = plus((0, 0), *(plus(one.early, one.unheard if unsure else (0, 0)) for one in charges.values()))
         if any(late + early):
             self.settled_at = time.monotonic() + LEASE
         for account, its in charges.items():
@@ -117,7 +119,7 @@ class Books:
             self.least[account] = plus(self.least[account], its.done)
             stays = its.told if exact else plus(its.told, its.late, its.early if unsure else (0, 0))
             self.stays[account] = plus(self.stays[account], stays)
-            most = plus(before[account], its.done, its.early, stays)
+            most = plus(before[account], its.done, its.early, its.unheard if unsure else (0, 0), stays)
             deadline = time.monotonic() + 20
             while exceeds(self.use(account), most) and time.monotonic() < deadline:  # refunds, and releases, come a moment later
                 time.sleep(0.3)

@@ -10,19 +10,23 @@ import re
 import signal
 import sys
 
-from faults_machine import (clock_steps, damaged, deleted_under_way, full, injected, killed, no_descriptors, no_memory, not_ours,
-                            reentry_killed, reloaded, start_together, stopped)
-from faults_net import at_command, clients_leave, hop, octets, sink, slow
+from faults_machine import (clock_steps, damaged, deleted_under_way, full, injected, killed, killed_unheard, no_descriptors, no_memory,
+                            reentry_killed, reloaded, start_together, stopped, unusable)
+from faults_net import at_command, at_the_dots_reply, clients_leave, hop, octets, sink, slow
 from faults_pipe import client_killed, delivery_killed, filter_killed_under_clients
+from faults_steps import clients_do_not_wait, filter_killed_at, lock_held, policyd_killed_at, reentry_killed_at
 from rig import WAYS, Rig
 
 MANY = 5000  # recipients
 LONG = b"250 " + b"x" * 100000 + b"\r\n"
 KEPT = ("after-queue", "after-queue-smtp")  # where Postfix keeps a connection, and begins with RSET on it
+QUEUED = (*KEPT, "pipe")  # where the filter has its mail from Postfix's queue
+LOCAL = {"local": True, "ways": KEPT}  # by sendmail(1); before the queue such mail comes by a listener that has no proxy
 NO_MAIL = {"at": "mail", "do": b"451 4.3.0 later\r\n"}  # after which the filter says RSET
 # name, fault, in `make check`, options. "told": some are refused for good, and their senders hear it (None: that depends on which is
 # first, the reply or the dot). "forgets": the counts are gone with the state, or with the time. "unsure": policyd may have said yes to
-# a DATA that nobody heard. "ways": the only ones by which there is such a fault.
+# a DATA that nobody heard. "locked": what is kept is so for its account's lock, and not struck. "ways": the only ones by which there is
+# such a fault. "local": mail of a local user.
 MATRIX = [
     ("no fault", lambda rig, load: 1, True, {}),
     ("no fault, viruses", lambda rig, load: 1, False, {"virus": True}),
@@ -32,7 +36,9 @@ MATRIX = [
     ("hop: hangs up at the banner", hop("banner", ("hang up",)), False, {}),
     ("hop: garbage at the banner", hop("banner", b"\x00\xff garbage\r\n"), False, {}),
     ("hop: 451 to EHLO", hop("ehlo", b"451 4.3.0 later\r\n"), False, {}),
+    ("hop: 550 to EHLO", hop("ehlo", b"550 5.5.1 no\r\n"), False, {}),
     ("hop: 451 to XFORWARD", hop("xforward", b"451 4.3.0 later\r\n"), False, {}),
+    ("hop: 550 to XFORWARD", hop("xforward", b"550 5.7.1 no\r\n"), False, {}),
     ("hop: 354 to XFORWARD", hop("xforward", b"354 what\r\n"), True, {}),
     ("hop: 421 to XFORWARD", hop("xforward", b"421 4.3.2 closing\r\n"), False, {}),
     ("hop: garbage to XFORWARD", hop("xforward", b"\xffhello\r\n"), False, {}),
@@ -65,6 +71,9 @@ MATRIX = [
     ("hop: reply to the dot lost", hop("dot", ("lose",)), True, {}),
     ("hop: reply to the dot 7 s late", hop("dot", ("delay", 7)), False, {}),
     ("hop: 1000 lines to the dot", hop("dot", ("more", 1000)), False, {}),
+    ("hop: reset at the dot", hop("unread dot", ("reset",)), False, {}),
+    ("hop: reply to the dot twice", hop("dot", ("twice",)), True, {}),
+    ("hop: replies in one piece", hop("replies", ("coalesce",)), False, {}),
     ("hop: 451 to RSET", hop("rset", b"451 4.3.0 later\r\n", NO_MAIL), False, {}),
     ("hop: 421 to RSET", hop("rset", b"421 4.3.2 closing\r\n", NO_MAIL), False, {}),
     ("hop: garbage to RSET", hop("rset", b"\xffhello\r\n", NO_MAIL), False, {}),
@@ -74,6 +83,8 @@ MATRIX = [
     ("to the filter: cut", octets("wire", "up", "close"), True, {}),
     ("to the filter: reset", octets("wire", "up", "reset"), False, {}),
     ("from the filter: cut", octets("wire", "down", "close", within=2048), True, {}),
+    ("from the filter: reply to the dot lost", at_the_dots_reply("close"), False, {}),
+    ("from the filter: that lost, local mail", at_the_dots_reply("close"), True, LOCAL),
     ("to the filter: cut at XFORWARD", at_command(b"XFORWARD", "close"), True, {}),
     ("filter: 451 to XFORWARD", at_command(b"XFORWARD", "answer", b"451 4.3.0 later\r\n"), False, {}),
     ("filter: 421 to XFORWARD", at_command(b"XFORWARD", "answer", b"421 4.3.2 closing\r\n"), False, {}),
@@ -90,21 +101,43 @@ MATRIX = [
     ("to the filter: an octet a second", slow("wire", "up"), False, {}),
     ("from the filter: an octet a second", slow("wire", "down"), False, {}),
     ("from the next hop: an octet a second", slow("back", "down"), False, {}),
+    ("hop: reply to the dot lost, local mail", hop("dot", ("lose",)), False, LOCAL),
     ("sink: 451 to RCPT", sink("rcpt", "451 4.3.0 later"), True, {}),
     ("sink: hangs up at the dot", sink("dot", None), False, {}),
     ("sink: reply to the dot lost", sink("dot", "lose"), False, {}),
     ("filter killed", killed("contentfilter"), True, {}),
     ("filter killed, viruses", killed("contentfilter"), True, {"virus": True}),
     ("filter killed, refusals", killed("contentfilter"), False, {"refused": True, "told": True}),
+    ("filter killed, local mail", killed("contentfilter"), False, LOCAL),
+    ("filter killed, its reply unheard", killed_unheard, False, {"messages": 1}),
+    ("filter killed, that unheard, local mail", killed_unheard, True, {"messages": 1, **LOCAL}),
     ("pipe: client killed", client_killed(signal.SIGKILL), True, {"ways": ("pipe",)}),
     ("pipe: client ended by a signal", client_killed(signal.SIGSEGV), False, {"ways": ("pipe",)}),
     ("pipe: pipe(8) killed", delivery_killed, True, {"ways": ("pipe",)}),
     ("pipe: filter killed under its clients", filter_killed_under_clients, True, {"ways": ("pipe",)}),
+    ("filter killed at XFORWARD", filter_killed_at("xforward"), False, {}),
+    ("filter killed at MAIL", filter_killed_at("mail"), False, {}),
+    ("filter killed at RCPT", filter_killed_at("rcpt"), False, {}),
+    ("filter killed at DATA", filter_killed_at("data"), False, {}),
+    ("filter killed inside the content", filter_killed_at("content"), False, {}),
+    ("filter killed at the dot", filter_killed_at("dot"), False, {}),
+    ("filter killed before it hears 250", filter_killed_at("dot", "call after"), True, {}),
     ("policyd killed", killed("policyd"), True, {"unsure": True}),
+    *[(f"policyd killed, {when} at {state}", policyd_killed_at(state, when), (state, when) == ("DATA", "answered"), {"unsure": True})
+      for state in ("RCPT", "DATA", "END-OF-MESSAGE") for when in ("asked", "answered")],
     ("re-entry smtpd killed", reentry_killed, True, {}),
+    ("re-entry smtpd killed at XFORWARD", reentry_killed_at("xforward"), False, {}),
+    ("re-entry smtpd killed at MAIL", reentry_killed_at("mail"), False, {}),
+    ("re-entry smtpd killed at RCPT", reentry_killed_at("rcpt"), False, {}),
+    ("re-entry smtpd killed at DATA", reentry_killed_at("data"), False, {}),
+    ("re-entry smtpd killed inside the content", reentry_killed_at("content"), False, {}),
+    ("re-entry smtpd killed at the dot", reentry_killed_at("dot"), False, {}),
+    ("re-entry smtpd killed after its 250", reentry_killed_at("dot", "call after"), False, {}),
     ("filter stopped", stopped("contentfilter"), True, {}),
     ("policyd stopped", stopped("policyd"), True, {"unsure": True}),
     ("filter stopped past all time-outs", stopped("contentfilter", 20, 1), False, {}),
+    ("policyd stopped with the lock, viruses", lock_held(), False, {"virus": True, "ways": QUEUED}),
+    ("policyd stopped with the lock, locked", lock_held(locked=True), True, {"virus": True, "locked": True, "ways": QUEUED}),
     # Before those that leave much room in the state's files.
     ("state full", full("state"), True, {"unsure": True, "recipients": 50}),
     ("filter killed, many recipients", killed("contentfilter", 2), True, {"messages": 1, "recipients": MANY}),
@@ -112,6 +145,7 @@ MATRIX = [
     ("configuration and keys read anew", reloaded, True, {}),
     ("the clock steps", clock_steps, True, {"forgets": True, "shifted": True}),
     ("clients leave inside the content", clients_leave, True, {}),
+    ("clients leave at the dot", clients_do_not_wait, False, {}),
     ("spool full", full("state/spool"), True, {}),
     ("quarantine full", full("state/quarantine"), True, {"virus": True}),
     ("Postfix's queue full", full("queue"), True, {}),
@@ -125,8 +159,11 @@ MATRIX = [
     ("the filter's state empty", damaged("filter", "empty"), False, {}),
     ("the common state truncated", damaged("state", "truncated"), False, {"forgets": True}),
     ("the common state overwritten", damaged("state", "overwritten"), False, {"forgets": True}),
-    ("counters of another owner", not_ours("counters"), False, {}),
-    ("the common state of another owner", not_ours("state"), True, {}),
+    ("counters of another owner", unusable("counters", owner=0), False, {}),
+    ("the common state of another owner", unusable("state", owner=0), True, {}),
+    ("counters read-only", unusable("counters", mode=0o440), False, {}),
+    ("the common state read-only", unusable("state", mode=0o440), False, {}),
+    ("the filter's state read-only", unusable("filter", mode=0o440), False, {}),
     ("the filter's state deleted under way", deleted_under_way("filter"), False, {}),
     ("counters deleted under way", deleted_under_way("counters"), False, {"forgets": True}),
     ("filter: fdatasync says ENOSPC", injected("contentfilter", "fdatasync,fsync", "ENOSPC"), True, {}),
@@ -150,7 +187,7 @@ COLUMNS = ("struck", "sent", "accepted", "arrived", "told", "kept", "duplicated"
 def rows(way, bounded=False):
     """The lines of the matrix for one way in."""
     for name, fault, in_check, more in MATRIX:
-        here = in_check if way == "after-queue" or "ways" in more else name in (BY_LINE if way == "before-queue-by-line" else BY_OTHER_WAYS)
+        here = in_check if way == more.get("ways", ("after-queue",))[0] else name in (BY_LINE if way == "before-queue-by-line" else BY_OTHER_WAYS)
         if way in more.get("ways", (way,)) and (here or not bounded):
             yield name, fault, more
 
@@ -163,8 +200,8 @@ def expected(more, way):
 
 def run(rig, way, name, fault, messages, more):
     """One fault of the matrix; returns its row, and what is wrong with it."""
-    kind = {key: more[key] for key in ("virus", "refused", "recipients") if key in more}
-    state = {key: more[key] for key in ("forgets", "unsure") if key in more}
+    kind = {key: more[key] for key in ("virus", "refused", "recipients", "local") if key in more}
+    state = {key: more[key] for key in ("forgets", "unsure", "locked") if key in more}
     state["exact"] = way.startswith("before-queue") and name.startswith("hop: ")
     row = rig.run(name, fault, more.get("messages", messages), state=state, **kind)
     return row, faults_of(row, **expected(more, way))

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+from faults_net import at_the_dots_reply
 from sandbox import SandboxError
 from scarcity import Scarcity
 
@@ -41,20 +42,36 @@ def killed(name, times=4):
     return fault
 
 
+def reentry_processes(rig):
+    """The smtpd behind the filter: pids."""
+    master = rig.box.path("queue/pid/master.pid").read_text().strip()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            if parent == master and words[0].endswith(b"smtpd") and b"postsluice-reentry" in words:
+                yield int(entry.name)
+
+
+def killed_unheard(rig, load):
+    """The filter dies after it said that it took a message over, and before Postfix heard it. It had written down to whom the message
+    went, so its death explains no duplicate. For loads of one message: of others it might not know yet."""
+    struck = at_the_dots_reply("freeze", budget=1)(rig, load)
+    rig.box.stop_daemon("contentfilter", signal.SIGKILL)
+    rig.box.start_daemon("contentfilter")
+    return struck
+
+
 def reentry_killed(rig, load):
     """The smtpd behind the filter dies, whatever it is doing."""
-    master = rig.box.path("queue/pid/master.pid").read_text().strip()
     struck = turns = 0
     while turns < 5 or (not struck and (load.pause(0) or rig.box.queue())):  # on a slow machine the first message comes there later
         load.pause(0.4)
         turns += 1
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
-                if parent == master and words[0].endswith(b"smtpd") and b"postsluice-reentry" in words:
-                    os.kill(int(entry.name), signal.SIGKILL)
-                    struck += 1
+        for pid in reentry_processes(rig):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                struck += 1
     return struck
 
 
@@ -187,16 +204,18 @@ def damaged(environment, how):
     return fault
 
 
-def not_ours(environment):
-    """A file of the state belongs to somebody else: the daemons say so and do not start, until it is given back."""
+def unusable(environment, owner=None, mode=0o600):
+    """A file of the state cannot be written: it belongs to somebody else, or is read-only. The daemons say so and do not start, until
+    that is put right."""
     def fault(rig, load):
         load.pause(0.5)
         file = rig.box.path("state", environment, "data.mdb")
         struck = 0
         for name in ("policyd", "contentfilter"):
             rig.box.stop_daemon(name)
-        os.chown(file, 0, 0)
-        os.chmod(file, 0o600)
+        if owner is not None:
+            os.chown(file, owner, owner)
+        os.chmod(file, mode)
         for name in ("policyd", "contentfilter"):
             with contextlib.suppress(SandboxError):
                 rig.box.start_daemon(name)

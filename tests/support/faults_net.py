@@ -43,6 +43,16 @@ def at_command(command, how, answer=None):
     return fault
 
 
+def at_the_dots_reply(how, budget=None):
+    """Between the filter and Postfix, where the filter says that it took a message over: it knows that, and Postfix does not hear it."""
+    def fault(rig, load):
+        before, most = rig.wire.struck, budget or max(3, len(load.numbers) // 8)
+        rig.wire.harm = {"way": "down", "how": how, "reply": b"250 2.0.0 Ok: ", "budget": most}
+        return until_struck(rig, load, rig.wire, before, most)
+    fault.fresh = "wire"
+    return fault
+
+
 def slow(where, way, seconds=12):
     """An octet a second, for so long."""
     def fault(rig, load):

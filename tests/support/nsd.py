@@ -18,6 +18,11 @@ ns.example. IN A 127.0.0.1
 """
 
 
+def txt(name, value):
+    """A TXT record: a line of a zone file."""
+    return f"{name}. IN TXT " + " ".join(f'"{value[i:i + 200]}"' for i in range(0, len(value), 200)) + "\n"
+
+
 class Nsd:
     def __init__(self, directory, address, zone="", ttl=1):
         self.directory, self.address, self.ttl, self.process = directory, address, ttl, None

@@ -82,7 +82,8 @@ class ByteProxy(_Proxy):
     """`harm`: None, or {"way": "up" | "down", "how": "close" | "reset" | "freeze" | "split", "budget": N, "within": octets,
     "piece": octets, "pause": seconds}. A connection that is to be cut is cut after a random number of octets up to `within`.
     With "command" (one that Postfix begins to speak with after it was answered: XFORWARD, RSET) the harm comes there: the connection
-    is cut before the command, or "answer" is said in the filter's place, which never sees it."""
+    is cut before the command, or "answer" is said in the filter's place, which never sees it. With "reply" it comes before a reply of
+    the filter's that begins so."""
 
     harm = None
     turn = 0
@@ -90,7 +91,7 @@ class ByteProxy(_Proxy):
     def _take(self):
         with self._lock:
             harm = self.harm
-            if not harm or harm["budget"] <= 0 or "command" in harm:
+            if not harm or harm["budget"] <= 0 or "command" in harm or "reply" in harm:
                 return None
             harm["budget"] -= 1
             out = dict(harm)
@@ -108,6 +109,16 @@ class ByteProxy(_Proxy):
                 return None
             self.turn += 1
             if self.turn % 2:
+                return None
+            harm["budget"] -= 1
+            self.struck += 1
+            return harm
+
+    def _at_reply(self, data):
+        """The same for a reply; each one, until the budget is spent."""
+        with self._lock:
+            harm = self.harm
+            if not harm or "reply" not in harm or not data.startswith(harm["reply"]) or harm["budget"] <= 0:
                 return None
             harm["budget"] -= 1
             self.struck += 1
@@ -135,6 +146,8 @@ class ByteProxy(_Proxy):
                         return self._end(at["how"], client, server)
                     client.sendall(at["answer"])
                     data = data.split(b"\n", 1)[1]  # what was pipelined with it goes on
+                if way == "down" and (at := self._at_reply(data)):
+                    return self._end(at["how"], client, server)
                 if ours and ours["how"] == "split":
                     self._split(data, target, ours)
                     continue
@@ -171,14 +184,45 @@ class ByteProxy(_Proxy):
                     pass
 
 
+class _Teller:
+    """The end of one who is told replies. While together(how many) says so they wait until he has said nothing more that waits to be
+    read, and come in one piece."""
+
+    def __init__(self, end, file, together):
+        self.end, self.file, self.together, self.held = end, file, together, []
+
+    def __getattr__(self, name):
+        return getattr(self.end, name)
+
+    def sendall(self, data):
+        self.held.append(data)
+        if self.together(0) and self._has_said_more():
+            return
+        if len(self.held) > 1:
+            self.together(len(self.held))
+        data, self.held = b"".join(self.held), []
+        self.end.sendall(data)
+
+    def _has_said_more(self):
+        self.end.setblocking(False)
+        try:
+            return bool(self.file.peek(1))
+        finally:
+            self.end.setblocking(True)
+
+
 class HopProxy(_Proxy):
     """`plan`: None, or {"at": stage, "do": what, "budget": N}. Stages: banner ehlo xforward mail rcpt rcpt2 (the second of a
     transaction) data content dot rset. What: octets to say instead of asking the server; ("lose",) asks it and hangs up without
-    telling; ("hang up",) before asking; ("delay", s) asks and tells late; ("more", lines) tells it in that many lines.
+    telling; ("hang up",) before asking; ("delay", s) asks and tells late; ("more", lines) tells it in that many lines; ("twice",)
+    tells it twice; ("call", f) calls f before asking, ("call after", f) between asking and telling. At the stage "unread dot":
+    ("reset",) resets the connection while the dot waits to be read. At "replies": ("coalesce",) tells replies in one piece where the
+    client has said more already; each such piece is a strike.
     Octets that begin with 421 are followed by a hang-up. Every second chance is taken, so that others pass between. "before": a
     plan of the same kind that leads there (RSET is said after a refusal); it does not count as a strike."""
 
     plan = None
+    TOLD = ("twice", "call", "call after")  # what leaves the reply as it is, and is told in time
 
     def __init__(self, listen, target):
         self.turns = {}
@@ -201,6 +245,17 @@ class HopProxy(_Proxy):
             plan["budget"] -= 1
             self.struck += 1
             return plan["do"]
+
+    def _together(self, replies):
+        """Asked with so many replies that could be one piece."""
+        with self._lock:
+            plan = self.plan
+            if not plan or plan["do"] != ("coalesce",) or plan["budget"] <= 0:
+                return False
+            if replies > 1:
+                plan["budget"] -= 1
+                self.struck += 1
+            return True
 
     @staticmethod
     def _reply(file):
@@ -226,6 +281,7 @@ class HopProxy(_Proxy):
     def _serve(self, client, server):
         up = client.makefile("rb")
         down = server.makefile("rb")
+        client = _Teller(client, up, self._together)
         recipients, command = 0, b"banner"
         extra = []
         try:
@@ -266,6 +322,8 @@ class HopProxy(_Proxy):
             return None if do.startswith(b"421") else do
         if do == ("hang up",):
             return None
+        if do and do[0] == "call":
+            do[1]()
         if command is not None:
             server.sendall(command)
         reply = self._reply(down)
@@ -278,6 +336,10 @@ class HopProxy(_Proxy):
     def _altered(reply, do):
         if do and do[0] == "delay":
             time.sleep(do[1])
+        if do and do[0] == "call after":
+            do[1]()
+        if do == ("twice",):
+            return reply + reply
         if do and do[0] == "more":
             first = reply.rstrip().split(b"\r\n")[-1]
             return (first[:3] + b"-" + first[4:] + b"\r\n") * (do[1] - 1) + first + b"\r\n"
@@ -286,10 +348,15 @@ class HopProxy(_Proxy):
     def _content(self, client, up, server, down):
         """Relays a message; returns the server for what follows, or None where the connection is over."""
         early = self._chance("content")
-        if early:
+        content = []
+        if early and early[0] == "call":
+            content.append(up.readline())  # so that it is inside
+            early[1]()
+        elif early:
             client.sendall(early if isinstance(early, bytes) else b"")
             return None if early == ("hang up",) or early.startswith(b"421") else self._swallow(up)
-        content = []
+        if self._chance("unread dot"):
+            return self._wait_for_the_dot(client)
         while True:
             line = up.readline()
             if not line.endswith(b"\n"):
@@ -306,6 +373,8 @@ class HopProxy(_Proxy):
             server.close()  # without a dot: the server forgets the message
             return self._hello()
         content = b"".join(content)
+        if do and do[0] == "call":
+            do[1]()
         server.sendall(content)
         try:
             reply = self._reply(down)
@@ -314,18 +383,34 @@ class HopProxy(_Proxy):
             raise
         if reply.startswith(b"2"):
             self.taken(content)
-        lost = bool(do) or self._gone(client)
+        lost = bool(do) and do[0] not in self.TOLD
         if lost:
             self.lost(content)
         if do == ("lose",):
             return None
         try:
-            client.sendall(self._altered(reply, do))
+            answer = self._altered(reply, do)
+            if not lost and self._gone(client):
+                lost = True
+                self.lost(content)
+            client.sendall(answer)
         except OSError:
             if not lost:
                 self.lost(content)
             raise
         return server, down
+
+    @staticmethod
+    def _wait_for_the_dot(client):
+        """Reads all but the last octets of the content: who closes now resets the connection. None, as it is over."""
+        while data := client.recv(65536, socket.MSG_PEEK):
+            if data.endswith(b"\r\n.\r\n"):
+                return None
+            if len(data) > 4:
+                client.recv(len(data) - 4)
+            else:
+                time.sleep(0.001)
+        return None
 
     @staticmethod
     def _gone(end):

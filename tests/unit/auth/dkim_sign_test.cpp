@@ -138,6 +138,7 @@ config::dkim_settings only(std::vector<std::string> headers, std::vector<std::st
     config::dkim_settings out;
     out.headers = std::move(headers);
     out.oversign = std::move(oversign);
+    out.oversign_present = {};
     return out;
 }
 
@@ -251,6 +252,59 @@ BOOST_AUTO_TEST_CASE(every_occurrence_is_signed_and_oversigned_names_once_more) 
                       {"Received", "bcc"})) == "From:Cc");
 }
 
+BOOST_AUTO_TEST_CASE(some_names_are_oversigned_where_they_occur) {
+    auto m = test::plain_message();
+    auto settings = only({"From", "Sender", "References"});
+    settings.oversign_present = {"sender", "References", "OpenPGP"};
+    const auto h = [&m](const config::dkim_settings& of) { return tag_of(sign_plain(m, of).front(), "h"); };
+    std::erase_if(m.fields,
+                  [](const std::string& f) { return f.starts_with("Sender") || f.starts_with("References"); });
+    BOOST_TEST(h(settings) == "From");
+    m.fields.insert(m.fields.begin(), {"SENDER: a@example.org", "OpenPGP: id=1"});
+    BOOST_TEST(h(settings) == "From:Sender:Sender"); // OpenPGP is not among those to sign
+    m.fields.insert(m.fields.begin(), {"References: <x@y>", "References: <z@y>"});
+    BOOST_TEST(h(settings) == "From:Sender:Sender:References:References:References");
+}
+
+BOOST_AUTO_TEST_CASE(of_the_default_names_none_can_be_added_beside_one_and_only_a_first_one_where_there_was_none) {
+    const std::vector<std::string> here = {"Sender: alice@example.org", "In-Reply-To: <x@y>", "References: <x@y>",
+                                           "OpenPGP: id=1", "Autocrypt: addr=alice@example.org; keydata=eA=="};
+    auto m = test::plain_message();
+    std::erase_if(m.fields, [&](const std::string& f) {
+        return std::any_of(here.begin(), here.end(), [&](const auto& one) { return field_name(one) == field_name(f); });
+    });
+    const auto views = m.views();
+    const auto without =
+        m.with_on_top(sign({}, test::key_pair(), views, test::body_sha256(m.body), test::some_time()).value());
+    m.fields.insert(m.fields.begin(), here.begin(), here.end());
+    const auto with = m.views();
+    for (const auto& signatures :
+         {sign({}, test::key_pair(), with, test::body_sha256(m.body), test::some_time()).value(),
+          sign_with_libopendkim({}, test::key_pair(), with, m.body, test::some_time()).value()}) {
+        const auto good = m.with_on_top(signatures);
+        BOOST_TEST(test::opendkim_verdicts(good) == "pass pass");
+        for (const auto& one : here)
+            BOOST_TEST_CONTEXT(one) {
+                BOOST_TEST(test::opendkim_verdicts(good.with_on_top({one})) == "fail fail");
+                BOOST_TEST(test::opendkim_verdicts(without.with_on_top({one})) == "pass pass");
+            }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(resent_fields_are_signed_where_they_are) {
+    for (const auto* name :
+         {"Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Date", "Resent-Message-ID"}) {
+        BOOST_TEST_CONTEXT(name) {
+            auto m = test::plain_message();
+            m.fields.push_back(std::string{name} + ": x");
+            auto good = test::signed_message(m);
+            BOOST_TEST(test::opendkim_verdicts(good) == "pass pass");
+            good.fields.back() += "y";
+            BOOST_TEST(test::opendkim_verdicts(good) == "fail fail");
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(without_a_from_nothing_is_signed) {
     auto m = test::plain_message();
     std::erase_if(m.fields, [](const std::string& f) { return f.starts_with("From"); });
@@ -275,7 +329,7 @@ BOOST_AUTO_TEST_CASE(what_was_never_loaded_or_hashed_is_an_error_of_ours) {
 BOOST_AUTO_TEST_CASE(a_change_of_any_signed_field_or_of_the_body_breaks_both) {
     const auto good = test::signed_message(test::plain_message());
     BOOST_TEST(test::opendkim_verdicts(good) == "pass pass");
-    const auto names = names_to_sign({}).sign;
+    const auto names = names_to_sign({}, {}).sign;
     for (std::size_t i = 2; i < good.fields.size(); ++i) {
         const auto name = field_name(good.fields[i]);
         const bool is_signed =

@@ -73,6 +73,7 @@ spool_memory = "0 B"
 sign = false
 signer = "libopendkim"
 oversign = []
+oversign_present = []
 [profile."a.b"]
 limits = ["unlimited messages per 3 hours", "0 recipients per 2 minutes"]
 from = ["@example.org", "x@example.net"]

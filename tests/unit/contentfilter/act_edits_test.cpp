@@ -103,6 +103,25 @@ BOOST_AUTO_TEST_CASE(what_is_missing_is_added_and_what_must_not_leave_is_left_ou
     BOOST_TEST(render(nobody, act::normalise(*nobody, "", now)).find("From:") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(each_line_of_the_header_ends_at_a_nul_as_cleanup_has_it) {
+    using namespace std::string_literals;
+    const std::pair<std::string, std::string> rows[] = {
+        {"Subject: a\0b\r\n"s, "Subject: a\r\n"},
+        {"Subject:\0\r\n"s, "Subject:\r\n"},
+        {"Subject: a\0b\r\n c\0\0d\r\n\te\r\n"s, "Subject: a\r\n c\r\n\te\r\n"},
+        {"Subject: a\r\n \0b\r\n"s, "Subject: a\r\n \r\n"},
+    };
+    const std::string rest = "From: bob@example.org\r\nDate: x\r\nMessage-ID: <y>\r\n\r\nbo\0dy\r\n"s;
+    for (const auto& [in, out] : rows)
+        BOOST_TEST_CONTEXT(out) {
+            const auto what = message_of(in + rest);
+            BOOST_TEST(render(what, act::normalise(*what, "", now)) == out + rest);
+        }
+    // What a check saw behind the NUL would not be there where the message arrives.
+    const auto what = message_of("From: ceo@bank.example\0 <bob@example.org>\r\n\r\n"s);
+    BOOST_TEST(what->header.find("From")->unfolded() == "ceo@bank.example");
+}
+
 BOOST_AUTO_TEST_CASE(an_unqualified_from_is_qualified_where_it_is_plain) {
     const std::pair<const char*, const char*> rows[] = {
         {"bob", "From: bob@filter.example.org"},

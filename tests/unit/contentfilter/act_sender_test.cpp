@@ -214,6 +214,35 @@ BOOST_AUTO_TEST_CASE(the_client_is_left_out_as_the_profile_says_and_nothing_else
     }
 }
 
+BOOST_AUTO_TEST_CASE(of_a_message_that_was_queued_again_the_field_below_pickups_is_the_clients) {
+    const std::string pickup =
+        "Received: by filter.example.org (Postfix, from userid 101)\r\n\tid Q7; Sat, 21 Nov 2026 "
+        "10:05:00 +0000 (UTC)\r\n";
+    const auto hidden = [&](const std::shared_ptr<message>& what) {
+        act::edits changes;
+        act::hide_client(changes, *what);
+        return header_of(what, changes);
+    };
+    const auto text = pickup + for_one + older + rest + "\r\n";
+    BOOST_TEST(hidden(message_of(text, config::client_trace::remove, "Q1")) == pickup + older + rest);
+    // pipe(8) says the queue ID of now; the ticket, that of then.
+    auto what = message_of(text, config::client_trace::remove, "Q7", way::pipe);
+    BOOST_TEST(hidden(what) == pickup + for_one + older + rest);
+    what->sender.ticket.emplace().queue_id = "Q1";
+    BOOST_TEST(hidden(what) == pickup + older + rest);
+    what->sender.ticket->queue_id = "-";
+    BOOST_TEST(hidden(what) == pickup + for_one + older + rest);
+}
+
+BOOST_AUTO_TEST_CASE(before_the_queue_only_the_topmost_field_is_the_clients) {
+    const auto what =
+        message_of("Received: by filter.example.org (Postsluice) with ESMTP id X; y\r\n" + before + rest + "\r\n",
+                   config::client_trace::remove, "", way::before_queue);
+    act::edits changes;
+    act::hide_client(changes, *what);
+    BOOST_TEST(changes.remove.empty());
+}
+
 BOOST_AUTO_TEST_CASE(nobodys_client_is_not_hidden) {
     auto what = message_of(for_one + rest + "\r\n", config::client_trace::remove, "Q1");
     what->sender.account = "-";

@@ -32,12 +32,17 @@ struct fixture {
         s.digest = digest;
         run_awaitable(state->accounts().add_strike("a@example.org", s, {})).value();
     }
+    void judged(int bad, int good, seconds ago = seconds{60}) {
+        for (int i = 0; i < bad + good; ++i)
+            state->judged().learn("a@example.org", i < bad, state->time().now() - ago, {}).value();
+    }
     std::string symbols(int from, int to, const message_options& how = {}) {
         auto m = std::make_shared<message>(*make_message("From: a@example.org\r\n\r\nx", how));
         for (const auto& to_whom : addresses(from, to))
             m->envelope.recipients.push_back(smtp::parse_path_argument("<" + to_whom + ">").value());
         auto resources = std::make_shared<check_resources>();
         resources->accounts = {&state->accounts(), &state->recipients(), &state->time()};
+        resources->accounts.verdicts = &state->judged();
         std::string out;
         for (const auto& f : run_check("account_reputation", m, resources))
             out += (out.empty() ? "" : " ") + f.symbol + ":" + std::to_string(static_cast<int>(f.score));
@@ -100,6 +105,55 @@ BOOST_FIXTURE_TEST_CASE(strikes_of_content_count_for_a_while, fixture) {
     BOOST_TEST(symbols(0, 1, how) == "");
     how.content.strike_memory = seconds{0};
     BOOST_TEST(symbols(0, 1, how) == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_share_of_bad_messages_counts_for_a_while, fixture) {
+    judged(2, 7);
+    BOOST_TEST(symbols(0, 1) == ""); // 9 messages are few
+    judged(0, 2);
+    BOOST_TEST(symbols(0, 1) == ""); // 2 of 11
+    judged(1, 0);
+    BOOST_TEST(symbols(0, 1) == "RECENT_VERDICTS:1"); // 3 of 12
+    message_options how;
+    how.account = "-";
+    BOOST_TEST(symbols(0, 1, how) == "");
+    how = {};
+    how.content.strike_memory = seconds{30};
+    BOOST_TEST(symbols(0, 1, how) == "");
+    how.content.strike_memory = seconds{0};
+    BOOST_TEST(symbols(0, 1, how) == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(the_score_of_recent_verdicts_goes_by_their_share, fixture) {
+    judged(5, 5);
+    message_options how;
+    how.content.recent_verdicts_share = 0.5;
+    BOOST_TEST(symbols(0, 1, how) == "RECENT_VERDICTS:1");
+    how.content.recent_verdicts_share = 0.51;
+    BOOST_TEST(symbols(0, 1, how) == "");
+    judged(50, 0);
+    BOOST_TEST(symbols(0, 1, how) == "RECENT_VERDICTS:3");
+    how.content.recent_verdicts_needed = 51;
+    BOOST_TEST(symbols(0, 1, how) == "");
+    how.content.recent_verdicts = 0;
+    BOOST_TEST(symbols(0, 1, how) == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_was_before_a_person_opened_the_account_is_settled, fixture) {
+    judged(10, 0);
+    BOOST_TEST(symbols(0, 1) == "RECENT_VERDICTS:3");
+    run_awaitable(state->accounts().lock("a@example.org", "t", "stolen", "")).value();
+    BOOST_TEST(symbols(0, 1) == "RECENT_VERDICTS:3");
+    run_awaitable(state->accounts().unlock("a@example.org", "t", "new password")).value();
+    BOOST_TEST(symbols(0, 1) == "");
+    judged(10, 0, seconds{-60}); // what comes later counts
+    BOOST_TEST(symbols(0, 1) == "RECENT_VERDICTS:3");
+}
+
+BOOST_FIXTURE_TEST_CASE(so_it_is_where_a_person_reset_the_account, fixture) {
+    judged(10, 0);
+    run_awaitable(state->accounts().reset("a@example.org", "t")).value();
+    BOOST_TEST(symbols(0, 1) == "");
 }
 
 BOOST_AUTO_TEST_CASE(without_a_state_nothing_is_found) {

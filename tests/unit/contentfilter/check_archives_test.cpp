@@ -224,6 +224,37 @@ BOOST_AUTO_TEST_CASE(an_office_document_under_another_kinds_name_is_a_mismatch) 
         BOOST_TEST(symbols(found_in(zip({{honest, plain_document()}}))) == "", honest);
 }
 
+BOOST_AUTO_TEST_CASE(pieces_of_split_archives_are_said) {
+    const std::string pieces[] = {"x.7z.001", "x.zip.999", "x.tar.gz.002", "x.part2.rar", "x.part01.RAR",
+                                  "x.r00",    "x.s17",     "x.z01",        "X.7Z.001 ",   "x%2e7z.001"};
+    const std::string whole[] = {"x.7z",   "x.001", "x.2026.001", "x.rar",    "part2.rar.txt", "x.party.rar", "x.r0",
+                                 "x.r000", "x.rxx", "x.mp3",      "part.rar", "x.part.rar",    "001",         ""};
+    for (const auto& name : pieces)
+        BOOST_TEST_CONTEXT(name) {
+            BOOST_TEST(symbols(found_in("what no archiver reads", name)) == "ARCHIVE_SPLIT");
+            BOOST_TEST(symbols(found_in(zip({{name, "x"}}))) == "ARCHIVE_SPLIT");
+        }
+    for (const auto& name : whole)
+        BOOST_TEST_CONTEXT(name) {
+            BOOST_TEST(symbols(found_in("what no archiver reads", name)) == "");
+        }
+}
+
+BOOST_AUTO_TEST_CASE(an_archive_with_one_file_holds_what_its_name_promises) {
+    const auto in = [](const std::string& archive, const std::string& file) {
+        return symbols(found_in(zip({{file, "x"}}), archive));
+    };
+    BOOST_TEST(in("invoice.pdf.zip", "invoice.html") == "ARCHIVE_OTHER_KIND");
+    BOOST_TEST(in("photo.jpg.zip", "photo") == "ARCHIVE_OTHER_KIND");
+    BOOST_TEST(in("invoice.pdf.zip", "2026/invoice.PDF") == "");
+    BOOST_TEST(in("photo.jpg.zip", "photo.png") == "");
+    BOOST_TEST(in("invoice.zip", "invoice.html") == "");
+    BOOST_TEST(in("data.v2.zip", "data.csv") == "");
+    BOOST_TEST(symbols(found_in(zip({{"invoice.pdf", "x"}, {"terms.html", "x"}}), "invoice.pdf.zip")) == "");
+    BOOST_TEST(symbols(found_in(gzip("x"), "notes.pdf.gz")) == "");
+    BOOST_TEST(symbols(found_in(compressed("gzip", make_archive("tar", {{"notes.txt", "x"}})), "notes.tar.gz")) == "");
+}
+
 BOOST_AUTO_TEST_CASE(programs_are_found_under_any_name) {
     const auto disguised = found_in(zip({{"picture.png", windows_program()}}));
     const auto* f = find_symbol(disguised, "ARCHIVE_EXECUTABLE_FILE");

@@ -72,6 +72,45 @@ BOOST_AUTO_TEST_CASE(words_count_within_their_reach_only) {
     BOOST_TEST(!found_in(near, how));
 }
 
+BOOST_AUTO_TEST_CASE(an_address_may_stand_there_ever_so_often_before) {
+    message_options how;
+    how.content.credential_reach = 40;
+    const std::string answer = "login: x, a@example.org\r\nPassword: hunter2\r\n";
+    std::string log;
+    for (int i = 0; i < 500; ++i)
+        log += "mail for a@example.org was delivered\r\n";
+    BOOST_TEST(!found_in(log, how));
+    BOOST_TEST(found_in(log + answer, how));
+    std::string far_apart;
+    for (int i = 0; i < 500; ++i)
+        far_apart += "a@example.org" + std::string(200, '.') + "\r\n";
+    BOOST_TEST(!found_in(far_apart, how));
+    BOOST_TEST(found_in(far_apart + answer, how));
+    BOOST_TEST(found_in(far_apart + "Password: hunter2\r\nlogin: a@example.org\r\n", how));
+}
+
+BOOST_AUTO_TEST_CASE(of_places_near_each_other_none_is_passed_over) {
+    message_options how;
+    how.content.credential_reach = 40;
+    const std::string between(24, '.');
+    BOOST_TEST(
+        found_in("login: x " + between + " a@example.org " + between + " a@example.org\r\nPassword: hunter2", how));
+    const std::string far(100, '.');
+    BOOST_TEST(!found_in("login: x " + between + " a@example.org " + far + " Password: hunter2", how));
+}
+
+BOOST_AUTO_TEST_CASE(a_from_with_more_addresses_than_are_looked_for_is_a_finding) {
+    const auto of = [](int addresses) {
+        std::string from = "From: ";
+        for (int i = 0; i < addresses; ++i)
+            from += "r" + std::to_string(i) + "@example.net,\r\n ";
+        const auto found = run_check("credentials", make_message(from + "a@example.org\r\n\r\nno password"), shipped());
+        return find_symbol(found, "CREDENTIALS_BOUND") != nullptr;
+    };
+    BOOST_TEST(!of(99));
+    BOOST_TEST(of(100));
+}
+
 BOOST_AUTO_TEST_CASE(html_is_read_as_it_is_shown_and_files_are_not_read) {
     const auto of = [](const std::string& text) {
         const auto found = run_check("credentials", make_message(text), shipped());

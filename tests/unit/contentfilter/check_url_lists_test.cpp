@@ -124,6 +124,8 @@ BOOST_AUTO_TEST_CASE(the_sites_own_list_of_urls_has_them_and_what_begins_with_th
              {{"http://pages.example/u/mallory/", true},
               {"https://me@PAGES.example:443/u/mallory/login.php?a=1", true},
               {"https://pages.example/u/alice/", false},
+              {"www.pages.example/u//mallory/", false},
+              {"https://pages.example/u/mallory//x", true},
               {"https://pages.example/", false},
               {"https://notpages.example/u/mallory/", false},
               {"https://short.example/x1", true},
@@ -174,6 +176,19 @@ BOOST_AUTO_TEST_CASE(answers_are_listings_and_over_the_bound_nobody_is_asked) {
     BOOST_TEST(bound->evidence == "3 domains");
     for (const auto& name : dns.asked())
         BOOST_TEST(!name.starts_with("x.org."), name);
+}
+
+BOOST_AUTO_TEST_CASE(domains_without_a_scheme_push_out_no_others) {
+    const false_dns dns{[](const std::string&) { return std::nullopt; }};
+    auto settings = asking(dns);
+    settings.url_lists.max_domains = 2;
+    const auto found = run_check(
+        "url_lists", message_with("Subject: s\r\n\r\na.com/x http://y.org/ http://z.org/ z.org/x\r\n", settings),
+        with_scanners(settings));
+    BOOST_REQUIRE(found.size() == 1U);
+    BOOST_TEST(found[0].evidence == "3 domains");
+    for (const auto& name : dns.asked())
+        BOOST_TEST((name.starts_with("y.org.") || name.starts_with("z.org.")), name);
 }
 
 BOOST_AUTO_TEST_CASE(a_dead_list_has_one_alarm_and_its_recovery_another) {

@@ -264,6 +264,48 @@ BOOST_AUTO_TEST_CASE(a_reload_takes_new_keys_or_keeps_everything) {
     BOOST_TEST(f.configuration->get()->contentfilter.next_hop == "unix:" + (f.scratch.path / "hop").string());
 }
 
+// The settings change before it is known that all of them can be used, and keys are looked at at any time.
+BOOST_AUTO_TEST_CASE(keys_that_change_while_a_reload_fails_are_read_from_where_they_were) {
+    controlled f;
+    const auto file = f.scratch.path / "postsluice.toml";
+    const auto ours = f.settings->dkim.directory, others = f.scratch.path / "others";
+    const auto write = [&](const std::filesystem::path& directory) {
+        std::ofstream{file} << "hostname = \"filter.example.org\"\n[dkim]\ndirectory = \"" << directory.string()
+                            << "\"\n[contentfilter]\nnext_hop = \"unix:" << (f.scratch.path / "hop").string() << "\"\n";
+    };
+    const auto add_key = [&](const char* selector) {
+        make_key(ours, "example.org", selector, EVP_PKEY_ED25519, f.dns);
+    };
+    const auto keys = [&] {
+        std::vector<std::string> out;
+        const auto status = f.ask({{"verb", "status"}});
+        for (const auto& one : status.at("keys"))
+            out.push_back(one["domain"].get<std::string>() + " " + one["selector"].get<std::string>());
+        std::sort(out.begin(), out.end());
+        return out;
+    };
+    make_key(others, "example.com", "ed1", EVP_PKEY_ED25519, f.dns);
+    add_key("ed1");
+    f.start_all();
+    f.configuration.emplace(file, f.settings);
+    f.on_reload = [&](const config::settings& s) {
+        BOOST_TEST(s.dkim.directory == others);
+        add_key("ed2");
+        f.all->look_at_keys();
+        throw std::runtime_error{"a rule file cannot be used"};
+    };
+    write(others);
+    BOOST_TEST(f.ask({{"verb", "reload"}})["reloaded"] == false);
+    BOOST_TEST(keys() == (std::vector<std::string>{"example.org ed1", "example.org ed2"}),
+               boost::test_tools::per_element());
+    add_key("ed3");
+    f.all->look_at_keys();
+    BOOST_TEST(keys().size() == 3U);
+    f.on_reload = {};
+    BOOST_TEST(f.ask({{"verb", "reload"}})["reloaded"] == true);
+    BOOST_TEST(keys() == std::vector<std::string>{"example.com ed1"}, boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_question_about_keys_is_answered_from_what_is_on_disk_also_while_others_load_them) {
     controlled f;
     const auto keys = f.settings->dkim.directory / "example.org";

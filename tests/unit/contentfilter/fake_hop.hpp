@@ -10,6 +10,7 @@
 #include <deque>
 #include <fcntl.h>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -130,6 +131,7 @@ public:
     }
     std::atomic<bool> keep_content{true};
     std::atomic<std::size_t> data_commands{0};
+    std::function<void()> before_data; ///< set before there is mail: called where DATA is to be answered
 
 private:
     struct rule {
@@ -190,6 +192,7 @@ private:
                     return;
             } else if (*line == "DATA") {
                 ++data_commands;
+                if (before_data) before_data();
                 const bool none = now.recipients.empty();
                 if (!say(with, "DATA", none ? "554 5.5.1 no valid recipients" : "354 go on")) return;
                 if (none || !positive) continue;

@@ -120,7 +120,11 @@ public:
         tickets = account::ticket_ring::open(settings->state.directory / "ticket.keys").value();
         kept =
             std::make_unique<act::quarantine>(environments->quarantine(), environments->time(), settings->quarantine);
-        run_awaitable(kept->open()).value();
+        const act::quarantine::delivered_before delivered = [this](const auto& name, const auto& digest,
+                                                                   const auto& lines) {
+            return environments->passed().delivered(name, digest, {lines.begin(), lines.end()});
+        };
+        run_awaitable(kept->open(delivered)).value();
         context = std::make_unique<asio::io_context>();
         service::parts of{*configuration,
                           context->get_executor(),
@@ -133,7 +137,9 @@ public:
                           *tickets,
                           counts,
                           [this](message_ptr what, auto by) { return begun_by = by, check(this, std::move(what)); },
-                          [](const config::settings&) {},
+                          [this](const config::settings& s) {
+                              if (on_reload) on_reload(s);
+                          },
                           [] { return false; },
                           mail_owner,
                           [] { return true; },
@@ -144,6 +150,8 @@ public:
                           look_up};
         of.bad_fingerprints = &environments->bad_fingerprints();
         of.bad = &bad;
+        of.handed_over = &environments->handed_over();
+        of.verdicts = &environments->judged();
         all = std::make_unique<service>(std::move(of));
         listener = std::make_shared<server>(context->get_executor(), *all);
         listener->listen(net::open_listener(net::endpoint::parse("unix:" + socket().string()).value(), 0666).value(),
@@ -210,6 +218,7 @@ public:
     std::mutex mutex;
     std::vector<finding> findings;
     std::function<void(const message&)> on_check;                  ///< may throw
+    std::function<void(const config::settings&)> on_reload;        ///< while settings change; may throw
     act::key_publication::txt_lookup look_up;                      ///< absent: the DNS
     std::atomic<std::chrono::steady_clock::time_point> begun_by{}; ///< of the last message's checks
     bool running = false;

@@ -46,6 +46,9 @@ BOOST_AUTO_TEST_CASE(where_a_header_ends) {
         {"bare LF ends lines too", "A: b\nC: d\n\nbody", 2, 11},
         {"a bare CR ends nothing", "A: b\rC: d\r\n\r\nx", 1, 13},
         {"a line of blanks goes on with the field", "A: b\r\n  \r\nC: d\r\n\r\n", 2, 18},
+        {"a name that its line can just hold", std::string(997, 'X') + ": b\r\n\r\n", 1, 1004},
+        {"a name that is broken on its way", "A: b\r\n" + std::string(998, 'X') + ": b\r\n\r\n", 1, 6},
+        {"an old one with many blanks", "A" + std::string(1200, ' ') + ": b\r\n\r\n", 1, 1208},
     };
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.about) {

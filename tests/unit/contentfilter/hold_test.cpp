@@ -61,6 +61,34 @@ BOOST_AUTO_TEST_CASE(held_mail_is_in_quarantine_with_its_time_and_leaves_then) {
     BOOST_TEST(f.log.has("done=released-in-time"));
 }
 
+// Killed between the quarantine and the reply: Postfix tries again later.
+BOOST_AUTO_TEST_CASE(a_repeat_of_what_left_in_its_time_is_delivered_already) {
+    filter f;
+    change_profile(f, [](auto& p) { p.hold_release = seconds{1}; });
+    f.find({doubtful});
+    f.start();
+    const std::string who = "alice@example.org";
+    const auto content = f.ticket(who, "Q1") + plain(who, "held");
+    const auto send = [&](const std::vector<std::string>& to) {
+        return postfix{f.socket()}.send("Q1", who, to, content);
+    };
+    BOOST_TEST(send({"f@example.net"}).front().starts_with("250 2.0.0 Ok: quarantined"));
+    for (int i = 0; i < 3000 && release_due(f) == 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    BOOST_TEST(f.hop->deliveries().size() == 1U);
+    f.stop();
+    f.start();
+    BOOST_TEST(send({"f@example.net"}).front() == "250 2.0.0 Ok: delivered before");
+    BOOST_TEST(f.quarantined().empty());
+    BOOST_TEST(f.log.has("done=delivered-before"));
+    const auto more = send({"f@example.net", "g@example.net"});
+    BOOST_TEST(more.at(0) == "250 2.0.0 Ok: delivered before");
+    BOOST_TEST(more.at(1).starts_with("250 2.0.0 Ok: quarantined"));
+    BOOST_TEST_REQUIRE(f.quarantined().size() == 1U);
+    BOOST_TEST(f.quarantined().at(0).recipients == std::vector<std::string>{"g@example.net"},
+               boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(what_is_not_held_has_no_time) {
     filter f;
     change_profile(f, [](auto& p) { p.hold_release = seconds{1}; });

@@ -2,7 +2,7 @@
 #define BOOST_TEST_DYN_LINK
 #include "filter_fixture.hpp"
 
-#include "contentfilter/intake/received.hpp"
+#include "contentfilter/intake/local_mail.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -16,9 +16,9 @@ const std::string smtp_trace = "Received: from client.example.org (unknown [192.
                                "(Postfix) with ESMTPSA id 4Q1;\r\n\tSat, 21 Nov 2026 10:00:00 "
                                "+0000 (UTC)\r\n";
 
-std::string pickup_trace(const std::string& uid) {
-    return "Received: by mail.example.org (Postfix, from userid " + uid +
-           ")\r\n\tid 4bQ; Sat, 21 Nov 2026 10:00:00 +0000 (UTC)\r\n";
+std::string from_pickup(const std::string& uid, const std::string& queue_id = "4bQ") {
+    return "Received: by mail.example.org (Postfix, from userid " + uid + ")\r\n\tid " + queue_id +
+           "; Sat, 21 Nov 2026 10:00:00 +0000 (UTC)\r\n";
 }
 
 header_block header(const std::string& text) {
@@ -41,11 +41,25 @@ struct who_sent_it {
     }
     sender_identity ask(const std::string& text, const std::string& ident, bool network = true, bool local_peer = true,
                         way in = way::after_queue, const std::string& login = {}) {
-        smtp::envelope envelope;
+        auto envelope = came_by(network);
         if (!login.empty()) envelope.xforward["LOGIN"] = login;
         if (!ident.empty()) envelope.xforward["IDENT"] = ident;
-        if (network) envelope.xforward["ADDR"] = "192.0.2.1";
         return identify_sender(header(text), envelope, {*settings, *ring, 108, local_peer, in});
+    }
+    std::string queue_id(const std::string& text, bool network = false, bool local_peer = true,
+                         way in = way::after_queue) {
+        message what;
+        what.header = header(text);
+        what.envelope = came_by(network);
+        what.queue_id = "-";
+        name_local_mail(what, {*settings, *ring, 108, local_peer, in});
+        BOOST_TEST(queue_id_of(what.envelope) == what.queue_id); // what the next hop is told
+        return what.queue_id;
+    }
+    static smtp::envelope came_by(bool network) {
+        smtp::envelope envelope;
+        if (network) envelope.xforward["ADDR"] = "192.0.2.1";
+        return envelope;
     }
 };
 
@@ -66,7 +80,7 @@ BOOST_AUTO_TEST_CASE(a_ticket_decides_where_seal_and_queue_id_are_right) {
     };
     const row rows[] = {
         {"on top", a + smtp_trace, "Q1", "alice@example.org"},
-        {"below the Received of a requeue", pickup_trace("108") + a + smtp_trace, "Q1", "alice@example.org"},
+        {"below the Received of a requeue", from_pickup("108") + a + smtp_trace, "Q1", "alice@example.org"},
         {"folded", a.substr(0, 60) + "\r\n " + a.substr(60) + smtp_trace, "Q1", ""},
         {"another message's", b + smtp_trace, "Q1", "-"},
         {"another message's below the right one", a + smtp_trace + b, "Q1", "alice@example.org"},
@@ -102,7 +116,7 @@ BOOST_AUTO_TEST_CASE(before_the_queue_a_ticket_counts_above_the_first_received_a
         {"below the Received", smtp_trace + a, "-"},
         {"no Received at all", a + "Subject: x\r\n", "-"},
         {"one of a queue ID", queued + smtp_trace, "-"},
-        {"pickup's form, which a client may write", pickup_trace("1000") + smtp_trace, "-"},
+        {"pickup's form, which a client may write", from_pickup("1000") + smtp_trace, "-"},
         {"none", smtp_trace, "-"},
     };
     for (const auto& r : rows)
@@ -117,7 +131,7 @@ BOOST_AUTO_TEST_CASE(by_pipe_a_ticket_of_another_queue_id_counts_where_login_and
     who_sent_it w;
     const auto a = w.ticket("alice@example.org", "Q1");
     const auto ask = [&](const std::string& ident, const std::string& login, bool network, way in) {
-        return w.ask(pickup_trace("108") + a + smtp_trace, ident, network, true, in, login).account;
+        return w.ask(from_pickup("108") + a + smtp_trace, ident, network, true, in, login).account;
     };
     BOOST_TEST(ask("Q1", "", true, way::pipe) == "alice@example.org");
     BOOST_TEST(ask("Q2", "alice@example.org", true, way::pipe) == "alice@example.org");
@@ -138,7 +152,7 @@ BOOST_AUTO_TEST_CASE(twenty_thousand_forged_tickets_do_not_hide_what_they_cost) 
                "-"); // beyond what is looked at
 }
 
-BOOST_AUTO_TEST_CASE(a_local_user_is_known_by_the_topmost_received_alone) {
+BOOST_AUTO_TEST_CASE(a_local_user_is_known_by_the_received_that_pickup_wrote_on_top) {
     who_sent_it w;
     struct row {
         const char* name;
@@ -147,30 +161,82 @@ BOOST_AUTO_TEST_CASE(a_local_user_is_known_by_the_topmost_received_alone) {
         std::string account;
     };
     const auto subject = std::string{"Subject: x\r\n"};
+    const auto forwarded = std::string{"Received: by mail.example.org (Postfix)\r\n\tid Q; d\r\n"};
     const row rows[] = {
-        {"pickup", pickup_trace("1000") + subject, "", false, true, "uid:1000"},
-        {"root", pickup_trace("0") + subject, "", false, true, "uid:0"},
-        {"the mail owner's is requeued mail", pickup_trace("108") + pickup_trace("1000"), "", false, true, "-"},
-        {"a forged one below the client's", smtp_trace + pickup_trace("4711"), "Q1", true, true, "-"},
-        {"a forged one on top of network mail", pickup_trace("4711") + smtp_trace, "Q1", true, true, "-"},
-        {"from another host", pickup_trace("1000") + subject, "", false, false, "-"},
-        {"above it a field that is no Received", "X-Note: y\r\n" + pickup_trace("1000"), "", false, true, "uid:1000"},
-        {"ticket and uid: the ticket", w.ticket("alice@example.org", "Q1") + pickup_trace("1000"), "Q1", false, true,
+        {"pickup", from_pickup("1000") + subject, "", false, true, "uid:1000"},
+        {"root", from_pickup("0") + subject, "", false, true, "uid:0"},
+        {"queued again", from_pickup("108") + from_pickup("1000") + subject, "", false, true, "uid:1000"},
+        {"and again", from_pickup("108") + from_pickup("108") + from_pickup("1000"), "", false, true, "uid:1000"},
+        {"the mail owner's own", from_pickup("108") + subject, "", false, true, "-"},
+        {"a forged one below a user's", from_pickup("1000") + from_pickup("0"), "", false, true, "uid:1000"},
+        {"a forged requeue below a user's", from_pickup("1000") + from_pickup("108") + from_pickup("0"), "", false,
+         true, "uid:1000"},
+        {"both, queued again", from_pickup("108") + from_pickup("1000") + from_pickup("108") + from_pickup("0"), "",
+         false, true, "uid:1000"},
+        {"a forged one in network mail that was queued again", from_pickup("108") + smtp_trace + from_pickup("4711"),
+         "Q1", true, true, "-"},
+        {"and nobody knows of the client", from_pickup("108") + smtp_trace + from_pickup("4711"), "", false, true, "-"},
+        {"on top of network mail that was queued again", from_pickup("108") + from_pickup("4711") + smtp_trace, "Q1",
+         true, true, "-"},
+        {"a forged one below local(8)'s", from_pickup("108") + forwarded + from_pickup("4711"), "", false, true, "-"},
+        {"local mail that passed us", from_pickup("108") + smtp_trace + from_pickup("1000"), "4bQ", false, true, "-"},
+        {"queued again at another host", from_pickup("108") + from_pickup("1000"), "", false, false, "-"},
+        {"a ticket of pickup's queue ID", from_pickup("1000") + w.ticket("alice@example.org", "4bQ"), "", false, true,
+         "uid:1000"},
+        {"a forged one below the client's", smtp_trace + from_pickup("4711"), "Q1", true, true, "-"},
+        {"a forged one on top of network mail", from_pickup("4711") + smtp_trace, "Q1", true, true, "-"},
+        {"from another host", from_pickup("1000") + subject, "", false, false, "-"},
+        {"above it a field that is no Received", "X-Note: y\r\n" + from_pickup("1000"), "", false, true, "uid:1000"},
+        {"ticket and uid: the ticket", w.ticket("alice@example.org", "Q1") + from_pickup("1000"), "Q1", false, true,
          "alice@example.org"},
         {"not quite pickup's form", "Received: by mail.example.org (Postfix, from userid 1000); x\r\n", "", false, true,
          "-"},
         {"words in a HELO",
          "Received: from (Postfix, from userid 1000) (x [192.0.2.1])\r\n\tby m (Postfix) id Q; d\r\n", "", false, true,
          "-"},
-        {"a number that is none", pickup_trace("1000x"), "", false, true, "-"},
-        {"a number too large", pickup_trace("99999999999999"), "", false, true, "-"},
-        {"a negative number", pickup_trace("-1"), "", false, true, "-"},
+        {"a number that is none", from_pickup("1000x"), "", false, true, "-"},
+        {"a number too large", from_pickup("99999999999999"), "", false, true, "-"},
+        {"a negative number", from_pickup("-1"), "", false, true, "-"},
         {"two hosts", "Received: by a b (Postfix, from userid 1000)\r\n\tid Q; d\r\n", "", false, true, "-"},
         {"another mail system", "Received: by mail.example.org (Postfax, from userid 1000)\r\n\tid Q; d\r\n", "", false,
          true, "-"},
     };
     for (const auto& r : rows)
         BOOST_TEST_CONTEXT(r.name) BOOST_TEST(w.ask(r.text, r.ident, r.network, r.local_peer).account == r.account);
+}
+
+BOOST_AUTO_TEST_CASE(local_mail_has_the_queue_id_that_pickup_gave_it_the_first_time) {
+    who_sent_it w;
+    const auto user = from_pickup("1000", "4bQ1"), owner = from_pickup("108", "4bQ2"),
+               later = from_pickup("108", "4bQ3");
+    struct row {
+        const char* name;
+        std::string text, queue_id;
+    };
+    const row rows[] = {
+        {"as it came", user + "Subject: x\r\n", "4bQ1"},
+        {"queued again", owner + user, "4bQ1"},
+        {"and again", later + owner + user, "4bQ1"},
+        {"the mail owner's own, queued again", later + owner, "4bQ3"},
+        {"a forged one below a user's", user + from_pickup("0", "4bQ9"), "4bQ1"},
+        {"a forged requeue below a user's", user + from_pickup("108", "4bQ9") + from_pickup("0", "4bQ9"), "4bQ1"},
+        {"another form below the mail owner's", owner + smtp_trace + from_pickup("1000", "4bQ9"), "4bQ2"},
+        {"not pickup's", smtp_trace + user, "-"},
+        {"two words", from_pickup("1000", "4bQ 1"), "-"},
+        {"none", from_pickup("1000", ""), "-"},
+        {"no Received", "Subject: x\r\n", "-"},
+    };
+    for (const auto& r : rows)
+        BOOST_TEST_CONTEXT(r.name) BOOST_TEST(w.queue_id(r.text) == r.queue_id);
+    BOOST_TEST(w.queue_id(user, true) == "-");         // over the network, whoever wrote that on top
+    BOOST_TEST(w.queue_id(user, false, false) == "-"); // at another host
+    BOOST_TEST(w.queue_id(user, false, true, way::before_queue) == "-");
+}
+
+BOOST_AUTO_TEST_CASE(where_nobody_knows_the_mail_owner_his_is_a_user_as_others_are) {
+    const auto text = header(from_pickup("108", "4bQ2") + from_pickup("1000", "4bQ1"));
+    BOOST_TEST(find_pickup(text, std::nullopt).value().uid == 108U);
+    BOOST_TEST(find_pickup(text, 108).value().uid == 1000U);
 }
 
 BOOST_AUTO_TEST_CASE(our_own_received_fields_are_counted_and_no_others) {

@@ -48,6 +48,14 @@ std::string attached(const std::string& title, const std::string& content) {
     return begins + attribute(0x00018010, title + '\0') + attribute(0x0006800F, content);
 }
 
+/// A message that is attached, as a stream of its own, behind so many other properties.
+std::string forwarded(const std::string& stream, const std::string& before = "") {
+    const std::string kind("\x07\x03\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", 16);
+    return begins +
+           attribute(0x00069005, le32(2) + before + le32(0x3701000D) + le32(1) + le32(kind.size() + stream.size()) +
+                                     kind + stream + long_name("forwarded.msg").substr(4));
+}
+
 /// "1.1 [run.exe] 12, ...": the files that are found in the text, with names and octets.
 std::string files_in(const std::string& text, const std::string& header = "Content-Type: text/plain") {
     const auto m = make_message(header + "\r\n\r\n" + text);
@@ -185,6 +193,86 @@ BOOST_AUTO_TEST_CASE(a_message_in_a_winmail_dat_is_no_file_with_its_subject_for_
                "1.1 [forwarded.msg|order at example.com] x");
     // A winmail.dat that calls itself text, or is uuencoded.
     BOOST_TEST(files_in(tnef(attached("a.doc", "x")), "Content-Type: text/plain; name=winmail.dat") == "1.1 [a.doc] x");
+}
+
+BOOST_AUTO_TEST_CASE(what_a_message_in_a_winmail_dat_encloses_are_parts_of_it) {
+    const std::string type = "Content-Type: application/ms-tnef";
+    const auto file = attached("run.exe", windows_program());
+    BOOST_TEST(files_in(tnef(forwarded(tnef(attached("a.doc", "one") + attached("b.doc", "two")))), type) ==
+               "1.1 [forwarded.msg] , 1.1.1 [a.doc] one, 1.1.2 [b.doc] two");
+    BOOST_TEST(files_in(tnef(forwarded(tnef(forwarded(tnef(attached("a.doc", "one"))))) + attached("b.doc", "two")),
+                        type) == "1.1 [forwarded.msg] , 1.1.1 [forwarded.msg] , 1.1.1.1 [a.doc] one, 1.2 [b.doc] two");
+    // Behind properties larger than what is kept of them, and larger than that itself.
+    const std::string large(200'000, 'x');
+    const auto found = files_in(tnef(forwarded(tnef(attached("a.doc", large)), large)), type);
+    BOOST_TEST(found.ends_with("1.1.1 [a.doc] " + large));
+    // What is no such stream, one that is cut off, one that is longer than what it lies in.
+    BOOST_TEST(files_in(tnef(forwarded("no such thing")), type) == "1.1 [forwarded.msg] ");
+    const auto whole = tnef(forwarded(tnef(attached("a.doc", "one"))));
+    for (std::size_t size = 0; size < whole.size(); ++size)
+        (void)files_in(whole.substr(0, size), type);
+    const auto wrapped = [](const std::string& octets) {
+        return with_attachment("Content-Type: application/ms-tnef; name=winmail.dat\r\n"
+                               "Content-Transfer-Encoding: base64\r\n",
+                               base64(octets));
+    };
+    BOOST_TEST(symbols("file_names", wrapped(tnef(forwarded(tnef(file))))) == "EXECUTABLE_NAME");
+    BOOST_TEST(symbols("file_types", wrapped(tnef(forwarded(tnef(file))))) == "EXECUTABLE_FILE");
+    BOOST_TEST(symbols("file_types", wrapped(tnef(forwarded(tnef(attached("letter.txt", "Dear all")))))) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_message_in_a_winmail_dat_is_found_wherever_a_piece_ends) {
+    scratch_directory dir;
+    for (std::size_t before = 65'300; before < 65'460; ++before) {
+        auto content = std::make_shared<spool>(byte_count{0}, dir.path);
+        content
+            ->append("Content-Type: application/ms-tnef\r\n\r\n" +
+                     tnef(forwarded(tnef(attached("a.doc", "one")), std::string(before, 'x'))))
+            .value();
+        const auto m = make_message(content);
+        BOOST_TEST_CONTEXT(before) {
+            BOOST_TEST(tree_of(*m)->parts().back().path == "1.1.1");
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(messages_in_messages_in_a_winmail_dat_are_bounded) {
+    auto stream = tnef(attached("a.doc", "one"));
+    for (int level = 0; level < 60; ++level)
+        stream = tnef(forwarded(stream));
+    const auto m = make_message("Content-Type: application/ms-tnef\r\n\r\n" + stream);
+    const auto built = mime::tree::build(m->content, m->header, m->settings->contentfilter);
+    BOOST_TEST(!built);
+    BOOST_TEST((built.error().code == errc::too_large));
+}
+
+BOOST_AUTO_TEST_CASE(the_texts_in_a_winmail_dat_are_parts_of_the_letter) {
+    const std::string type = "Content-Type: application/ms-tnef";
+    std::string wide;
+    for (const char c : std::string{"wide text"})
+        wide += le16(static_cast<unsigned char>(c));
+    const auto property = [](std::uint32_t tag, const std::string& value) {
+        return le32(tag) + le32(1) + le32(value.size()) + value;
+    };
+    const auto message =
+        le32(0x223E9F78) + le16(1) + attribute(0x0002800C, "narrow text") +
+        attribute(0x00069003, le32(2) + property(0x1000001F, wide) + property(0x10130102, "<p>shown<p hidden>gone"));
+    BOOST_TEST(files_in(message, type) == "1.1 [] narrow text, 1.2 [] " + wide + ", 1.3 [] <p>shown<p hidden>gone");
+    const auto texts_of = [](const std::string& octets) {
+        const auto m = make_message("Content-Type: application/ms-tnef\r\n\r\n" + octets);
+        const mime::content all{m, tree_of(*m)};
+        std::string out;
+        for (const auto& body : all.bodies())
+            out += (out.empty() ? "" : "|") + std::string{body.text()} + (body.in_letter() ? "" : " (no letter)");
+        return out;
+    };
+    BOOST_TEST(texts_of(message) == "narrow text|wide text|shown\n");
+    BOOST_TEST(texts_of(tnef(forwarded(message))) == "narrow text|wide text|shown\n");
+    // Lies about size and count.
+    BOOST_TEST(texts_of(le32(0x223E9F78) + le16(1) +
+                        attribute(0x00069003, le32(0x1000001E) + le32(1) + le32(0xffffffff) + "cut") +
+                        attribute(0x00069003, le32(0x1000001E) + le32(2) + le32(3) + "two") +
+                        attribute(0x00069003, le32(0x1000001E) + le32(1))) == "cut");
 }
 
 BOOST_AUTO_TEST_CASE(files_in_a_winmail_dat_are_parts_of_it) {

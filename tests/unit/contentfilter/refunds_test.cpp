@@ -11,6 +11,8 @@
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 
+#include <set>
+
 using namespace postsluice;
 using namespace postsluice::contentfilter;
 using namespace postsluice::contentfilter::testing;
@@ -45,20 +47,23 @@ public:
 
 private:
     static asio::awaitable<result<json>> answer(fake_policyd* self, std::shared_ptr<const json> given) {
+        bool first = false;
         {
             const std::lock_guard guard{self->mutex_};
             self->tickets_.push_back(given->at("ticket"));
+            if (!self->fails) first = self->given_back_.insert(self->tickets_.back()).second;
         }
         asio::steady_timer timer{self->context_, self->thinks.load()};
         co_await timer.async_wait(asio::use_awaitable);
         if (self->fails) co_return failure{self->fails_with, "as the test wants"};
-        co_return control::success({{"account", "alice@example.org"}, {"refunded", true}});
+        co_return control::success({{"account", "alice@example.org"}, {"refunded", first}});
     }
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
     control::server server_;
     std::mutex mutex_;
     std::vector<std::string> tickets_;
+    std::set<std::string> given_back_;
     std::thread thread_;
 };
 
@@ -192,6 +197,25 @@ BOOST_AUTO_TEST_CASE(policyd_may_take_its_refund_timeout) {
     f.configuration->set(now);
     BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "two")).starts_with("450"));
     BOOST_TEST(f.all->refunds().waiting() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_taken_back_before_its_answer_was_heard_is_not_called_nothing) {
+    filter f;
+    f.settings->contentfilter.refund_timeout = seconds{1};
+    fake_policyd policyd{f.scratch.path};
+    policyd.thinks = std::chrono::milliseconds{1500};
+    f.start(smtp::protocol::smtp, way::before_queue);
+    f.hop->answer("DOT", "450 4.2.0 later");
+    const auto ticket = f.ticket("alice@example.org", "-", "192.0.2.1:587");
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "one")).starts_with("450"));
+    BOOST_TEST(f.log.has("charge not taken back yet account=alice@example.org"));
+    policyd.thinks = std::chrono::milliseconds{0};
+    run_awaitable(f.all->refunds().ask_again(f.settings));
+    BOOST_TEST(f.all->refunds().waiting() == 0U);
+    BOOST_TEST(!f.log.has("nothing to take back"), f.log.all());
+    // Asked for the first time, that is what it is.
+    BOOST_TEST(deliver(f, ticket + plain("alice@example.org", "again")).starts_with("450"));
+    BOOST_TEST(f.log.has("put off account=alice@example.org charge=\"nothing to take back\""));
 }
 
 BOOST_AUTO_TEST_CASE(what_waits_is_asked_for_after_a_restart_and_then_forgotten) {

@@ -31,6 +31,15 @@ BOOST_AUTO_TEST_CASE(the_first_one_finds_it_and_the_others_are_told) {
     BOOST_TEST(!ask(memory, "b").has_value()); // the next one is the first
 }
 
+BOOST_AUTO_TEST_CASE(what_is_told_those_that_wait_is_kept_for_nobody) {
+    verdict_memory memory;
+    BOOST_TEST(!ask(memory, "a").has_value());
+    memory.tell_waiting("a", {verdict{}, "REF1"});
+    BOOST_TEST(!ask(memory, "a").has_value()); // the first again
+    memory.tell_waiting("never asked", {verdict{}, "REF1"});
+    BOOST_TEST(!ask(memory, "never asked").has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_strike_is_dealt_once_unless_it_could_not_be_written) {
     verdict_memory memory;
     BOOST_TEST(!ask(memory, "a").has_value());

@@ -164,4 +164,32 @@ BOOST_FIXTURE_TEST_CASE(a_missing_end_of_message_is_complained_of_where_somethin
     BOOST_TEST(logged("was not asked in the last hour") == 2);
 }
 
+BOOST_FIXTURE_TEST_CASE(data_without_recipients_is_complained_of_where_it_can_be_told_from_other_connections, rig) {
+    misplacement look;
+    look.look(time.now(), *asks.settings(), asks.counts(), asks.hooks());
+    int last = 0;
+    const auto hour = [&](int recipients, int alone, int announced) {
+        for (int n = 0; n < recipients; ++n) {
+            (void)ask(rcpt("r" + std::to_string(++last), "a@example.net"));
+        }
+        for (int n = 0; n < alone; ++n) {
+            (void)ask(data("d" + std::to_string(++last), 1));
+        }
+        for (int n = 0; n < announced; ++n) {
+            const auto instance = "b" + std::to_string(++last);
+            (void)ask(rcpt(instance, "a@example.net"));
+            (void)ask(data(instance, 1));
+        }
+        time.advance(seconds{3600});
+        look.look(time.now(), *asks.settings(), asks.counts(), asks.hooks());
+        return logged("but none of their recipients");
+    };
+    BOOST_TEST(hour(0, 19, 0) == 0); // too few to tell
+    BOOST_TEST(hour(0, 0, 20) == 0);
+    BOOST_TEST(hour(20, 20, 0) == 0); // the recipients came over another connection
+    BOOST_TEST(hour(0, 20, 0) == 1);
+    BOOST_TEST(hour(0, 20, 1) == 2);
+    BOOST_TEST(hour(0, 0, 0) == 2);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

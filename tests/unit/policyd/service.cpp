@@ -44,6 +44,11 @@ lock = { after = ["1 limit in 1 hour"], for = "30 minutes" }
 inherits = "default"
 trend = { factor = 8, floor = "50 messages" }
 
+[profile.withbounces]
+inherits = "default"
+limits = ["3 invalid recipients per day"]
+lock = { after = ["4 invalid recipients in 1 hour"], for = "30 minutes" }
+
 [[assign]]
 profile = "newsletter"
 login = ["news@example.org"]
@@ -55,6 +60,10 @@ login = ["strict@example.org"]
 [[assign]]
 profile = "watched"
 login = ["watched@example.org"]
+
+[[assign]]
+profile = "withbounces"
+login = ["bouncing@example.org"]
 )";
 
 template <class T>
@@ -264,7 +273,7 @@ BOOST_FIXTURE_TEST_CASE(status_says_how_it_goes, daemon_parts) {
 
 BOOST_FIXTURE_TEST_CASE(limit_list_shows_the_profiles, daemon_parts) {
     const auto listed = call({{"verb", "limit list"}});
-    BOOST_REQUIRE(listed.at("profiles").size() == 4U);
+    BOOST_REQUIRE(listed.at("profiles").size() == 5U);
     BOOST_TEST(listed.at("profiles").at(1).at("profile") == "newsletter");
     BOOST_TEST(listed.at("profiles").at(0).at("lock").at("after").at(0) == "2 limit in 1 hour");
     bool unlimited = false;
@@ -378,6 +387,51 @@ BOOST_FIXTURE_TEST_CASE(what_the_filter_put_off_before_the_queue_is_given_back_o
     BOOST_TEST(call({{"verb", "refund"}, {"ticket", 7}}).at("code") == "malformed");
     BOOST_TEST(call({{"verb", "refund"}}).at("code") == "malformed");
     BOOST_TEST(use() == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_bounced_counts_once_as_invalid_recipients_under_limits_and_towards_a_lock, daemon_parts) {
+    speaker from{1, {}};
+    const auto bounce = [&](const char* queue_id, std::vector<std::string> recipients) {
+        return call({{"verb", "bounced"},
+                     {"account", "bouncing@example.org"},
+                     {"login", "bouncing@example.org"},
+                     {"queue_id", queue_id},
+                     {"recipients", std::move(recipients)}});
+    };
+    const auto shown = [&] { return call({{"verb", "account show"}, {"account", "bouncing@example.org"}}); };
+    const auto used = [&] {
+        int out = -1;
+        const auto now = shown();
+        for (const auto& one : now.at("use"))
+            if (one.at("subject") == "invalid recipients per day") out = one.at("used").get<int>();
+        return out;
+    };
+    const auto said_to = [&](const char* instance) {
+        auto what = rcpt(instance, "a@example.net");
+        what.sasl_username = what.sender = "bouncing@example.org";
+        return to_wire(ask(what, from));
+    };
+    BOOST_TEST(bounce("4A", {"x@example.net", "y@example.net"}).at("counted") == 2);
+    BOOST_TEST(used() == 2);
+    BOOST_TEST(bounce("4A", {"x@example.net", "y@example.net"}).at("ok") == true); // the answer was lost
+    BOOST_TEST(used() == 2);
+    BOOST_TEST(said_to("1.1") == dunno);
+    bounce("4A", {"z@example.net"}); // of the same message, later
+    BOOST_TEST(used() == 3);
+    const auto refused = said_to("1.2");
+    BOOST_TEST(refused.starts_with("action=450 4.7.1 3 of 3 invalid recipients per day used"), refused);
+    BOOST_TEST(!shown().at("locked").get<bool>());
+    bounce("4B", {"x@example.net"});
+    BOOST_TEST(used() == 4);
+    for (int i = 0; i < 500 && !shown().at("locked").get<bool>(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    BOOST_TEST(shown().at("locked").get<bool>());
+    BOOST_TEST(call({{"verb", "status"}}).at("bounced") == 4);
+
+    BOOST_TEST(call({{"verb", "bounced"}, {"queue_id", "4A"}, {"recipients", {"x@y"}}}).at("code") == "malformed");
+    BOOST_TEST(call({{"verb", "bounced"}, {"queue_id", "4A"}, {"account", "a@b"}}).at("code") == "malformed");
+    BOOST_TEST(call({{"verb", "bounced"}, {"queue_id", "4A"}, {"account", "a@b"}, {"recipients", {1}}}).at("code") ==
+               "malformed");
 }
 
 BOOST_FIXTURE_TEST_CASE(what_is_given_back_is_no_part_of_the_accounts_trend, daemon_parts) {

@@ -49,6 +49,26 @@ BOOST_FIXTURE_TEST_CASE(a_slice_that_ended_leaves_the_mark_of_the_other, process
     BOOST_TEST(start()->begin("Q1", "d").value() == 1U);
 }
 
+BOOST_FIXTURE_TEST_CASE(what_was_left_alone_keeps_its_count_and_is_no_further_try, processes) {
+    start()->begin("Q1", "d").value();
+    auto one = start();
+    BOOST_TEST(one->begin("Q1", "d").value() == 1U);
+    one->leave("Q1", "d").value();
+    BOOST_TEST(one->begin("Q1", "d").value() == 1U);
+    one->leave("Q1", "d").value();
+    one->leave("Q1", "d").value(); // nobody looks at it
+    one = start();
+    BOOST_TEST(one->begin("Q1", "d").value() == 1U);
+    BOOST_TEST(start()->begin("Q1", "d").value() == 2U); // died with it in hand
+    one = start();
+    one->leave("Q2", "d").value(); // never marked
+    BOOST_TEST(one->begin("Q2", "d").value() == 0U);
+    one->leave("Q2", "d").value();
+    clock.advance(seconds{100});
+    one->forget_before(clock.now()).value();
+    BOOST_TEST(start()->begin("Q1", "d").value() == 0U);
+}
+
 BOOST_FIXTURE_TEST_CASE(marks_that_nobody_comes_for_are_forgotten, processes) {
     start()->begin("Q1", "d").value();
     auto living = start();

@@ -80,6 +80,26 @@ BOOST_AUTO_TEST_CASE(an_entry_comes_back_as_it_was_put) {
     BOOST_TEST(!o.quarantine.find("ID2")->has_value());
 }
 
+BOOST_AUTO_TEST_CASE(the_way_in_is_kept_and_entries_from_before_it_was_can_be_read) {
+    office o;
+    auto e = sample("ID1", o.clock.now(), alice);
+    e.before_queue = true;
+    BOOST_REQUIRE(run(o.io, o.quarantine.put(e)).has_value());
+    BOOST_TEST(o.quarantine.find("ID1").value()->before_queue);
+    auto txn = o.state->write();
+    auto value = std::string{txn->get("QID1").value()};
+    BOOST_REQUIRE(value.front() == 3);
+    value.front() = 2;
+    value.pop_back();
+    BOOST_REQUIRE(txn->put("QID1", value).has_value());
+    BOOST_REQUIRE(txn->commit().has_value());
+    const auto found = o.quarantine.find("ID1").value();
+    BOOST_REQUIRE(found.has_value());
+    BOOST_TEST(!found->before_queue);
+    BOOST_TEST(found->recipients == e.recipients);
+    BOOST_TEST(o.quarantine.list(alice, 9)->size() == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(entries_are_listed_newest_first_and_replaced_in_place) {
     office o;
     for (int i = 0; i < 5; ++i) {
