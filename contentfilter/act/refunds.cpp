@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/act/refunds.hpp"
 
-#include "shared/control/control.hpp"
+#include "contentfilter/policyd_answer.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/use_awaitable.hpp>
@@ -13,16 +13,6 @@ namespace postsluice::contentfilter::act {
 
 namespace asio = boost::asio;
 using nlohmann::json;
-
-namespace {
-
-/// What asking again does not change.
-bool is_final(std::string_view code) {
-    const auto what = control::parse_code(code);
-    return what == errc::denied || what == errc::not_found || what == errc::malformed || what == errc::unsupported;
-}
-
-} // namespace
 
 bool puts_off(const std::vector<smtp::reply>& replies) noexcept {
     return !replies.empty() &&

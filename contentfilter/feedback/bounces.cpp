@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contentfilter/feedback/bounces.hpp"
 
-#include "shared/control/control.hpp"
+#include "contentfilter/policyd_answer.hpp"
 #include "shared/core/text.hpp"
 #include "shared/log/log.hpp"
 
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace postsluice::contentfilter::feedback {
 
@@ -22,12 +24,6 @@ smtp::reply taken() {
 }
 smtp::reply later() {
     return smtp::make_reply(451, "4.3.0", "The bounce cannot be counted now, try again later");
-}
-
-/// What asking again does not change.
-bool is_final(std::string_view code) {
-    const auto what = control::parse_code(code);
-    return what == errc::denied || what == errc::not_found || what == errc::malformed || what == errc::unsupported;
 }
 
 constexpr std::size_t told_at_once = 1000; // recipients: far from the longest request that policyd reads
@@ -65,12 +61,13 @@ asio::awaitable<smtp::reply> bounces::take(message_ptr notice) {
     auto settings = notice->settings;
     auto report = read_bounce_report(*notice, settings->contentfilter.bounce_statuses);
     if (!report) {
-        const bool foreign = report.error().code == errc::denied;
+        const auto code = report.error().code;
+        const bool foreign = code == errc::denied;
         log::warning(foreign ? "a notice of bounces that the mail server did not write: refused" : "bounces not read")
             .kv("from", printable(notice->envelope.sender.path, shown))
             .kv("why", report.error().message());
-        co_return foreign ? smtp::make_reply(550, "5.7.1", "This address is for the mail server's own notices")
-                          : taken();
+        if (foreign) co_return smtp::make_reply(550, "5.7.1", "This address is for the mail server's own notices");
+        co_return code == errc::malformed || code == errc::too_large ? taken() : later(); // later: the spool's trouble
     }
     if (report->invalid.empty()) co_return taken();
     auto whose = known_.find(report->queue_id);
